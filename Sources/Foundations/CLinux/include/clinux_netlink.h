@@ -1,0 +1,6 @@
+#ifndef CLINUX_NETLINK_H
+#define CLINUX_NETLINK_H
+
+#include <sys/types.h>
+
+#endif
