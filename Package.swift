@@ -81,7 +81,8 @@ var workshop: [Target] {
         room(
             "Lab", in: "Workshop",
             [
-                "Addressing", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork", "HostNetworkKernel", "Reconcile",
+                "Addressing", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork", "HostNetworkKernel",
+                "Reconcile",
                 .logging,
             ])
     ]

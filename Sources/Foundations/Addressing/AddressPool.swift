@@ -63,7 +63,9 @@ public struct AddressPool<Holder: Hashable & Sendable>: Sendable {
     ///
     /// - Returns: false when it is reserved, outside the prefix or held by another.
     public mutating func take(_ address: IPAddress, for holder: Holder) -> Bool {
-        guard prefix.contains(address), !reserved.contains(address), held[address].map({ $0 == holder }) ?? true else { return false }
+        guard prefix.contains(address), !reserved.contains(address), held[address].map({ $0 == holder }) ?? true else {
+            return false
+        }
         held[address] = holder
         resting[address] = nil
         return true

@@ -1,0 +1,28 @@
+/// The kernel refused something: what we tried on which object, its number, and its own words where it gave any.
+public struct KernelError: Error, Hashable, Sendable {
+    public var code: Errno
+    /// What was tried, on which object: `add route 10.244.2.0/24`.
+    public var operation: String
+    /// The kernel's extended acknowledgement (`NLMSGERR_ATTR_MSG`): `Nexthop has invalid gateway`.
+    public var explanation: String?
+    /// Where in the request the kernel found the fault (`NLMSGERR_ATTR_OFFS`), bytes from the start of the message.
+    public var offset: Int?
+
+    public init(_ code: Errno, _ operation: String, explanation: String? = nil, offset: Int? = nil) {
+        self.code = code
+        self.operation = operation
+        self.explanation = explanation
+        self.offset = offset
+    }
+
+    /// The same refusal, said of a larger operation.
+    public func during(_ operation: String) -> KernelError {
+        KernelError(code, "\(operation): \(self.operation)", explanation: explanation, offset: offset)
+    }
+}
+
+extension KernelError: CustomStringConvertible {
+    public var description: String {
+        "\(operation): \(code)" + (explanation.map { " (kernel: \($0))" } ?? "")
+    }
+}
