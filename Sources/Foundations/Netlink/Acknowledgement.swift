@@ -1,13 +1,14 @@
 import CLinux
 
 /// The kernel's last word on a request: `NLMSG_ERROR` or `NLMSG_DONE`.
-struct Acknowledgement {
-    var code: Errno?
-    var explanation: String?
-    var offset: Int?
+public struct Acknowledgement: Sendable {
+    /// `nil` when the request was carried out.
+    public var code: Errno?
+    public var explanation: String?
+    public var offset: Int?
 
     /// `nil` when the message is data.
-    init?(_ message: Message) {
+    public init?(_ message: Message) {
         let isError = message.type == UInt16(NLMSG_ERROR)
         guard isError || message.type == UInt16(NLMSG_DONE) else { return nil }
         let number = message.read(Int32.self, at: 0)
@@ -28,7 +29,8 @@ struct Acknowledgement {
         }
     }
 
-    func error(for operation: String) -> KernelError? {
+    /// The refusal as an error; `nil` when there is none.
+    public func error(for operation: String) -> KernelError? {
         code.map { KernelError($0, operation, explanation: explanation, offset: offset) }
     }
 }

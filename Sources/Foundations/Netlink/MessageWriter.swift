@@ -48,6 +48,14 @@ extension MessageWriter {
     }
 }
 
+extension MessageWriter {
+    /// Adds flags to a message written before, such as the wish for an acknowledgement to the last of many.
+    public mutating func addFlags(_ flags: NetlinkFlags, toMessageAt offset: Int) {
+        let old = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset + 6, as: UInt16.self) }
+        set(old | flags.rawValue, at: offset + 6)
+    }
+}
+
 // MARK: - Fixed parts
 
 extension MessageWriter {

@@ -1,0 +1,91 @@
+/// A table: chains, sets and maps that change together.
+public struct Table: Hashable, Sendable {
+    public var id: ID
+    public var chains: [String: Chain]
+    public var sets: [String: NamedSet]
+
+    /// What names a table in its namespace.
+    public struct ID: Hashable, Sendable, Comparable {
+        public var family: TableFamily
+        public var name: String
+
+        public init(_ family: TableFamily, _ name: String) {
+            self.family = family
+            self.name = name
+        }
+
+        public static func < (a: Self, b: Self) -> Bool {
+            a.family == b.family ? a.name < b.name : a.family < b.family
+        }
+    }
+
+    public init(_ family: TableFamily, _ name: String, chains: [Chain] = [], sets: [NamedSet] = []) {
+        id = ID(family, name)
+        self.chains = Dictionary(chains.map { ($0.name, $0) }) { _, last in last }
+        self.sets = Dictionary(sets.map { ($0.name, $0) }) { _, last in last }
+    }
+}
+
+extension Table.ID: CustomStringConvertible {
+    public var description: String { "\(family.name) \(name)" }
+}
+
+/// A list of rules, entered from a hook or from other chains.
+public struct Chain: Hashable, Sendable {
+    public var name: String
+    /// Where packets enter it by themselves; `nil` for a chain that is only jumped to.
+    public var base: Base?
+    public var rules: [Rule]
+
+    public init(_ name: String, _ base: Base? = nil, rules: [Rule] = []) {
+        self.name = name
+        self.base = base
+        self.rules = rules
+    }
+
+    public struct Base: Hashable, Sendable {
+        public var kind: Kind
+        public var hook: Hook
+        public var priority: Int32
+        /// What becomes of packets that reach the end: accept or drop.
+        public var dropsByDefault: Bool
+
+        public init(_ kind: Kind, _ hook: Hook, priority: Int32, dropsByDefault: Bool = false) {
+            self.kind = kind
+            self.hook = hook
+            self.priority = priority
+            self.dropsByDefault = dropsByDefault
+        }
+    }
+
+    public enum Kind: String, Hashable, Sendable, CaseIterable {
+        case filter
+        case nat
+        case route
+    }
+
+    /// `enum nf_inet_hooks`
+    public enum Hook: UInt32, Hashable, Sendable, CaseIterable {
+        case prerouting = 0
+        case input = 1
+        case forward = 2
+        case output = 3
+        case postrouting = 4
+    }
+}
+
+/// Instructions, and words for people.
+public struct Rule: Hashable, Sendable {
+    public var expressions: [Expression]
+    public var comment: String?
+
+    public init(expressions: [Expression], comment: String? = nil) {
+        self.expressions = expressions
+        self.comment = comment
+    }
+
+    /// - Parameter family: the table's, which decides where addresses lie in the packet.
+    public init(_ family: TableFamily, _ statements: Statement..., comment: String? = nil) {
+        self.init(expressions: statements.flatMap { $0.lowered(in: family) }, comment: comment)
+    }
+}
