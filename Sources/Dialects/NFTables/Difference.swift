@@ -41,12 +41,14 @@ private func changes(from observed: ObservedTable, to desired: Table) -> [Change
     steps += sets.added.map { .addSet(id, $0.value.shape) }
     steps += chains.added.map { .addChain(id, $0.key, $0.value.base) }
     steps += chains.removed.map { .flushChain(id, $0.key) }
-    for set in sets.changed { steps += elementChanges(id, from: set.old, to: set.new) }
-    for set in sets.added { steps += elementChanges(id, from: NamedSet(set.value.shape), to: set.value) }
+    // Rules before elements: a rule that starts to use a map makes the kernel walk all elements that are in it already
+    // (`nf_tables_bind_set`); 256 rules over 250,000 elements took 12 s that way.
     for chain in chains.added { steps += ruleChanges(id, from: [], handles: [], to: chain.value) }
     for chain in chains.changed {
         steps += ruleChanges(id, from: chain.old.rules, handles: observed.handles[chain.key] ?? [], to: chain.new)
     }
+    for set in sets.changed { steps += elementChanges(id, from: set.old, to: set.new) }
+    for set in sets.added { steps += elementChanges(id, from: NamedSet(set.value.shape), to: set.value) }
     // A set that goes and whose verdicts name chains that go: its elements first.
     steps += sets.removed.map { .deleteSet(id, $0.key) }
     steps += chains.removed.map { .deleteChain(id, $0.key) }
@@ -56,7 +58,7 @@ private func changes(from observed: ObservedTable, to desired: Table) -> [Change
 /// - Returns: at most two steps: deletions, then additions. An element with another content is deleted and added.
 private func elementChanges(_ table: Table.ID, from old: NamedSet, to new: NamedSet) -> [Change] {
     guard !new.shape.isDynamic else { return [] }
-    let difference = KeyedDifference(from: old.elements, to: new.elements).sorted()
+    let difference = KeyedDifference(from: old.elements, to: new.elements)
     let deleted =
         difference.removed.map { Change.Element($0.key, $0.value) } + difference.changed.map { Change.Element($0.key, $0.old) }
     let added =
