@@ -1,4 +1,92 @@
+import CNI
+import Glibc
+
+/// `tulle-cni`: what a container runtime starts for every pod. It reads, carries, prints and ends.
 @main
 struct Main {
-    static func main() {}
+    static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        if let word = arguments.first { exit(answer(word)) }
+
+        let environment = variables()
+        if environment[Variable.command.rawValue] == nil, isatty(STDIN_FILENO) == 1 { exit(say(help)) }
+
+        let response = Errand(environment: environment, input: input(for: environment)).run()
+        guard write(response.output, to: STDOUT_FILENO) else { exit(1) }
+        exit(Int32(response.status))
+    }
+
+    private static func variables() -> [String: String] {
+        var environment: [String: String] = [:]
+        for variable in Variable.allCases {
+            if let value = getenv(variable.rawValue) { environment[variable.rawValue] = String(cString: value) }
+        }
+        return environment
+    }
+
+    /// Standard input to its end. VERSION needs none, and not every caller closes it: there, what comes at once is enough.
+    private static func input(for environment: [String: String]) -> [UInt8] {
+        if environment[Variable.command.rawValue] == Verb.version.rawValue {
+            var wait = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+            guard isatty(STDIN_FILENO) == 0, poll(&wait, 1, 100) == 1 else { return [] }
+        }
+        do {
+            return try readToEnd(STDIN_FILENO, limit: NetworkConfiguration.sizeLimit, "standard input")
+        } catch {
+            let failure = Failure(.inputOutput, "standard input cannot be read", details: error.description)
+            _ = write(CourierResponse.failure(failure, .latest).output, to: STDOUT_FILENO)
+            exit(1)
+        }
+    }
+}
+
+// MARK: - For people
+
+extension Main {
+    static let version = "tulle-cni 0.1.0"
+
+    static var help: String {
+        let spoken = SpecVersion.allCases.map(\.rawValue).joined(separator: ", ")
+        return """
+            \(version): the CNI plugin of tulle, speaking CNI \(spoken).
+
+            A container runtime starts it with CNI_COMMAND and the other CNI_… variables set and a network configuration on
+            standard input. It hands the call to the tulle agent of this node and prints what the agent answers. Keys of the
+            configuration that are read here:
+
+              agentSocket      where the agent listens                    \(NetworkConfiguration.defaultAgentSocket)
+              queueDirectory   where deletions wait while it is away      \(NetworkConfiguration.defaultQueueDirectory)
+
+            To see that it runs:     CNI_COMMAND=VERSION tulle-cni </dev/null
+            To ask the agent:        echo '{"cniVersion":"1.1.0","name":"tulle","type":"tulle-cni"}' | CNI_COMMAND=STATUS tulle-cni
+
+            """
+    }
+
+    private static func answer(_ word: String) -> Int32 {
+        switch word {
+        case "--help", "-h": return say(help)
+        case "--version": return say(version + "\n")
+        default:
+            _ = write(
+                Array("tulle-cni: “\(word)” is not understood; it takes --help and --version, and the CNI_… variables\n".utf8),
+                to: STDERR_FILENO)
+            return 64
+        }
+    }
+
+    private static func say(_ text: String) -> Int32 {
+        write(Array(text.utf8), to: STDOUT_FILENO) ? 0 : 1
+    }
+
+    private static func write(_ bytes: [UInt8], to file: Int32) -> Bool {
+        var offset = 0
+        while offset < bytes.count {
+            let written = bytes[offset...].withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { return false }
+            offset += written
+        }
+        return true
+    }
 }

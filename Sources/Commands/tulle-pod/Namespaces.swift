@@ -1,0 +1,47 @@
+import CLinux
+import Glibc
+
+/// A set of namespaces, by the kernel's flags.
+struct Namespaces: OptionSet {
+    let rawValue: Int32
+
+    static let network = Namespaces(rawValue: Int32(CLINUX_NAMESPACE_NETWORK))
+    static let mount = Namespaces(rawValue: Int32(CLINUX_NAMESPACE_MOUNT))
+    static let hostname = Namespaces(rawValue: Int32(CLINUX_NAMESPACE_UTS))
+    static let process = Namespaces(rawValue: Int32(CLINUX_NAMESPACE_PID))
+    static let messages = Namespaces(rawValue: Int32(CLINUX_NAMESPACE_IPC))
+
+    /// By their names under /proc/PID/ns.
+    static let names: KeyValuePairs<String, Namespaces> = [
+        "net": .network, "mnt": .mount, "uts": .hostname, "pid": .process, "ipc": .messages,
+    ]
+    static let all: Namespaces = [.network, .mount, .hostname, .process, .messages]
+
+    init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// Reads names between commas.
+    init(_ text: String, option: String) throws(Refusal) {
+        self = []
+        for name in text.split(separator: ",") {
+            guard let found = Self.names.first(where: { $0.key == name }) else {
+                throw .usage("\(option) “\(name)” is no namespace we know: net, mnt, uts, pid, ipc")
+            }
+            insert(found.value)
+        }
+    }
+
+    /// Those that differ between us and another process.
+    init(differingFrom process: pid_t) throws(Refusal) {
+        self = []
+        for (name, namespace) in Self.names
+        where try Self.inode("/proc/self/ns/\(name)") != Self.inode("/proc/\(process)/ns/\(name)") {
+            insert(namespace)
+        }
+    }
+
+    private static func inode(_ path: String) throws(Refusal) -> ino_t {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw .last(path, status: Run.notEntered) }
+        return status.st_ino
+    }
+}

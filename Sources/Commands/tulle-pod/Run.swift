@@ -1,0 +1,80 @@
+import CLinux
+import Glibc
+
+/// Runs a command in the namespaces of another process.
+struct Run {
+    private var target: pid_t = 0
+    private var namespaces: Namespaces?
+    private var command: [String] = []
+
+    static let notEntered: Int32 = 125
+    private static let notRunnable: Int32 = 126
+    private static let notFound: Int32 = 127
+
+    init(_ words: inout Words) throws(Refusal) {
+        while let word = words.next() {
+            switch word {
+            case "--join": target = try words.number(of: word, 1...pid_t.max)
+            case "--namespaces": namespaces = try Namespaces(words.value(of: word), option: word)
+            case "--": command = words.rest()
+            default: throw .usage("run: “\(word)” is not understood; the command comes after --")
+            }
+        }
+        guard target > 0 else { throw .usage("run: --join PID says whose namespaces") }
+        guard !command.isEmpty else { throw .usage("run: the command comes after --") }
+    }
+
+    func run() throws(Refusal) -> Int32 {
+        // One descriptor for all: should the process end now, its number may mean another, but this does not.
+        let process = clinux_process_descriptor(target)
+        guard process >= 0 else { throw .last("process \(target)", status: Self.notEntered) }
+        let namespaces = if let namespaces { namespaces } else { try Namespaces(differingFrom: target) }
+        let wantsChild = namespaces.contains(.process)
+        let signals = wantsChild ? try Signals(SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGCHLD) : nil
+        if !namespaces.isEmpty {
+            guard clinux_namespaces_join(process, namespaces.rawValue) == 0 else {
+                throw .last("entering the namespaces of process \(target)", status: Self.notEntered)
+            }
+        }
+        close(process)
+        guard let signals else { throw execute() }
+        return try runAsChild(signals)
+    }
+}
+
+extension Run {
+    /// A joined PID namespace begins with the next child.
+    private func runAsChild(_ signals: Signals) throws(Refusal) -> Int32 {
+        let go = try Pipe()
+        let child = clinux_fork()
+        guard child >= 0 else { throw .last("fork", status: Self.notEntered) }
+        if child == 0 {
+            clinux_die_with_parent()
+            close(go.input)
+            guard go.awaitByte() else { exit(Self.notEntered) }
+            close(go.output)
+            close(signals.descriptor)
+            Signals.unblockAll()
+            throw execute()
+        }
+        write([1], to: go.input)
+        close(go.input)
+        close(go.output)
+        var status: Int32 = 0
+        while true {
+            _ = awaitReadable([signals.descriptor])
+            while let signal = signals.next() {
+                if signal != SIGCHLD { kill(child, signal) }
+            }
+            if waitpid(child, &status, WNOHANG) == child { return exitStatus(ofWait: status) }
+        }
+    }
+
+    /// Returns only when the command cannot be run.
+    private func execute() -> Refusal {
+        var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
+        arguments.append(nil)
+        if let file = arguments[0] { execvp(file, arguments) }
+        return .last("\(command[0])", status: errno == ENOENT ? Self.notFound : Self.notRunnable)
+    }
+}

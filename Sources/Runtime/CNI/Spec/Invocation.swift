@@ -1,0 +1,107 @@
+/// One call of the plugin, read and judged: what the runtime asks, about which attachment, with which configuration.
+///
+/// The courier judges before it carries, so that a bad call is answered although the agent is away; the agent judges again.
+public struct Invocation: Hashable, Sendable {
+    public var operation: Operation
+    /// The path of the pod's network namespace as the *runtime* sees it; `nil` when a DEL comes without one.
+    public var namespacePath: String?
+    /// `CNI_ARGS`, such as `K8S_POD_NAME` and `K8S_POD_NAMESPACE`.
+    public var arguments: [String: String]
+    public var configuration: NetworkConfiguration
+
+    public enum Operation: Hashable, Sendable {
+        case add(Attachment)
+        case delete(Attachment)
+        case check(Attachment)
+        /// Everything that is not in the list goes.
+        case collectGarbage(valid: [Attachment])
+        case status
+    }
+}
+
+extension Invocation {
+    /// Reads a call of any verb but VERSION, which has no configuration.
+    public init(environment: [String: String], input: [UInt8]) throws(Failure) {
+        let verb = try Self.verb(in: environment)
+        let attachment = try Self.attachment(in: environment, for: verb)
+        let namespacePath =
+            verb == .add || verb == .check ? try environment.required(.namespace, for: verb) : environment[.namespace]
+        let arguments = try Self.arguments(environment[.arguments] ?? "")
+        let configuration = try NetworkConfiguration(reading: input)
+        guard configuration.version >= verb.since else {
+            throw Failure(
+                .incompatibleVersion, "\(verb.rawValue) came with version \(verb.since.rawValue)",
+                details: "the configuration says cniVersion \(configuration.version.rawValue)")
+        }
+        if verb == .check, try configuration.previousResult == nil {
+            throw Failure(.badConfiguration, "CHECK needs prevResult, and the configuration has none")
+        }
+        self.init(
+            operation: try Self.operation(verb, attachment, configuration), namespacePath: namespacePath, arguments: arguments,
+            configuration: configuration)
+    }
+
+    /// - Throws: when `CNI_COMMAND` is not set, or no verb.
+    public static func verb(in environment: [String: String]) throws(Failure) -> Verb {
+        let known = Verb.allCases.map(\.rawValue).joined(separator: ", ")
+        guard let text = environment[.command] else {
+            throw Failure(.badEnvironment, "CNI_COMMAND is not set", details: "it is one of \(known)")
+        }
+        guard let verb = Verb(rawValue: text) else {
+            throw Failure(
+                .badEnvironment, "CNI_COMMAND “\(text)” is no command of the specification", details: "it is one of \(known)")
+        }
+        return verb
+    }
+
+    public var verb: Verb {
+        switch operation {
+        case .add: .add
+        case .delete: .delete
+        case .check: .check
+        case .collectGarbage: .collectGarbage
+        case .status: .status
+        }
+    }
+
+    /// The attachment the call is about; GC and STATUS have none.
+    public var attachment: Attachment? {
+        switch operation {
+        case .add(let attachment), .delete(let attachment), .check(let attachment): attachment
+        case .collectGarbage, .status: nil
+        }
+    }
+}
+
+extension Invocation {
+    private static func attachment(in environment: [String: String], for verb: Verb) throws(Failure) -> Attachment? {
+        guard verb == .add || verb == .delete || verb == .check else { return nil }
+        return try Attachment(
+            containerID: environment.required(.containerID, for: verb), interface: environment.required(.interface, for: verb))
+    }
+
+    private static func operation(
+        _ verb: Verb, _ attachment: Attachment?, _ configuration: NetworkConfiguration
+    ) throws(Failure) -> Operation {
+        switch (verb, attachment) {
+        case (.add, let attachment?): return .add(attachment)
+        case (.delete, let attachment?): return .delete(attachment)
+        case (.check, let attachment?): return .check(attachment)
+        case (.collectGarbage, _): return .collectGarbage(valid: try configuration.validAttachments())
+        case (.status, _): return .status
+        default: throw Failure(.badEnvironment, "CNI_COMMAND \(verb.rawValue) has no configuration")
+        }
+    }
+
+    /// `KEY=VALUE` pairs between semicolons. A value may hold `=`, a key may not.
+    private static func arguments(_ text: String) throws(Failure) -> [String: String] {
+        var arguments: [String: String] = [:]
+        for pair in text.split(separator: ";") {
+            guard let equals = pair.firstIndex(of: "="), equals != pair.startIndex else {
+                throw Failure(.badEnvironment, "CNI_ARGS holds “\(pair)”", details: "it is KEY=VALUE pairs between semicolons")
+            }
+            arguments[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
+        }
+        return arguments
+    }
+}
