@@ -90,7 +90,8 @@ extension NetlinkSocket {
             }
             // Port 0 is the kernel; any process may send to our port.
             guard sender == 0 else { continue }
-            return Message.split(buffer[..<received])
+            // A copy: slices of the buffer that outlive this call would make the next one copy all of it.
+            return Message.split(Array(buffer[..<received])[...])
         }
     }
 

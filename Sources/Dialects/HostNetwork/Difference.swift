@@ -1,0 +1,63 @@
+import Reconcile
+
+/// The steps from what is there to what should be there, in an order the kernel accepts.
+///
+/// Removals come first, in the reverse of the order in which objects come to be; then additions and changes. A link that cannot
+/// be changed into what is wanted is removed and made again, and what it took along is put back. What is not ours is never
+/// changed or removed; where it has the key of something desired, the addition is tried and the kernel's refusal tells of it.
+///
+/// ```
+/// observed ── remove ──► what is left (with all that went along) ── add, change ──► desired
+/// ```
+/// - Parameter owned: what may be changed and removed.
+/// - Parameter keys: what is looked at, or `nil` for everything. What goes along with something in the keys is put back as well.
+/// - Returns: nothing when the observed state is as desired.
+public func difference(from observed: State, to desired: State, owned: Ownership, keys: Set<Key>? = nil) -> [Change] {
+    let removals = removals(from: observed, to: desired, owned: owned, keys: keys)
+    guard !removals.isEmpty else { return additions(from: observed, to: desired, owned: owned, keys: keys) }
+    let left = observed.applying(removals)
+    // Removals may touch more than they name.
+    let touched = keys.map { keys in keys.union(observed.objects.lazy.filter { left[$0.key] != $0.value }.map(\.key)) }
+    return removals + additions(from: left, to: desired, owned: owned, keys: touched)
+}
+
+private func removals(from observed: State, to desired: State, owned: Ownership, keys: Set<Key>?) -> [Change] {
+    var gone: [Object] = []
+    for (key, object) in parts(observed, keys) where owned.owns(object) {
+        if let wanted = desired[key], object.canBecome(wanted) { continue }
+        if case .sysctl = object { continue }
+        if case .link(let link) = object, link.kind == .loopback { continue }
+        gone.append(object)
+    }
+    // What stands on a link that goes need not be removed one by one.
+    let links = Set(gone.compactMap { if case .link(let link) = $0 { link.name } else { nil } })
+    return gone.filter { object in object.link.map { !links.contains($0) } ?? true }.sorted(by: >).map(Change.remove)
+}
+
+private func additions(from observed: State, to desired: State, owned: Ownership, keys: Set<Key>?) -> [Change] {
+    var changes: [Change] = []
+    for (key, wanted) in parts(desired, keys) {
+        guard let there = observed[key] else {
+            changes.append(.add(wanted))
+            continue
+        }
+        if there.satisfies(wanted) { continue }
+        changes.append(owned.owns(there) ? .change(from: there, to: wanted) : .add(wanted))
+    }
+    return changes.sorted { $0.object < $1.object }
+}
+
+private func parts(_ state: State, _ keys: Set<Key>?) -> [Key: Object] {
+    keys.map(state.filter)?.objects ?? state.objects
+}
+
+extension Object {
+    /// Whether this observed object can be changed into another with the same key without being removed first.
+    fileprivate func canBecome(_ wanted: Object) -> Bool {
+        switch (self, wanted) {
+        case (.link(let observed), .link(let wanted)): observed.kind.isSame(as: wanted.kind)
+        case (.address(let observed), .address(let wanted)): observed.satisfies(wanted)
+        default: true
+        }
+    }
+}

@@ -1,0 +1,116 @@
+/// Anything that a network namespace holds.
+public enum Object: Hashable, Sendable {
+    case link(Link)
+    case address(Address)
+    case neighbour(Neighbour)
+    case forwarding(Forwarding)
+    case route(Route)
+    case rule(Rule)
+    case sysctl(Sysctl)
+}
+
+/// Which object is meant: two objects with the same key cannot both be there.
+public enum Key: Hashable, Sendable {
+    case link(String)
+    case address(Address.Key)
+    case neighbour(Neighbour.Key)
+    case forwarding(Forwarding.Key)
+    case route(Route.Key)
+    /// A rule has no other name than all of itself.
+    case rule(Rule)
+    /// The path.
+    case sysctl(String)
+}
+
+extension Object {
+    public var key: Key {
+        switch self {
+        case .link(let link): .link(link.name)
+        case .address(let address): .address(address.key)
+        case .neighbour(let neighbour): .neighbour(neighbour.key)
+        case .forwarding(let forwarding): .forwarding(forwarding.key)
+        case .route(let route): .route(route.key)
+        case .rule(let rule): .rule(rule)
+        case .sysctl(let sysctl): .sysctl(sysctl.path)
+        }
+    }
+
+    /// The link this object stands on and goes with; `nil` for links themselves, rules and what stands on none.
+    public var link: String? {
+        switch self {
+        case .link, .rule: nil
+        case .address(let address): address.link
+        case .neighbour(let neighbour): neighbour.link
+        case .forwarding(let forwarding): forwarding.link
+        case .route(let route): route.device
+        case .sysctl(let sysctl): sysctl.link
+        }
+    }
+
+    /// Whether this observed object is what `desired`, with the same key, asks for.
+    func satisfies(_ desired: Object) -> Bool {
+        switch (self, desired) {
+        case (.link(let observed), .link(let desired)): observed.satisfies(desired)
+        case (.address(let observed), .address(let desired)): observed.satisfies(desired)
+        case (.route(let observed), .route(let desired)): observed.satisfies(desired)
+        default: self == desired
+        }
+    }
+
+    /// The order in which objects come to be: each stands on what comes before.
+    var rank: Int {
+        switch self {
+        case .link(let link): link.kind.rank
+        case .sysctl: 3
+        case .address: 4
+        case .neighbour: 5
+        case .forwarding: 6
+        // Routes with a gateway need the route that reaches it; a shorter prefix is reached through a longer one.
+        case .route(let route): route.gateway == nil ? 7 : 8
+        case .rule: 9
+        }
+    }
+}
+
+extension Link.Kind {
+    /// Bridges before their ports, the link below before the overlay on it.
+    var rank: Int {
+        switch self {
+        case .loopback, .bridge, .other: 0
+        case .veth: 1
+        case .vxlan: 2
+        }
+    }
+}
+
+extension Object: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .link(let link): link.description
+        case .address(let address): address.description
+        case .neighbour(let neighbour): neighbour.description
+        case .forwarding(let forwarding): forwarding.description
+        case .route(let route): route.description
+        case .rule(let rule): rule.description
+        case .sysctl(let sysctl): sysctl.description
+        }
+    }
+}
+
+extension Object: Comparable {
+    /// In the order in which objects come to be; among equals by their numbers, so that .2 comes before .10.
+    public static func < (a: Object, b: Object) -> Bool {
+        if a.rank != b.rank { return a.rank < b.rank }
+        return switch (a, b) {
+        case (.address(let a), .address(let b)): (a.link, a.address) < (b.link, b.address)
+        case (.neighbour(let a), .neighbour(let b)):
+            (a.link, a.address, a.answer == .proxy ? 1 : 0) < (b.link, b.address, b.answer == .proxy ? 1 : 0)
+        case (.forwarding(let a), .forwarding(let b)): (a.link, a.mac, a.destination) < (b.link, b.mac, b.destination)
+        case (.route(let a), .route(let b)): (a.table, a.prefix, a.metric) < (b.table, b.prefix, b.metric)
+        case (.rule(let a), .rule(let b)): (a.priority, a.description) < (b.priority, b.description)
+        case (.link(let a), .link(let b)): a.name < b.name
+        case (.sysctl(let a), .sysctl(let b)): a.path < b.path
+        default: a.description < b.description
+        }
+    }
+}

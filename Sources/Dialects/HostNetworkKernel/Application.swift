@@ -1,0 +1,108 @@
+import HostNetwork
+import Netlink
+
+/// One list of changes on its way into the kernel.
+///
+/// Requests are gathered and sent many at once. A request that needs the index of a link sends what was gathered first: the
+/// link may be in it.
+final class Application {
+    private let host: KernelHost
+    private var refusals: [(position: Int, refusal: Refusal)] = []
+    private var gathered: [(position: Int, request: NetlinkRequest)] = []
+    private var indices: [String: Int32] = [:]
+    private var changes: [Change] = []
+
+    init(_ host: KernelHost) { self.host = host }
+
+    func run(_ changes: [Change]) throws(KernelError) -> [Refusal] {
+        self.changes = changes
+        var position = 0
+        while position < changes.count {
+            let settings = changes[position...].prefixOfSettings
+            if settings.isEmpty {
+                try carryOut(changes[position], at: position)
+                position += 1
+            } else {
+                try write(settings, from: position)
+                position += settings.count
+            }
+        }
+        try send()
+        return refusals.sorted { $0.position < $1.position }.map(\.refusal)
+    }
+
+    // MARK: - Parts that requests are made of
+
+    /// The index of a link: asked once for each list of changes.
+    func index(of link: String) throws(KernelError) -> Int32 {
+        if let known = indices[link] { return known }
+        try send()
+        let found = try host.socket.link(named: link).index
+        indices[link] = found
+        return found
+    }
+
+    func namespace(_ name: String) throws(KernelError) -> NetworkNamespace {
+        guard let namespace = host.namespaces[name] else {
+            throw KernelError(.noSuchObject, "find namespace \(name)", explanation: "no namespace \(name)")
+        }
+        return namespace
+    }
+
+    // MARK: - Sending
+
+    private func carryOut(_ change: Change, at position: Int) throws(KernelError) {
+        do {
+            for step in try steps(of: change) {
+                // What follows the making of a link must not be done to a link of the same name that was there before.
+                if step.waits {
+                    try send()
+                    guard !refusals.contains(where: { $0.position == position }) else { return }
+                }
+                for request in try step.requests() { gathered.append((position, request)) }
+            }
+        } catch {
+            refusals.append((position, Refusal(change, error)))
+        }
+        if case .remove(.link) = change { indices.removeAll() }
+    }
+
+    private func write(_ settings: [Sysctl], from position: Int) throws(KernelError) {
+        try send()
+        for (offset, error) in try Settings(host.namespace).write(settings).enumerated() {
+            guard let error else { continue }
+            refusals.append((position + offset, Refusal(changes[position + offset], error)))
+        }
+    }
+
+    private func send() throws(KernelError) {
+        guard !gathered.isEmpty else { return }
+        let batch = gathered
+        gathered.removeAll()
+        for (entry, error) in zip(batch, try host.socket.perform(batch.map(\.request))) {
+            guard let error, refusals.last?.position != entry.position else { continue }
+            refusals.append((entry.position, Refusal(changes[entry.position], error)))
+        }
+    }
+}
+
+/// A part of a change.
+struct Step {
+    /// Only once all before it was accepted.
+    var waits = false
+    var requests: () throws(KernelError) -> [NetlinkRequest]
+}
+
+extension ArraySlice<Change> {
+    /// The settings that this begins with: they are written by one thread.
+    fileprivate var prefixOfSettings: [Sysctl] {
+        var settings: [Sysctl] = []
+        for change in self {
+            switch change {
+            case .add(.sysctl(let setting)), .change(_, .sysctl(let setting)): settings.append(setting)
+            default: return settings
+            }
+        }
+        return settings
+    }
+}

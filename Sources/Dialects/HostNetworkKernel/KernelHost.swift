@@ -1,0 +1,38 @@
+public import HostNetwork
+public import Netlink
+
+/// A network namespace of the kernel, looked at and changed through one socket.
+///
+/// Calls block; one owner at a time. The namespace is the one it was made with, whatever thread calls.
+public final class KernelHost: HostNetworkEnd {
+    public let namespace: NetworkNamespace
+    /// The namespaces that a veth's other end may be made in, by the names that `Link.Peer.namespace` uses.
+    public var namespaces: [String: NetworkNamespace] = [:]
+
+    let socket: NetlinkSocket
+
+    public init(_ namespace: NetworkNamespace) throws(KernelError) {
+        self.namespace = namespace
+        socket = try NetlinkSocket(.route, in: namespace)
+    }
+
+    public func observe(_ interest: Interest) throws -> State {
+        try Observation(socket, interest).state(with: Settings(namespace).read(interest.sysctls))
+    }
+
+    public func apply(_ changes: [Change]) throws -> [Refusal] {
+        let application = Application(self)
+        return try application.run(changes)
+    }
+}
+
+extension Refusal {
+    init(_ change: Change, _ error: KernelError) {
+        self.init(change, Code(rawValue: error.code.rawValue), error.operation, explanation: error.explanation)
+    }
+
+    /// The refusal as the kernel said it: for `catch Errno.fileExists` and for words people know.
+    public var kernelError: KernelError {
+        KernelError(Errno(rawValue: code.rawValue), operation, explanation: explanation)
+    }
+}

@@ -1,0 +1,168 @@
+import Addressing
+import HostNetwork
+import Netlink
+
+/// One look at a namespace: dumps, with indices turned into names.
+///
+/// A link that appears or goes between two dumps leaves objects without a name; those are left out, and the next look has them.
+struct Observation {
+    private let socket: NetlinkSocket
+    private let interest: Interest
+    private let links: [LinkMessage]
+    private let names: [Int32: String]
+
+    init(_ socket: NetlinkSocket, _ interest: Interest) throws(KernelError) {
+        self.socket = socket
+        self.interest = interest
+        links = try socket.links()
+        names = Dictionary(links.map { ($0.index, $0.name ?? "") }) { _, later in later }
+    }
+
+    func state(with settings: [Sysctl]) throws(KernelError) -> State {
+        var objects = links.map { Object.link(Link($0, names)) }
+        objects += settings.map(Object.sysctl)
+        for part in interest.parts { objects += try self.objects(part) }
+        return State(objects)
+    }
+
+    private func objects(_ part: Interest.Part) throws(KernelError) -> [Object] {
+        switch part {
+        case .addresses:
+            try socket.list(AddressMessage(all: .any), operation: "list addresses").compactMap(object)
+        case .neighbours:
+            try neighbours(flags: []) + neighbours(flags: .proxy)
+        case .forwardings:
+            try forwardings()
+        case .routes:
+            try
+                (socket.list(RouteMessage(all: .v4), operation: "list IPv4 routes")
+                + socket.list(RouteMessage(all: .v6), operation: "list IPv6 routes")).compactMap(object)
+        case .rules:
+            try
+                (socket.list(RuleMessage.all(.v4), operation: "list IPv4 rules")
+                + socket.list(RuleMessage.all(.v6), operation: "list IPv6 rules")).compactMap(object)
+        }
+    }
+
+    private func neighbours(flags: NeighbourMessage.Flags) throws(KernelError) -> [Object] {
+        try socket.list(NeighbourMessage(.any, flags: flags), operation: "list neighbours").compactMap { message in
+            guard let link = names[message.link], let address = message.destination else { return nil }
+            if message.flags.contains(.proxy) { return .neighbour(Neighbour(address, on: link, .proxy)) }
+            guard message.state.contains(.permanent), let mac = message.mac else { return nil }
+            return .neighbour(Neighbour(address, on: link, .mac(mac)))
+        }
+    }
+
+    private func forwardings() throws(KernelError) -> [Object] {
+        // A dump without VXLAN links lists multicast addresses of every link: nothing of it is ours.
+        let overlays = Set(links.filter { if case .vxlan? = $0.kind { true } else { false } }.map(\.index))
+        guard !overlays.isEmpty else { return [] }
+        return try socket.list(NeighbourMessage(.bridge), operation: "list forwarding entries").compactMap { message in
+            guard overlays.contains(message.link), let link = names[message.link], let mac = message.mac,
+                let destination = message.destination, message.state.contains(.permanent)
+            else { return nil }
+            return .forwarding(Forwarding(mac, on: link, to: destination))
+        }
+    }
+}
+
+// MARK: - From messages
+
+/// `RTPROT_KERNEL`, of routes and rules.
+private let madeByKernel: UInt8 = 2
+/// `RTPROT_REDIRECT`: learnt from an ICMP redirect.
+private let redirected: UInt8 = 1
+/// `RT_TABLE_LOCAL`
+private let localTable: UInt32 = 255
+
+extension Link {
+    init(_ message: LinkMessage, _ names: [Int32: String]) {
+        let kind: Kind =
+            switch message.kind {
+            case .veth: .veth(peer: nil)
+            case .bridge: .bridge
+            case .vxlan(let overlay): .vxlan(Overlay(overlay, names))
+            case .other(let name): .other(name)
+            case nil: message.isLoopback ? .loopback : .other("")
+            }
+        self.init(
+            message.name ?? "", kind, isUp: message.isUp == true, mac: message.mac, mtu: message.mtu.map(Int.init),
+            master: message.master.flatMap { names[$0] }, alias: message.alias, makesLinkLocal: message.makesLinkLocal)
+    }
+}
+
+extension Link.Overlay {
+    fileprivate init(_ overlay: VXLAN, _ names: [Int32: String]) {
+        self.init(
+            id: overlay.id, port: overlay.port, local: overlay.local, device: overlay.link.flatMap { names[$0] },
+            isLearning: overlay.isLearning)
+    }
+}
+
+extension Observation {
+    private func object(_ message: AddressMessage) -> Object? {
+        guard let address = message.address, let link = names[Int32(truncatingIfNeeded: message.link)],
+            !message.isMadeByKernel
+        else { return nil }
+        return .address(
+            Address(
+                address, on: link, scope: Scope(rawValue: message.scope) ?? .global,
+                noPrefixRoute: message.flags.contains(.noPrefixRoute),
+                detectsDuplicates: !message.flags.contains(.noDuplicateDetection), proto: message.proto ?? 0,
+                isSecondary: message.flags.contains(.secondary) && address.address.family == .v4))
+    }
+
+    private func object(_ message: RouteMessage) -> Object? {
+        guard let prefix = message.destination, message.proto != madeByKernel, message.proto != redirected,
+            message.table != localTable, !message.flags.contains(.cloned)
+        else { return nil }
+        let kind = message.isMultipath ? .multipath : Route.Kind(rawValue: message.type)
+        // Routes that drop stand on no link, though IPv6 says `lo`.
+        let hasDevice = ![.blackhole, .unreachable].contains(kind)
+        let device = hasDevice ? message.link.flatMap { names[$0] } : nil
+        return .route(
+            Route(
+                prefix, kind, via: message.gateway, device: device, isOnlink: message.flags.contains(.onlink),
+                source: message.source, table: message.table, metric: message.metric ?? 0, proto: message.proto,
+                scope: Scope(rawValue: message.scope), mtu: message.mtu))
+    }
+
+    private func object(_ message: RuleMessage) -> Object? {
+        guard let family = message.family.addresses, message.proto != madeByKernel, message.action == 1, !message.hasMore else {
+            return nil
+        }
+        return .rule(
+            Rule(
+                family, priority: message.priority, from: message.from, to: message.to,
+                mark: message.mark.map { Rule.Mark($0, mask: message.mask ?? .max) }, incoming: message.incoming,
+                table: message.table, proto: message.proto ?? 0))
+    }
+}
+
+extension AddressMessage {
+    /// Link-local addresses, those of `lo`, and those learnt from router advertisements. The kernel marks its own since 5.18
+    /// (`IFAPROT_KERNEL_LO`, `IFAPROT_KERNEL_RA`, `IFAPROT_KERNEL_LL` are 1, 2 and 3).
+    fileprivate var isMadeByKernel: Bool { proto.map { (1...3).contains($0) } ?? false }
+}
+
+extension Route.Kind {
+    init(rawValue: UInt8) {
+        switch rawValue {
+        case 1: self = .unicast
+        case 2: self = .local
+        case 6: self = .blackhole
+        case 7: self = .unreachable
+        default: self = .other(rawValue)
+        }
+    }
+
+    var rawValue: UInt8 {
+        switch self {
+        case .unicast, .multipath: 1
+        case .local: 2
+        case .blackhole: 6
+        case .unreachable: 7
+        case .other(let number): number
+        }
+    }
+}
