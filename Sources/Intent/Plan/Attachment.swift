@@ -1,0 +1,50 @@
+public import Addressing
+
+/// A pod's place on this node: which addresses it has and which link leads to it. Decided once, when the pod is attached.
+public struct Attachment: Hashable, Sendable {
+    public var id: ID
+    /// The node's end.
+    public var link: String
+    /// The MAC of the node's end, and of the pod's.
+    public var nodeMAC: MACAddress
+    public var podMAC: MACAddress
+    /// At most one a family.
+    public var addresses: [IPAddress]
+    public var mtu: Int
+
+    public init(id: ID, addresses: [IPAddress], mtu: Int) {
+        let hash = id.hash
+        self.id = id
+        self.addresses = addresses
+        self.mtu = mtu
+        link = PacketPath.podLinkPrefix + hexadecimal(hash, digits: 11)
+        // The two ends differ in one bit; neither is ever multicast.
+        nodeMAC = MACAddress(local: hash << 1)
+        podMAC = MACAddress(local: hash << 1 | 1)
+    }
+
+    /// What the runtime calls it (CNI: `CNI_CONTAINERID` and `CNI_IFNAME`).
+    public struct ID: Hashable, Sendable, Comparable, CustomStringConvertible {
+        public var container: String
+        public var interface: String
+
+        public init(container: String, interface: String) {
+            self.container = container
+            self.interface = interface
+        }
+
+        public var description: String { "\(container):\(interface)" }
+
+        public static func < (a: Self, b: Self) -> Bool { (a.container, a.interface) < (b.container, b.interface) }
+
+        /// FNV-1a, 64 bits: the same on every node and after every restart, unlike Swift's own hashes.
+        var hash: UInt64 {
+            description.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+        }
+    }
+}
+
+private func hexadecimal(_ number: UInt64, digits: Int) -> String {
+    let text = String(number, radix: 16)
+    return String((String(repeating: "0", count: 16 - text.count) + text).suffix(digits))
+}

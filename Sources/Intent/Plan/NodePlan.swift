@@ -1,0 +1,124 @@
+public import Addressing
+public import Cluster
+public import HostNetwork
+import KubeAPI
+public import NFTables
+
+/// What should be true on one node, key by key.
+///
+/// Each part is a function of the snapshot, the node's facts and its attachments; the whole is the union of the parts. So a change
+/// is planned by planning its keys again, and both ways agree (there is a test).
+public struct NodePlan: Sendable {
+    public let facts: NodeFacts
+    public let snapshot: Snapshot
+    public let attachments: [Attachment.ID: Attachment]
+
+    public init(facts: NodeFacts, snapshot: Snapshot, attachments: [Attachment.ID: Attachment]) {
+        self.facts = facts
+        self.snapshot = snapshot
+        self.attachments = attachments
+    }
+
+    /// What can be planned by itself.
+    public enum Key: Hashable, Sendable {
+        /// What every node needs whatever the cluster looks like.
+        case node
+        /// The road to another node.
+        case peer(String)
+        /// A pod of this node.
+        case attachment(Attachment.ID)
+        /// The table for traffic that leaves the cluster, of one family.
+        case masquerade(IPFamily)
+    }
+
+    /// What a key comes to.
+    public struct Part: Hashable, Sendable {
+        public var network = State()
+        public var tables: [Table.ID: Table] = [:]
+        public var problems: [Problem] = []
+
+        public var isEmpty: Bool { network.isEmpty && tables.isEmpty && problems.isEmpty }
+    }
+}
+
+extension NodePlan {
+    /// What is ours in this node's namespace, and may be changed and removed.
+    public static let ownership = Ownership(linkPrefixes: [PacketPath.podLinkPrefix], proto: PacketPath.routeProtocol)
+
+    /// The tables that are ours, whether or not they should be there now.
+    public static let tables: [Table.ID] = [Table.ID(.ip, PacketPath.podTable), Table.ID(.ip6, PacketPath.podTable)]
+
+    /// The keys a touched subject leads to. A node's range is in the tables of all nodes.
+    public static func keys(_ subject: Snapshot.Subject) -> [Key] {
+        switch subject {
+        case .node(let name): [.node, .peer(name), .masquerade(.v4), .masquerade(.v6)]
+        case .namespace, .pod: []
+        }
+    }
+
+    /// Every key that has a part now.
+    public var keys: Set<Key> {
+        var keys: Set<Key> = [.node, .masquerade(.v4), .masquerade(.v6)]
+        for name in snapshot.members.keys where name != facts.name { keys.insert(.peer(name)) }
+        for id in attachments.keys { keys.insert(.attachment(id)) }
+        return keys
+    }
+
+    /// This node as the cluster knows it; `nil` while its Node object is not there.
+    public var own: Member? { snapshot.members[facts.name] }
+
+    public func part(_ key: Key) -> Part {
+        switch key {
+        case .node: nodePart
+        case .peer(let name): peerPart(name)
+        case .attachment(let id): attachments[id].map { Part(network: PodNetwork($0).node) } ?? Part()
+        case .masquerade(let family): masqueradePart(family)
+        }
+    }
+
+    /// The union of the parts of these keys.
+    public func parts(_ keys: some Sequence<Key>) -> Part {
+        keys.reduce(into: Part()) { whole, key in
+            let part = part(key)
+            for object in part.network.objects.values { whole.network.insert(object) }
+            whole.tables.merge(part.tables) { _, new in new }
+            whole.problems += part.problems
+        }
+    }
+
+    private var nodePart: Part {
+        // The node is the router: without forwarding no packet passes it.
+        var part = Part(network: [
+            .sysctl(Sysctl("net/ipv4/ip_forward", "1")),
+            .sysctl(Sysctl("net/ipv6/conf/all/forwarding", "1")),
+        ])
+        let subject = ObjectKey(Node.resource.kind, name: facts.name)
+        guard let own else {
+            part.problems.append(Problem(.nodeUnknown, subject, "there is no Node object for this node"))
+            return part
+        }
+        // An address of ours that no pod has: the sender is told, instead of the packet going round by the default route.
+        for prefix in own.podPrefixes {
+            part.network.insert(.route(Route(prefix, .unreachable, proto: PacketPath.routeProtocol)))
+        }
+        for address in own.addresses where facts.uplinks[address] == nil {
+            part.problems.append(Problem(.nodeAddressMissing, subject, "its address \(address) is on no link of this node"))
+        }
+        return part
+    }
+
+    private func peerPart(_ name: String) -> Part {
+        guard name != facts.name, let own, let peer = snapshot.members[name] else { return Part() }
+        let roads = HostGateway(facts: facts, own: own).roads(to: peer)
+        return Part(network: roads.state, problems: roads.problems)
+    }
+
+    /// A table only where this node has pods of the family.
+    private func masqueradePart(_ family: IPFamily) -> Part {
+        guard let own, own.podPrefixes.contains(where: { $0.family == family }) else { return Part() }
+        let members = snapshot.members.values
+        let table = masquerade(
+            family, podRanges: members.flatMap(\.podPrefixes), nodeAddresses: members.flatMap(\.addresses))
+        return Part(tables: [table.id: table])
+    }
+}

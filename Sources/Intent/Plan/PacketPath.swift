@@ -1,0 +1,34 @@
+public import Addressing
+
+/// Every name and number that Tulle puts into a kernel, in one place: what is not here is not ours.
+///
+/// ```
+///  pod a                     node                                             other node
+///  eth0 ───────────── tl<hash> ─┬─ route pod/32 dev tl<hash>      route range via node dev uplink ───►
+///  default via 169.254.1.1      │  proto 84                       proto 84
+///  (fe80::1), permanent         └─ table ip tulle-pods: masquerade for what leaves the cluster
+/// ```
+public enum PacketPath {
+    /// `rtm_protocol` of our routes: the letter T. Routes with another number are somebody else's and stay untouched.
+    public static let routeProtocol: UInt8 = 84
+
+    /// The node's ends of the pods' links begin so; eleven hexadecimal digits follow, fifteen characters at most in all.
+    public static let podLinkPrefix = "tl"
+
+    /// What the pod's end is called inside the pod unless the runtime says otherwise.
+    public static let podInterface = "eth0"
+
+    /// The gateway every pod sees. It is on no link: a permanent neighbour entry in the pod gives it the MAC of the pod's own link.
+    public static func podGateway(_ family: IPFamily) -> IPAddress {
+        switch family {
+        case .v4: .v4(IPv4Address(169, 254, 1, 1))
+        case .v6: .v6(IPv6Address(rawValue: 0xFE80 << 112 | 1))
+        }
+    }
+
+    /// Addresses, translated, of pods that talk to the world outside; one table in each of the families ip and ip6.
+    public static let podTable = "tulle-pods"
+
+    /// Priority of source translation: `NF_IP_PRI_NAT_SRC`.
+    public static let sourceTranslation: Int32 = 100
+}

@@ -1,0 +1,29 @@
+public import Addressing
+public import NFTables
+
+/// The table that lets pods talk to the world: what leaves the cluster takes the node's address, what stays keeps its own.
+///
+/// Between pods, and between pods and nodes, the source is never changed: policies, logs and `explain` see who it really was.
+/// Costs one rule, and one element per range and node: nothing per pod.
+public func masquerade(_ family: IPFamily, podRanges: [IPPrefix], nodeAddresses: [IPAddress]) -> Table {
+    let table: TableFamily = family == .v4 ? .ip : .ip6
+    let type: FieldType = family == .v4 ? .ipv4Address : .ipv6Address
+    let pods = NamedSet(
+        .init("pod-ranges", key: [type], isInterval: true),
+        Dictionary(podRanges.filter { $0.family == family }.map { ($0.key, NamedSet.Content(last: $0.lastKey)) }) { first, _ in first })
+    let nodes = NamedSet(
+        .init("node-addresses", key: [type]),
+        Dictionary(nodeAddresses.filter { $0.family == family }.map { (Value(.address($0)), NamedSet.Content()) }) { first, _ in first })
+    let rule = NFTables.Rule(
+        table, .isIn([.sourceAddress], set: "pod-ranges"), .isNotIn([.destinationAddress], set: "pod-ranges"),
+        .isNotIn([.destinationAddress], set: "node-addresses"), .masquerade(.fullyRandom),
+        comment: "a pod talks to the world outside the cluster")
+    let chain = Chain("postrouting", .init(.nat, .postrouting, priority: PacketPath.sourceTranslation), rules: [rule])
+    return Table(table, PacketPath.podTable, chains: [chain], sets: [pods, nodes])
+}
+
+extension IPPrefix {
+    fileprivate var key: Value { Value(.address(address)) }
+    /// `nil` for a range of one.
+    fileprivate var lastKey: Value? { address == last ? nil : Value(.address(last)) }
+}
