@@ -21,6 +21,9 @@ extension KnownKind {
 
 extension KubernetesObject {
     public var key: ObjectKey { ObjectKey(kind, namespace: metadata.namespace, name: metadata.name) }
+
+    /// The same kind with the same content.
+    public func isEqual(to other: any KubernetesObject) -> Bool { (other as? Self) == self }
 }
 
 /// An object's name in the world: what it stays known by while it changes.

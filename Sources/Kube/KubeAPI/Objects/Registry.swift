@@ -18,17 +18,25 @@ public struct Registry: Sendable {
         /// `nil` only when it is not known what it is or what it is called.
         public var object: (any KubernetesObject)?
         public var faults: [FieldError]
+
+        public init(object: (any KubernetesObject)?, faults: [FieldError] = []) {
+            self.object = object
+            self.faults = faults
+        }
     }
 }
 
 extension Registry {
     /// Reads and validates one object.
     ///
+    /// - Parameter kind: what it is, for the items of a typed list, which do not say it themselves.
     /// - Parameter namespace: for namespaced objects that name none, as kubectl does for a file; `nil` leaves that an error.
-    public func read(_ tree: JSONValue, defaultNamespace namespace: String? = nil) -> Reading {
+    public func read(
+        _ tree: JSONValue, as kind: GroupVersionKind? = nil, defaultNamespace namespace: String? = nil
+    ) -> Reading {
         var fields = FieldReader(tree)
         guard fields.errors.isEmpty else { return Reading(object: nil, faults: fields.errors) }
-        guard let kind = fields.kind() else { return Reading(object: nil, faults: fields.errors) }
+        guard let kind = kind ?? fields.kind() else { return Reading(object: nil, faults: fields.errors) }
         var object: any KubernetesObject
         if let known = byKind[kind] {
             object = known.init(reading: &fields)

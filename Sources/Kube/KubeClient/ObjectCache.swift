@@ -1,0 +1,25 @@
+internal import KubeAPI
+
+/// What a source last said of every object, to tell changes from repetitions.
+struct ObjectCache: Sendable {
+    private(set) var objects: [ObjectKey: any KubernetesObject] = [:]
+
+    /// These objects are all there are. The changes come in the order of their keys, deletions first.
+    mutating func replace(with new: [any KubernetesObject]) -> [ObjectEvent] {
+        let byKey = Dictionary(new.map { ($0.key, $0) }) { $1 }
+        let gone = objects.keys.filter { byKey[$0] == nil }.sorted()
+        let changes = byKey.sorted { $0.key < $1.key }.compactMap { put($0.value) }
+        for key in gone { objects[key] = nil }
+        return gone.map(ObjectEvent.deleted) + changes
+    }
+
+    /// The object is there now; `nil` when that is no news.
+    mutating func put(_ object: any KubernetesObject) -> ObjectEvent? {
+        guard let before = objects.updateValue(object, forKey: object.key) else { return .added(object) }
+        return before.isEqual(to: object) ? nil : .modified(object)
+    }
+
+    mutating func remove(_ key: ObjectKey) -> ObjectEvent? {
+        objects.removeValue(forKey: key).map { _ in .deleted(key) }
+    }
+}

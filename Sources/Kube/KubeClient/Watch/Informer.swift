@@ -1,0 +1,190 @@
+internal import KubeAPI
+internal import Logging
+internal import NIOCore
+
+/// Carries out what ``InformerStateMachine`` decides, for one collection.
+struct Informer {
+    let kind: GroupVersionKind
+    let path: String
+    /// Parameters of every request, such as a field selector; encoded.
+    let selection: String
+    let registry: Registry
+    let transport: any APITransport
+    let clock: any Clock<Duration>
+    let random: @Sendable () -> Double
+    let logger: Logger
+
+    /// How long a watch is asked to last, before the spread: as client-go does, 5 to 10 minutes.
+    private static var watchSeconds: Double { 300 }
+    /// A list is never larger than this: it would be a fault of the server.
+    private static var pageLimit: Int { 512 << 20 }
+
+    /// Follows until the task is cancelled.
+    func run(_ deliver: (ObjectEvent) async -> Void) async {
+        // A request that ends because we end is no fault of the server, and nobody is to hear of it.
+        func tell(_ event: ObjectEvent) async {
+            if !Task.isCancelled { await deliver(event) }
+        }
+        var machine = InformerStateMachine(origin: path)
+        var action = machine.start()
+        while !Task.isCancelled {
+            logger.debug("informer", metadata: ["path": "\(path)", "action": "\(action)"])
+            switch action {
+            case .list(let token, let limit):
+                let step = await list(token, limit, &machine)
+                for event in step.events { await tell(event) }
+                action = step.action
+            case .watch(let version):
+                action = await watch(version, &machine, tell)
+            case .wait(let duration):
+                do { try await clock.sleep(for: duration) } catch { return }
+                action = machine.waited()
+            case .read:
+                preconditionFailure("asked to read a watch that is not open")
+            }
+        }
+    }
+}
+
+// MARK: - Listing
+
+extension Informer {
+    private func list(_ token: String?, _ limit: Int?, _ machine: inout InformerStateMachine) async -> InformerStateMachine.Step {
+        var query = selection
+        if let limit { query += "&limit=\(limit)" }
+        if let token { query += "&continue=\(percentEncoded(token))" }
+        do {
+            let response = try await transport.get(target(query), silence: .seconds(60))
+            let bytes = try await body(response)
+            guard response.status == 200 else { return machine.listFailed(failure(response.status, bytes), random: random()) }
+            let list = try JSONReader().document(bytes).value
+            let readings = (list["items"]?.array ?? []).map { registry.read($0, as: kind) }
+            let metadata = list["metadata"]
+            return machine.listed(
+                readings, continuing: metadata?["continue"]?.string, resourceVersion: metadata?["resourceVersion"]?.string ?? "")
+        } catch {
+            return machine.listFailed(InformerStateMachine.Failure(status: nil, message: "\(error)"), random: random())
+        }
+    }
+
+    private func body(_ response: APIResponse) async throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        for try await chunk in response.body {
+            bytes.append(contentsOf: chunk.readableBytesView)
+            guard bytes.count <= Self.pageLimit else {
+                throw Unusable(description: "the answer is longer than \(Self.pageLimit) bytes")
+            }
+        }
+        return bytes
+    }
+}
+
+// MARK: - Watching
+
+extension Informer {
+    private func watch(
+        _ version: String, _ machine: inout InformerStateMachine, _ deliver: (ObjectEvent) async -> Void
+    ) async -> InformerStateMachine.Action {
+        let seconds = Int(Self.watchSeconds * (1 + random()))
+        let query =
+            selection
+            + "&watch=true&allowWatchBookmarks=true&timeoutSeconds=\(seconds)&resourceVersion=\(percentEncoded(version))"
+        let step: InformerStateMachine.Step
+        let lasted = clock.stopwatch()
+        do {
+            let response = try await transport.get(target(query), silence: .seconds(60))
+            if response.status == 200 {
+                if let action = try await read(response, &machine, deliver) { return action }
+                step = machine.watchEnded(nil, after: lasted(), random: random())
+            } else {
+                step = machine.watchEnded(failure(response.status, try await body(response)), after: lasted(), random: random())
+            }
+        } catch {
+            step = machine.watchEnded(
+                InformerStateMachine.Failure(status: nil, message: "\(error)"), after: lasted(), random: random())
+        }
+        for event in step.events { await deliver(event) }
+        return step.action
+    }
+
+    /// Reads a watch until it ends in order (`nil`) or the machine wants something else.
+    private func read(
+        _ response: APIResponse, _ machine: inout InformerStateMachine, _ deliver: (ObjectEvent) async -> Void
+    ) async throws -> InformerStateMachine.Action? {
+        var stream = JSONStream()
+        for try await chunk in response.body {
+            for document in try stream.feed(chunk.readableBytesView) {
+                let step = machine.watched(try event(document), random: random())
+                for event in step.events { await deliver(event) }
+                guard step.action == .read else { return step.action }
+            }
+        }
+        // A server that ends a watch cuts it between two events; a cut inside one is a broken connection.
+        try stream.finish()
+        return nil
+    }
+
+    private func event(_ document: JSONValue) throws -> InformerStateMachine.WatchEvent {
+        let tree = document["object"] ?? .null
+        let version = tree["metadata"]?["resourceVersion"]?.string ?? ""
+        switch document["type"]?.string {
+        case "ADDED": return .added(registry.read(tree, as: kind), resourceVersion: version)
+        case "MODIFIED": return .modified(registry.read(tree, as: kind), resourceVersion: version)
+        case "DELETED":
+            let metadata = tree["metadata"]
+            guard let name = metadata?["name"]?.string else { throw Unusable(description: "a deletion without a name") }
+            return .deleted(
+                ObjectKey(kind, namespace: metadata?["namespace"]?.string ?? "", name: name), resourceVersion: version)
+        case "BOOKMARK": return .bookmark(resourceVersion: version)
+        case "ERROR": return .error(failure(nil, tree))
+        default: throw Unusable(description: "a watch event of the unknown type \(document["type"] ?? .null)")
+        }
+    }
+}
+
+// MARK: - Requests
+
+extension Informer {
+    private struct Unusable: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private func target(_ query: String) -> String {
+        query.isEmpty ? path : "\(path)?\(query.drop { $0 == "&" })"
+    }
+
+    /// A refusal's text: the message of a `Status`, or the beginning of what a proxy says instead.
+    private func failure(_ status: Int, _ bytes: [UInt8]) -> InformerStateMachine.Failure {
+        if let tree = try? JSONReader().document(bytes).value { return failure(status, tree) }
+        return InformerStateMachine.Failure(status: status, message: String(decoding: bytes.prefix(200), as: UTF8.self))
+    }
+
+    private func failure(_ status: Int?, _ tree: JSONValue) -> InformerStateMachine.Failure {
+        let code = tree["code"]?.number?.integer.flatMap { Int(exactly: $0) }
+        return InformerStateMachine.Failure(
+            status: status ?? code, message: tree["message"]?.string ?? tree["reason"]?.string ?? "")
+    }
+}
+
+extension Clock where Duration == Swift.Duration {
+    /// Tells how long ago it was made.
+    fileprivate func stopwatch() -> () -> Swift.Duration {
+        let start = now
+        return { start.duration(to: now) }
+    }
+}
+
+/// Text in a query: everything but RFC 3986's unreserved characters is escaped.
+func percentEncoded(_ text: String) -> String {
+    var result = ""
+    for byte in text.utf8 {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+            result.unicodeScalars.append(Unicode.Scalar(byte))
+        default:
+            result += (byte < 0x10 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
+        }
+    }
+    return result
+}

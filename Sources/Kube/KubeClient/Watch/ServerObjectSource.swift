@@ -1,0 +1,112 @@
+public import KubeAPI
+public import Logging
+
+/// Feeds the objects of an API server: one informer for each collection, and one stream of events.
+public struct ServerObjectSource: ObjectSource {
+    /// A collection to follow.
+    public struct Collection: Hashable, Sendable {
+        public var resource: ResourceType
+        /// `nil`: all namespaces.
+        public var namespace: String?
+        /// kubectl's `--field-selector`, such as `spec.nodeName=n1`.
+        public var fieldSelector: String?
+        public var labelSelector: LabelSelector?
+
+        public init(
+            _ resource: ResourceType, namespace: String? = nil, fieldSelector: String? = nil, labelSelector: LabelSelector? = nil
+        ) {
+            self.resource = resource
+            self.namespace = namespace
+            self.fieldSelector = fieldSelector
+            self.labelSelector = labelSelector
+        }
+    }
+
+    public let events: AsyncStream<ObjectEvent>
+
+    private let continuation: AsyncStream<ObjectEvent>.Continuation
+    private let informers: [Informer]
+
+    /// - Parameter random: 0 ..< 1, spreads watches and retries.
+    public init(
+        _ collections: [Collection], registry: Registry = .standard, transport: any APITransport, clock: any Clock<Duration>,
+        random: @escaping @Sendable () -> Double, logger: Logger
+    ) {
+        (events, continuation) = AsyncStream.makeStream()
+        informers = collections.map { collection in
+            Informer(
+                kind: collection.resource.kind, path: collection.resource.path(namespace: collection.namespace),
+                selection: collection.selection, registry: registry, transport: transport, clock: clock, random: random,
+                logger: logger)
+        }
+    }
+
+    public func run() async {
+        let gathering = Gathering(count: informers.count, continuation: continuation)
+        await withTaskGroup { group in
+            for (position, informer) in informers.enumerated() {
+                group.addTask { await informer.run { await gathering.receive($0, from: position) } }
+            }
+        }
+        continuation.finish()
+    }
+}
+
+extension ServerObjectSource.Collection {
+    var selection: String {
+        var query = ""
+        if let fieldSelector { query += "&fieldSelector=\(percentEncoded(fieldSelector))" }
+        if let labelSelector { query += "&labelSelector=\(percentEncoded(labelSelector.description))" }
+        return query
+    }
+}
+
+/// Makes one stream of several: the first lists are held back until all are there, since half a cluster is none.
+private actor Gathering {
+    private var merger: EventMerger
+    private let continuation: AsyncStream<ObjectEvent>.Continuation
+
+    init(count: Int, continuation: AsyncStream<ObjectEvent>.Continuation) {
+        merger = EventMerger(count: count)
+        self.continuation = continuation
+    }
+
+    func receive(_ event: ObjectEvent, from position: Int) {
+        for event in merger.receive(event, from: position) { continuation.yield(event) }
+    }
+}
+
+/// The rule behind it, as a value.
+struct EventMerger {
+    private var missing: Set<Int>
+    private var lists: [[any KubernetesObject]]
+    private var faults: [[SourceFault]]
+    /// Changes that came while others still listed.
+    private var held: [ObjectEvent] = []
+
+    init(count: Int) {
+        missing = Set(0..<count)
+        lists = Array(repeating: [], count: count)
+        faults = Array(repeating: [], count: count)
+    }
+
+    mutating func receive(_ event: ObjectEvent, from position: Int) -> [ObjectEvent] {
+        switch event {
+        case .faults(let new):
+            faults[position] = new
+            return [.faults(faults.flatMap(\.self))]
+        case .listed(let objects):
+            lists[position] = objects
+            missing.remove(position)
+            guard missing.isEmpty else { return [] }
+            defer { (lists, held) = (lists.map { _ in [] }, []) }
+            return [.listed(lists.flatMap(\.self))] + held
+        case .added, .modified, .deleted:
+            guard missing.isEmpty else {
+                held.append(event)
+                return []
+            }
+            return [event]
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import KubeAPI
+import Logging
+import Testing
+
+@testable import KubeClient
+
+struct FileSourceTests {
+    private func yaml(_ names: String...) -> String {
+        names.map { name in
+            let parts = name.split(separator: "=")
+            return "{apiVersion: v1, kind: Namespace, metadata: {name: \(parts[0]), labels: {v: \"\(parts.last ?? "")\"}}}"
+        }.joined(separator: "\n---\n")
+    }
+
+    @Test("the first look lists, later ones tell what changed, and nothing is told twice")
+    func changes() throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.write(yaml("a=1", "b=1"), to: "objects.yaml")
+        var follower = FileFollower(paths: [path], registry: .standard)
+        #expect(texts(follower.look()) == ["listed Namespace a, Namespace b"])
+        #expect(texts(follower.look()) == [])
+        try directory.write(yaml("b=2", "c=1"), to: "objects.yaml")
+        #expect(texts(follower.look()) == ["deleted Namespace a", "modified Namespace b", "added Namespace c"])
+        try directory.write(yaml("c=1", "b=2"), to: "objects.yaml")
+        #expect(texts(follower.look()) == [], "another order is no change")
+    }
+
+    @Test("a broken or missing file changes nothing but the faults, and is taken up when it is well again")
+    func broken() throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.write(yaml("a=1"), to: "objects.yaml")
+        var follower = FileFollower(paths: [path], registry: .standard)
+        _ = follower.look()
+        try directory.write("a: [", to: "objects.yaml")
+        #expect(texts(follower.look()).first?.hasPrefix("faults \(path): \(path)") == true)
+        #expect(texts(follower.look()) == [])
+        directory.remove("objects.yaml")
+        #expect(follower.look().count == 1, "another fault")
+        #expect(texts(follower.look()) == [])
+        try directory.write(yaml("a=2"), to: "objects.yaml")
+        #expect(texts(follower.look()) == ["faults ", "modified Namespace a"])
+    }
+
+    @Test("a source whose file is missing lists once it is there")
+    func late() throws {
+        let directory = try TemporaryDirectory()
+        var follower = FileFollower(paths: ["\(directory.path)/objects.yaml"], registry: .standard)
+        #expect(texts(follower.look()).count == 1)
+        #expect(texts(follower.look()) == [])
+        try directory.write(yaml(), to: "objects.yaml")
+        #expect(texts(follower.look()) == ["faults ", "listed "], "an empty file is an empty cluster")
+    }
+
+    @Test("files come and go in a directory, and a link that is changed is a change")
+    func directory() throws {
+        let directory = try TemporaryDirectory()
+        try directory.write(yaml("a=1"), to: "a.yaml")
+        var follower = FileFollower(paths: [directory.path], registry: .standard)
+        #expect(texts(follower.look()) == ["listed Namespace a"])
+        try directory.write(yaml("b=1"), to: "b.target")
+        try directory.write(yaml("b=2"), to: "c.target")
+        directory.link("b.yaml", to: "b.target")
+        #expect(texts(follower.look()) == ["added Namespace b"])
+        directory.link("b.yaml", to: "c.target")
+        #expect(texts(follower.look()) == ["modified Namespace b"])
+        directory.remove("a.yaml")
+        #expect(texts(follower.look()) == ["deleted Namespace a"])
+    }
+
+    @Test("a fault in one object is told beside the others, and withdrawn")
+    func objectFaults() throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.write(yaml("A=1", "b=1"), to: "objects.yaml")
+        var follower = FileFollower(paths: [path], registry: .standard)
+        let first = texts(follower.look())
+        #expect(first.count == 2)
+        #expect(first.first?.contains("Namespace A: metadata.name: Invalid value: \"A\"") == true)
+        #expect(first.last == "listed Namespace A, Namespace b")
+        try directory.write(yaml("b=1"), to: "objects.yaml")
+        #expect(texts(follower.look()) == ["faults ", "deleted Namespace A"])
+    }
+
+    @Test("run feeds the stream at the given interval until it is cancelled", .timeLimit(.minutes(1)))
+    func run() async throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.write(yaml("a=1"), to: "objects.yaml")
+        let clock = InstantClock()
+        let source = FileObjectSource(paths: [path], interval: .seconds(3), clock: clock, logger: Logger(label: "test"))
+        let feeding = Task { await source.run() }
+        var events = source.events.makeAsyncIterator()
+        #expect(await events.next()?.description == "listed Namespace a")
+        try directory.write(yaml("a=2"), to: "objects.yaml")
+        #expect(await events.next()?.description == "modified Namespace a")
+        #expect(clock.sleeps.allSatisfy { $0 == .seconds(3) })
+        feeding.cancel()
+        await feeding.value
+        #expect(await events.next() == nil, "the stream ends with the source")
+    }
+}

@@ -1,0 +1,155 @@
+import KubeAPI
+import KubeClient
+import Reconcile
+import Testing
+
+struct InformerStateMachineTests {
+    typealias Machine = InformerStateMachine
+    typealias Failure = InformerStateMachine.Failure
+
+    private func machine(pageSize: Int = 2) -> Machine {
+        Machine(origin: "/api/v1/namespaces", pageSize: pageSize, backoff: Backoff(first: .seconds(1), limit: .seconds(8)))
+    }
+
+    /// A machine that has listed a and b and watches from 10.
+    private func watching() -> Machine {
+        var machine = machine()
+        _ = machine.start()
+        _ = machine.listed([reading("a"), reading("b")], continuing: nil, resourceVersion: "10")
+        return machine
+    }
+
+    @Test("pages are gathered, and told as one list before the watch begins at the last page's version")
+    func paging() {
+        var machine = machine()
+        #expect(machine.start() == .list(continuing: nil, limit: 2))
+        let first = machine.listed([reading("a"), reading("b")], continuing: "token", resourceVersion: "9")
+        #expect(texts(first.events) == [])
+        #expect(first.action == .list(continuing: "token", limit: 2))
+        let last = machine.listed([reading("c")], continuing: "", resourceVersion: "9")
+        #expect(texts(last.events) == ["listed Namespace a, Namespace b, Namespace c"])
+        #expect(last.action == .watch(resourceVersion: "9"))
+    }
+
+    @Test("an expired page token leads to one list in one piece, at once")
+    func expiredToken() {
+        var machine = machine()
+        _ = machine.start()
+        _ = machine.listed([reading("a")], continuing: "token", resourceVersion: "9")
+        #expect(
+            machine.listFailed(Failure(status: 410, message: "expired"), random: 0).action == .list(continuing: nil, limit: nil))
+        let again = machine.listFailed(Failure(status: 410, message: "expired"), random: 0)
+        #expect(again.action == .wait(.milliseconds(500)), "but not again and again")
+        #expect(machine.waited() == .list(continuing: nil, limit: 2))
+        let listed = machine.listed([reading("b")], continuing: nil, resourceVersion: "12")
+        #expect(texts(listed.events) == ["faults ", "listed Namespace b"], "the half list is forgotten")
+    }
+
+    @Test("failures wait longer and longer, are told once, and withdrawn when it works again")
+    func backoff() {
+        var machine = machine()
+        _ = machine.start()
+        let refused = Failure(status: nil, message: "connection refused")
+        let first = machine.listFailed(refused, random: 0)
+        #expect(texts(first.events) == ["faults /api/v1/namespaces: listing: connection refused"])
+        #expect(first.action == .wait(.milliseconds(500)))
+        #expect(machine.waited() == .list(continuing: nil, limit: 2))
+        let second = machine.listFailed(refused, random: 0)
+        #expect(texts(second.events) == [])
+        #expect(second.action == .wait(.seconds(1)))
+        _ = machine.waited()
+        let forbidden = machine.listFailed(Failure(status: 403, message: "namespaces is forbidden"), random: 0)
+        #expect(texts(forbidden.events) == ["faults /api/v1/namespaces: listing: status 403: namespaces is forbidden"])
+        #expect(forbidden.action == .wait(.seconds(2)))
+        _ = machine.waited()
+        #expect(texts(machine.listed([], continuing: nil, resourceVersion: "1").events) == ["faults ", "listed "])
+    }
+
+    @Test("changes are told, repetitions are not")
+    func changes() {
+        var machine = watching()
+        #expect(
+            texts(machine.watched(.added(reading("c", "11"), resourceVersion: "11"), random: 0).events) == ["added Namespace c"])
+        #expect(texts(machine.watched(.added(reading("c", "11"), resourceVersion: "11"), random: 0).events) == [])
+        #expect(
+            texts(machine.watched(.modified(reading("a", "12", label: "x"), resourceVersion: "12"), random: 0).events) == [
+                "modified Namespace a"
+            ])
+        let key = ObjectKey(Namespace.resource.kind, name: "b")
+        let deletion = machine.watched(.deleted(key, resourceVersion: "13"), random: 0)
+        #expect(texts(deletion.events) == ["deleted Namespace b"])
+        #expect(deletion.action == .read)
+        #expect(texts(machine.watched(.deleted(key, resourceVersion: "13"), random: 0).events) == [])
+        #expect(machine.watchEnded(nil, after: .zero, random: 0).action == .watch(resourceVersion: "13"))
+    }
+
+    @Test("a bookmark moves the place to watch from, and makes the watch a useful one")
+    func bookmark() {
+        var machine = watching()
+        #expect(machine.watched(.bookmark(resourceVersion: "99"), random: 0).action == .read)
+        #expect(machine.watchEnded(nil, after: .zero, random: 0).action == .watch(resourceVersion: "99"))
+    }
+
+    @Test("a watch that ends at once with nothing said waits; one that lasted goes on at once")
+    func emptyWatch() {
+        var machine = watching()
+        #expect(machine.watchEnded(nil, after: .milliseconds(1), random: 0).action == .wait(.milliseconds(500)))
+        #expect(machine.waited() == .watch(resourceVersion: "10"))
+        #expect(machine.watchEnded(nil, after: .milliseconds(1), random: 0).action == .wait(.seconds(1)), "longer each time")
+        #expect(machine.waited() == .watch(resourceVersion: "10"))
+        #expect(machine.watchEnded(nil, after: .seconds(300), random: 0).action == .watch(resourceVersion: "10"))
+    }
+
+    @Test("a broken watch goes on from where it was, after a wait")
+    func brokenWatch() {
+        var machine = watching()
+        _ = machine.watched(.bookmark(resourceVersion: "20"), random: 0)
+        let step = machine.watchEnded(Failure(status: 503, message: "overloaded"), after: .zero, random: 0.5)
+        #expect(texts(step.events) == ["faults /api/v1/namespaces: watching: status 503: overloaded"])
+        #expect(step.action == .wait(.milliseconds(750)))
+        #expect(machine.waited() == .watch(resourceVersion: "20"))
+        #expect(texts(machine.watched(.bookmark(resourceVersion: "21"), random: 0).events) == ["faults "])
+    }
+
+    @Test("410 Gone relists, and only the differences are told", arguments: [true, false])
+    func gone(asEvent: Bool) {
+        var machine = watching()
+        _ = machine.watched(.bookmark(resourceVersion: "20"), random: 0)
+        let expired = Failure(status: 410, message: "too old resource version")
+        let step = asEvent ? machine.watched(.error(expired), random: 0) : machine.watchEnded(expired, after: .zero, random: 0)
+        #expect(step.action == .list(continuing: nil, limit: 2))
+        let relisted = machine.listed(
+            [reading("b", "30", label: "new"), reading("c", "31"), reading("a")], continuing: nil, resourceVersion: "40")
+        #expect(texts(relisted.events) == ["modified Namespace b", "added Namespace c"])
+        #expect(relisted.action == .watch(resourceVersion: "40"))
+        #expect(
+            machine.watched(.error(expired), random: 0).action == .wait(.milliseconds(500)),
+            "a list that is always too old is no busy loop")
+        #expect(machine.waited() == .list(continuing: nil, limit: 2))
+        let emptied = machine.listed([], continuing: nil, resourceVersion: "50")
+        #expect(texts(emptied.events) == ["deleted Namespace a", "deleted Namespace b", "deleted Namespace c"])
+        #expect(machine.watched(.error(expired), random: 0).action == .wait(.seconds(1)), "and waits longer each time")
+    }
+
+    @Test("another ERROR ends the watch and keeps the place")
+    func error() {
+        var machine = watching()
+        let step = machine.watched(.error(Failure(status: 500, message: "etcd")), random: 0)
+        #expect(step.action == .wait(.milliseconds(500)))
+        #expect(machine.waited() == .watch(resourceVersion: "10"))
+    }
+
+    @Test("what is wrong with objects is told, and withdrawn when they are right or gone")
+    func objectFaults() {
+        var machine = machine()
+        _ = machine.start()
+        let listed = machine.listed([reading("A"), reading("b", label: "-")], continuing: nil, resourceVersion: "1")
+        #expect(listed.events.count == 2)
+        #expect(texts(listed.events).last == "listed Namespace A, Namespace b")
+        let right = machine.watched(.modified(reading("b", "2", label: "ok"), resourceVersion: "2"), random: 0)
+        #expect(texts(right.events).first == "modified Namespace b")
+        #expect(texts(right.events).last?.contains("Namespace b") == false)
+        let gone = machine.watched(.deleted(ObjectKey(Namespace.resource.kind, name: "A"), resourceVersion: "3"), random: 0)
+        #expect(texts(gone.events) == ["deleted Namespace A", "faults "])
+    }
+}
