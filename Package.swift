@@ -43,7 +43,7 @@ var foundations: [Target] {
 var kube: [Target] {
     [
         room("KubeAPI", in: "Kube", ["Addressing"]),
-        room("KubeClient", in: "Kube", ["KubeAPI", "Reconcile", .asyncHTTPClient, .nioCore, .yams, .logging]),
+        room("KubeClient", in: "Kube", ["KubeAPI", "Reconcile", .asyncHTTPClient, .nioCore, .nioHTTP1, .yams, .logging]),
         room("APIServer", in: "Kube", ["KubeAPI", .hummingbird, .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .grdb, .logging]),
     ]
 }
@@ -117,7 +117,7 @@ var tests: [Target] {
         suite("Reconcile"),
         suite("Netlink", ["Addressing", "CLinux"]),
         suite("KubeAPI", ["Addressing"]),
-        suite("KubeClient", ["KubeAPI"]),
+        suite("KubeClient", ["KubeAPI", "Reconcile", .nioCore, .nioPosix, .nioHTTP1, .logging]),
         suite("APIServer", ["KubeAPI"]),
         suite("Cluster", ["Addressing", "KubeAPI"]),
         suite("Plan", ["Addressing", "KubeAPI", "Cluster", "HostNetwork", "NFTables"]),

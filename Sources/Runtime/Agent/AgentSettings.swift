@@ -1,0 +1,40 @@
+/// What an agent is told when it starts.
+public struct AgentSettings: Hashable, Sendable {
+    /// The name of this node's Node object.
+    public var node: String
+    /// What must outlive the agent and not the machine: a directory under `/run`.
+    public var stateDirectory: String
+    /// Where `tulle-cni` finds the agent.
+    public var socket: String
+    /// Where `tulle-cni` leaves deletions while the agent is away.
+    public var queueDirectory: String
+    /// How often everything is compared although nothing happened.
+    public var period: Duration
+    /// How long an address rests before another pod gets it.
+    public var rest: Duration
+
+    public init(
+        node: String, stateDirectory: String = "/run/tulle", socket: String? = nil, queueDirectory: String? = nil,
+        period: Duration = .seconds(60), rest: Duration = .seconds(30)
+    ) {
+        self.node = node
+        self.stateDirectory = stateDirectory
+        self.socket = socket ?? stateDirectory + "/cni.sock"
+        self.queueDirectory = queueDirectory ?? stateDirectory + "/deletions"
+        self.period = period
+        self.rest = rest
+    }
+}
+
+/// Time and chance as the agent sees them: given by `Commands`, or by a test.
+public struct Surroundings: Sendable {
+    /// Since the machine started, also while it slept (`CLOCK_BOOTTIME`): the same for an agent before and after its restart.
+    public var now: @Sendable () -> Duration
+    /// 0 ..< 1.
+    public var random: @Sendable () -> Double
+
+    public init(now: @escaping @Sendable () -> Duration, random: @escaping @Sendable () -> Double) {
+        self.now = now
+        self.random = random
+    }
+}

@@ -1,0 +1,45 @@
+import Addressing
+import CNI
+import Plan
+
+/// What is kept of an attachment: enough to plan it again, and to take it down without the pod.
+struct AttachmentRecord: Hashable {
+    var attachment: Plan.Attachment
+    /// The network of the CNI configuration.
+    var network: String
+    /// Where the runtime said the pod's namespace is; it may mean nothing here.
+    var namespacePath: String
+    /// `K8S_POD_NAMESPACE/K8S_POD_NAME`, for people; empty when the runtime did not say.
+    var pod: String
+}
+
+extension AttachmentRecord {
+    /// The record's file, one line of JSON.
+    var bytes: [UInt8] {
+        let document: SmallJSON = [
+            "container": .string(attachment.id.container),
+            "interface": .string(attachment.id.interface),
+            "addresses": .array(attachment.addresses.map { .string($0.description) }),
+            "mtu": .number("\(attachment.mtu)"),
+            "network": .string(network),
+            "namespace": .string(namespacePath),
+            "pod": .string(pod),
+        ]
+        return document.bytes + [UInt8(ascii: "\n")]
+    }
+
+    /// `nil` for what is no record of this release.
+    init?(bytes: [UInt8]) {
+        guard let document = try? SmallJSON(parsing: bytes), let container = document["container"]?.string,
+            let interface = document["interface"]?.string, let mtu = document["mtu"]?.integer,
+            let texts = document["addresses"]?.array
+        else { return nil }
+        let addresses = texts.compactMap { $0.string.flatMap(IPAddress.init) }
+        guard addresses.count == texts.count, !addresses.isEmpty else { return nil }
+        self.init(
+            attachment: Plan.Attachment(
+                id: Plan.Attachment.ID(container: container, interface: interface), addresses: addresses, mtu: mtu),
+            network: document["network"]?.string ?? "", namespacePath: document["namespace"]?.string ?? "",
+            pod: document["pod"]?.string ?? "")
+    }
+}
