@@ -191,7 +191,7 @@ struct CourierTests {
         endpoint.stop()
     }
 
-    @Test("many couriers at once are all answered, each with its own answer, and no descriptor is left")
+    @Test("many couriers at once are all answered, each with its own answer")
     func many() throws {
         let endpoint = try CourierEndpoint(path: path, workers: 4) { CourierResponse(status: 0, output: $0.input) }
         let path = path

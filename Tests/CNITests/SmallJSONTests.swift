@@ -30,6 +30,17 @@ struct SmallJSONTests {
         #expect { try SmallJSON(reading: text.utf8) } throws: { ($0 as? SmallJSON.Malformation)?.offset == offset }
     }
 
+    @Test("a member that comes twice is found in small objects and in large ones", arguments: [2, 31, 32, 33, 34, 100])
+    func twice(_ count: Int) throws {
+        let members = (0..<count).map { "\"m\($0)\":0" }
+        _ = try SmallJSON(reading: "{\(members.joined(separator: ","))}".utf8)
+        for again in [0, count - 1] {
+            #expect(throws: SmallJSON.Malformation.self) {
+                try SmallJSON(reading: "{\((members + [members[again]]).joined(separator: ","))}".utf8)
+            }
+        }
+    }
+
     @Test("bytes that are not UTF-8 are refused")
     func notUTF8() {
         #expect(throws: SmallJSON.Malformation.self) { try SmallJSON(reading: [0x22, 0xC3, 0x22]) }

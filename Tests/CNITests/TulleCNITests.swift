@@ -1,3 +1,4 @@
+import CLinux
 import CNI
 import Glibc
 import Synchronization
@@ -90,11 +91,23 @@ struct TulleCNITests {
 
     @Test("an agent that dies in the middle leaves ADD to be tried again and DEL to wait")
     func died() throws {
-        // A descriptor the agent refuses ends the connection without an answer, as a death would.
-        let endpoint = try CourierEndpoint(path: "\(directory.path)/cni.sock") { _ in .done }
-        endpoint.stop()
-        #expect(try call("ADD").failure?.code == .tryAgainLater)
+        let listener = clinux_unix_socket()
+        try #require(clinux_unix_bind(listener, "\(directory.path)/cni.sock") == 0 && listen(listener, 4) == 0)
+        defer { close(listener) }
+        let dying = try Background {
+            for _ in 0..<2 {
+                let peer = clinux_unix_accept(listener)
+                var buffer = [UInt8](repeating: 0, count: 4096)
+                _ = recv(peer, &buffer, buffer.count, 0)
+                close(peer)
+            }
+        }
+        let failure = try #require(try call("ADD").failure)
+        #expect(failure.code == .tryAgainLater)
+        #expect(failure.message.hasSuffix("went away before it answered"))
         #expect(try call("DEL").status == 0)
+        #expect(directory.names(in: "queue") == ["c1:eth0"])
+        dying.join()
     }
 
     @Test("input that is no JSON is told with its place, and missing variables by their name")
