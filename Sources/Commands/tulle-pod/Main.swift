@@ -4,6 +4,8 @@ import Glibc
 @main
 struct Main {
     static func main() {
+        // The threads of a Swift program block signals, and what they start inherits that: SIGTERM would not end an echo.
+        Signals.unblockAll()
         var words = Words(CommandLine.arguments.dropFirst())
         let status: Int32
         do throws(Refusal) {

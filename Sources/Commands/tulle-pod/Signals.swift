@@ -21,7 +21,7 @@ struct Signals {
         return signal < 0 ? nil : signal
     }
 
-    /// What a command we start must find: nothing blocked.
+    /// What a command must find when it starts: nothing blocked.
     static func unblockAll() {
         var set = sigset_t()
         sigfillset(&set)

@@ -78,8 +78,11 @@ extension CourierRequest {
     /// - Throws: when it is larger than the other side would take.
     func frame() throws(CourierMalformation) -> [UInt8] {
         var block: [UInt8] = []
-        for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
-            block += "\(name)=\(value)".utf8
+        for variable in Variable.allCases {
+            guard let value = environment[variable.rawValue] else { continue }
+            block += variable.rawValue.utf8
+            block.append(UInt8(ascii: "="))
+            block += value.utf8
             block.append(0)
         }
         guard block.count <= CourierFrame.environmentLimit else { throw .tooLarge(block.count) }

@@ -8,8 +8,8 @@ public struct CourierRequest: Sendable {
     public var namespace: NamespaceDescriptor?
 
     public init(environment: [String: String], input: [UInt8], namespace: NamespaceDescriptor? = nil) {
-        let known = Set(Variable.allCases.map(\.rawValue))
-        self.environment = environment.filter { known.contains($0.key) }
+        self.environment = [:]
+        for variable in Variable.allCases { self.environment[variable.rawValue] = environment[variable.rawValue] }
         self.input = input
         self.namespace = namespace
     }

@@ -18,17 +18,16 @@ public struct Errand: Hashable, Sendable {
     }
 
     public func run() -> CourierResponse {
-        let version = SpecVersion(spokenIn: input)
         do throws(Failure) {
             if try Invocation.verb(in: environment) == .version {
-                return CourierResponse(status: 0, output: SpecVersion.answer(to: version).bytes)
+                return CourierResponse(status: 0, output: SpecVersion.answer(to: SpecVersion(spokenIn: input)).bytes)
             }
             guard input.count <= NetworkConfiguration.sizeLimit else {
                 throw Failure(.badConfiguration, "the network configuration has more than 4 MiB")
             }
             return try carry(Invocation(environment: environment, input: input))
         } catch {
-            return .failure(error, version ?? .latest)
+            return .failure(error, SpecVersion(spokenIn: input) ?? .latest)
         }
     }
 }

@@ -6,6 +6,7 @@ import Glibc
 /// A path belongs to one view of the file system, a descriptor to nobody's: whoever holds it reaches the namespace, also from
 /// a container that does not see the runtime's paths, and the namespace lives as long as it is held.
 public final class NamespaceDescriptor: Sendable {
+    /// Good as long as this value is held: keep it beyond the last call that uses the number.
     public let rawValue: Int32
 
     /// Which namespace it is, whatever path or descriptor led to it.

@@ -79,6 +79,7 @@ extension Reader {
     mutating func object(depth: Int) throws(SmallJSON.Malformation) -> SmallJSON {
         try enter(depth)
         var members: [SmallJSON.Member] = []
+        // Few members are compared one by one: the courier's time goes into making types such as Set<String>, not into work.
         var names: Set<String> = []
         if take(UInt8(ascii: "}")) { return .object([]) }
         while true {
@@ -86,7 +87,9 @@ extension Reader {
             guard peek == UInt8(ascii: "\"") else { throw malformed("a member's name is in double quotes") }
             let start = offset
             let name = try string()
-            guard names.insert(name).inserted else {
+            if members.count == 32 { names = Set(members.map(\.name)) }
+            let isNew = members.count < 32 ? !members.contains { $0.name == name } : names.insert(name).inserted
+            guard isNew else {
                 throw SmallJSON.Malformation(offset: start, reason: "the member “\(name)” comes twice")
             }
             skipSpace()

@@ -43,13 +43,12 @@ extension Invocation {
 
     /// - Throws: when `CNI_COMMAND` is not set, or no verb.
     public static func verb(in environment: [String: String]) throws(Failure) -> Verb {
-        let known = Verb.allCases.map(\.rawValue).joined(separator: ", ")
         guard let text = environment[.command] else {
-            throw Failure(.badEnvironment, "CNI_COMMAND is not set", details: "it is one of \(known)")
+            throw Failure(.badEnvironment, "CNI_COMMAND is not set", details: Verb.list)
         }
         guard let verb = Verb(rawValue: text) else {
             throw Failure(
-                .badEnvironment, "CNI_COMMAND “\(text)” is no command of the specification", details: "it is one of \(known)")
+                .badEnvironment, "CNI_COMMAND “\(text)” is no command of the specification", details: Verb.list)
         }
         return verb
     }

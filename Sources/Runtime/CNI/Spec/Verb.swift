@@ -7,6 +7,8 @@ public enum Verb: String, Hashable, Sendable, CaseIterable {
     case status = "STATUS"
     case version = "VERSION"
 
+    static var list: String { "it is one of \(allCases.map(\.rawValue).joined(separator: ", "))" }
+
     /// The first specification that has the verb.
     public var since: SpecVersion {
         switch self {
