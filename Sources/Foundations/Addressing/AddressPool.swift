@@ -78,4 +78,11 @@ public struct AddressPool<Holder: Hashable & Sendable>: Sendable {
         guard held.removeValue(forKey: address) != nil else { return }
         resting[address] = now
     }
+
+    /// A record says that an address rests: it is not given before it has rested long enough. One that is held, reserved or of
+    /// another prefix is passed over.
+    public mutating func rest(_ address: IPAddress, since: Duration) {
+        guard prefix.contains(address), !reserved.contains(address), held[address] == nil else { return }
+        resting[address] = since
+    }
 }

@@ -48,6 +48,9 @@ extension NodePlan {
     /// The tables that are ours, whether or not they should be there now.
     public static let tables: [Table.ID] = [Table.ID(.ip, PacketPath.podTable), Table.ID(.ip6, PacketPath.podTable)]
 
+    /// The settings a plan may name: what has to be looked at before there is a plan.
+    public static let settings = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
+
     /// The keys a touched subject leads to. A node's range is in the tables of all nodes.
     public static func keys(_ subject: Snapshot.Subject) -> [Key] {
         switch subject {
@@ -88,10 +91,8 @@ extension NodePlan {
 
     private var nodePart: Part {
         // The node is the router: without forwarding no packet passes it.
-        var part = Part(network: [
-            .sysctl(Sysctl("net/ipv4/ip_forward", "1")),
-            .sysctl(Sysctl("net/ipv6/conf/all/forwarding", "1")),
-        ])
+        var part = Part()
+        for setting in Self.settings { part.network.insert(.sysctl(Sysctl(setting, "1"))) }
         let subject = ObjectKey(Node.resource.kind, name: facts.name)
         guard let own else {
             part.problems.append(Problem(.nodeUnknown, subject, "there is no Node object for this node"))

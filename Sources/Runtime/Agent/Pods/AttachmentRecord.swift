@@ -30,7 +30,7 @@ extension AttachmentRecord {
 
     /// `nil` for what is no record of this release.
     init?(bytes: [UInt8]) {
-        guard let document = try? SmallJSON(parsing: bytes), let container = document["container"]?.string,
+        guard let document = try? SmallJSON(reading: bytes), let container = document["container"]?.string,
             let interface = document["interface"]?.string, let mtu = document["mtu"]?.integer,
             let texts = document["addresses"]?.array
         else { return nil }
