@@ -1,5 +1,3 @@
-import Reconcile
-
 /// The steps from what is there to what should be there, in an order the kernel accepts.
 ///
 /// Removals come first, in the reverse of the order in which objects come to be; then additions and changes. A link that cannot
