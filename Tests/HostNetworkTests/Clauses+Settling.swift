@@ -102,6 +102,39 @@ extension Clause {
             _ = try settle(stage, [])
             try expect(stage.node.text(), is: before)
         },
+        Clause("a pod of one family has the other turned off") { stage in
+            try stage.node.accept(.add(veth("tl1", peer: "eth0", in: "pod")))
+            let path = "net/ipv6/conf/eth0/disable_ipv6"
+            let pod: State = [
+                .link(Link("lo", .loopback)), .link(Link("eth0", .veth(peer: nil), makesLinkLocal: false)),
+                .sysctl(Sysctl(path, "1")), try address("192.0.2.7/32", on: "eth0"),
+                .neighbour(Neighbour(try ip("169.254.1.1"), on: "eth0", .mac(mac(1)))),
+                try route("0.0.0.0/0", via: "169.254.1.1", dev: "eth0", onlink: true),
+            ]
+            let owned = Ownership(links: ["lo", "eth0"], proto: 84)
+            let refusals = try stage.pod.settle(pod, owned: owned).refusals
+            #expect(refusals == [])
+            let again = try stage.pod.settle(pod, owned: owned).changes
+            #expect(again == [])
+            try expect(
+                stage.pod.text(sysctls: [path]),
+                is: """
+                    link eth0 veth up mtu 1400 mac 02:00:00:00:00:02 nolinklocal
+                    sysctl net/ipv6/conf/eth0/disable_ipv6 = 1
+                    address 192.0.2.7/32 dev eth0
+                    neighbour 169.254.1.1 mac 02:00:00:00:00:01 dev eth0
+                    route 0.0.0.0/0 via 169.254.1.1 dev eth0 onlink proto 84
+
+                    """)
+        },
+        Clause("a link made again in one go has its own new things on it") { stage in
+            try stage.node.accept(.add(vxlan("v")), .add(try route("198.51.100.0/24", dev: "v")))
+            try stage.node.accept(
+                .add(try route("198.51.101.0/24", dev: "v")), .remove(vxlan("v")), .add(vxlan("v", id: 2)),
+                .add(try route("198.51.102.0/24", dev: "v")))
+            try expect(
+                stage.node.text(without: ["lo", "v"]), is: "route 198.51.102.0/24 dev v proto 84 scope link")
+        },
         Clause("a refused change does not stop those behind it") { stage in
             try stage.node.accept(.add(veth("a", peer: "b")))
             let bad = Change.add(try route("198.51.100.0/24", via: "203.0.113.1", dev: "a"))
