@@ -1,5 +1,3 @@
-import Reconcile
-
 /// The steps from what is there to what should be there, in an order the kernel accepts.
 ///
 /// Removals come first, in the reverse of the order in which objects come to be; then additions and changes. A link that cannot
@@ -35,16 +33,20 @@ private func removals(from observed: State, to desired: State, owned: Ownership,
 }
 
 private func additions(from observed: State, to desired: State, owned: Ownership, keys: Set<Key>?) -> [Change] {
+    var there = observed
     var changes: [Change] = []
-    for (key, wanted) in parts(desired, keys) {
-        guard let there = observed[key] else {
+    for wanted in parts(desired, keys).values.sorted() {
+        guard let object = there[wanted.key] else {
             changes.append(.add(wanted))
+            // The other end comes with this one: what it should be besides is a change.
+            if let end = wanted.otherEnd, there[end.key] == nil { there.insert(end) }
             continue
         }
-        if there.satisfies(wanted) { continue }
-        changes.append(owned.owns(there) ? .change(from: there, to: wanted) : .add(wanted))
+        if object.satisfies(wanted) { continue }
+        let isOurs = owned.owns(object) || observed[wanted.key] == nil
+        changes.append(isOurs ? .change(from: object, to: wanted) : .add(wanted))
     }
-    return changes.sorted { $0.object < $1.object }
+    return changes
 }
 
 private func parts(_ state: State, _ keys: Set<Key>?) -> [Key: Object] {
@@ -52,6 +54,12 @@ private func parts(_ state: State, _ keys: Set<Key>?) -> [Key: Object] {
 }
 
 extension Object {
+    /// The link that is made here together with this one.
+    fileprivate var otherEnd: Object? {
+        guard case .link(let link) = self, case .veth(let peer?) = link.kind, peer.namespace == nil else { return nil }
+        return .link(peer.link)
+    }
+
     /// Whether this observed object can be changed into another with the same key without being removed first.
     fileprivate func canBecome(_ wanted: Object) -> Bool {
         switch (self, wanted) {

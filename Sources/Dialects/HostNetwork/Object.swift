@@ -61,24 +61,25 @@ extension Object {
     var rank: Int {
         switch self {
         case .link(let link): link.kind.rank
-        case .sysctl: 3
-        case .address: 4
-        case .neighbour: 5
-        case .forwarding: 6
-        // Routes with a gateway need the route that reaches it; a shorter prefix is reached through a longer one.
-        case .route(let route): route.gateway == nil ? 7 : 8
-        case .rule: 9
+        case .sysctl: 4
+        // A first address takes the later ones of its prefix along: those go before it.
+        case .address(let address): address.isSecondary ? 6 : 5
+        case .neighbour: 7
+        case .forwarding: 8
+        // Routes with a gateway need the route that reaches it.
+        case .route(let route): route.gateway == nil ? 9 : 10
+        case .rule: 11
         }
     }
 }
 
 extension Link.Kind {
-    /// Bridges before their ports, the link below before the overlay on it.
+    /// Bridges before their ports, the end of a pair that names the other before the other, the link below before the overlay.
     var rank: Int {
         switch self {
         case .loopback, .bridge, .other: 0
-        case .veth: 1
-        case .vxlan: 2
+        case .veth(let peer): peer == nil ? 2 : 1
+        case .vxlan: 3
         }
     }
 }

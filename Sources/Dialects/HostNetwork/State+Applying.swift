@@ -85,7 +85,8 @@ extension State {
                 for other in addresses where other.isSecondary && other.isBeside(address) { remove(.address(other)) }
             }
             let isLast = !addresses.contains { $0.link == address.link && $0.address.address.family == .v4 }
-            if isLast { self = filter { !$0.isRoute(of: .v4, over: address.link) } }
+            // The kernel takes a link without IPv4 addresses for one that is down (`fib_disable_ip`).
+            if isLast { self = filter { !$0.isIPv4RouteOrNeighbour(of: address.link) } }
         }
         guard !addresses.contains(where: { $0.address.address == gone }) else { return }
         for var route in routes where route.source == gone {
@@ -106,9 +107,12 @@ extension Address {
 }
 
 extension Object {
-    fileprivate func isRoute(of family: IPFamily, over link: String) -> Bool {
-        guard case .route(let route) = self else { return false }
-        return route.prefix.family == family && route.device == link
+    fileprivate func isIPv4RouteOrNeighbour(of link: String) -> Bool {
+        switch self {
+        case .route(let route): route.prefix.family == .v4 && route.device == link
+        case .neighbour(let neighbour): neighbour.address.family == .v4 && neighbour.link == link
+        case .link, .address, .forwarding, .rule, .sysctl: false
+        }
     }
 }
 

@@ -3,13 +3,14 @@ import Netlink
 
 /// One list of changes on its way into the kernel.
 ///
-/// Requests are gathered and sent many at once. A request that needs the index of a link sends what was gathered first: the
-/// link may be in it.
+/// Requests are gathered and sent many at once. A request that needs the index of a link sends what was gathered first when
+/// there are links in it that come or go: it may be one of them.
 final class Application {
     private let host: KernelHost
     private var refusals: [(position: Int, refusal: Refusal)] = []
     private var gathered: [(position: Int, request: NetlinkRequest)] = []
     private var indices: [String: Int32] = [:]
+    private var gatheredLinks = false
     private var changes: [Change] = []
 
     init(_ host: KernelHost) { self.host = host }
@@ -36,7 +37,7 @@ final class Application {
     /// The index of a link: asked once for each list of changes.
     func index(of link: String) throws(KernelError) -> Int32 {
         if let known = indices[link] { return known }
-        try send()
+        if gatheredLinks { try send() }
         let found = try host.socket.link(named: link).index
         indices[link] = found
         return found
@@ -64,7 +65,13 @@ final class Application {
         } catch {
             refusals.append((position, Refusal(change, error)))
         }
-        if case .remove(.link) = change { indices.removeAll() }
+        switch change {
+        case .add(.link): gatheredLinks = true
+        case .remove(.link):
+            gatheredLinks = true
+            indices.removeAll()
+        default: break
+        }
     }
 
     private func write(_ settings: [Sysctl], from position: Int) throws(KernelError) {
@@ -79,6 +86,7 @@ final class Application {
         guard !gathered.isEmpty else { return }
         let batch = gathered
         gathered.removeAll()
+        gatheredLinks = false
         for (entry, error) in zip(batch, try host.socket.perform(batch.map(\.request))) {
             guard let error, refusals.last?.position != entry.position else { continue }
             refusals.append((entry.position, Refusal(changes[entry.position], error)))

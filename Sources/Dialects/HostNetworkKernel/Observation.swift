@@ -141,8 +141,10 @@ extension Observation {
 
 extension AddressMessage {
     /// Link-local addresses, those of `lo`, and those learnt from router advertisements. The kernel marks its own since 5.18
-    /// (`IFAPROT_KERNEL_LO`, `IFAPROT_KERNEL_RA`, `IFAPROT_KERNEL_LL` are 1, 2 and 3).
-    fileprivate var isMadeByKernel: Bool { proto.map { (1...3).contains($0) } ?? false }
+    /// (`IFAPROT_KERNEL_LO`, `IFAPROT_KERNEL_RA`, `IFAPROT_KERNEL_LL` are 1, 2 and 3), except 127.0.0.1/8.
+    fileprivate var isMadeByKernel: Bool {
+        proto.map { (1...3).contains($0) } ?? (address == InterfaceAddress(.v4(.loopback), length: 8))
+    }
 }
 
 extension Route.Kind {

@@ -33,6 +33,8 @@ public struct RuleMessage: RouteObject {
 
 extension RuleMessage {
     static let structSize = 12
+    /// `FIB_RULE_INVERT`. The other flags say what became of the rule, such as that its link is not there.
+    static let inverted: UInt32 = 0x2
 
     public init?(_ message: Message) {
         guard message.type == Self.newType, message.payload.count >= Self.structSize,
@@ -41,7 +43,7 @@ extension RuleMessage {
         self.family = family
         table = UInt32(message.read(UInt8.self, at: 4))
         action = message.read(UInt8.self, at: 7)
-        hasMore = message.read(UInt8.self, at: 3) != 0 || message.read(UInt32.self, at: 8) != 0
+        hasMore = message.read(UInt8.self, at: 3) != 0 || message.read(UInt32.self, at: 8) & Self.inverted != 0
         let lengths = (to: message.read(UInt8.self, at: 1), from: message.read(UInt8.self, at: 2))
         for attribute in message.attributes(after: Self.structSize) {
             switch Name(rawValue: attribute.type) {

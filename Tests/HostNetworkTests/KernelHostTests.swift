@@ -1,0 +1,77 @@
+import Addressing
+import HostNetwork
+import HostNetworkKernel
+import Netlink
+import Testing
+
+@Suite("the kernel's end", .tags(.kernel), .enabled(if: hasKernel, "needs root"))
+struct KernelHostTests {
+    @Test("an IPv6 address that has settled receives")
+    func settled() throws {
+        let pod = try NetworkNamespace.new()
+        let (node, end) = (try KernelHost(.new()), try KernelHost(pod))
+        node.namespaces["pod"] = pod
+        try node.accept(.add(veth("tl1", peer: "eth0", in: "pod")))
+        let eth0 = try #require(try end.observe(Interest([])).link("eth0"))
+        var up = eth0
+        up.isUp = true
+        try end.accept(.change(from: .link(eth0), to: .link(up)))
+        try node.settleCarrier(of: "tl1")
+        let socket = try NetlinkSocket(.route, in: pod)
+        for number in 1...50 {
+            let one = try ip("2001:db8::\(number)")
+            try end.accept(.add(try address("2001:db8::\(number)/128", on: "eth0")))
+            try end.settleAddress(one)
+            let answer = try socket.get(RouteMessage(IPPrefix(host: one)).request(.get, operation: "look up \(one)"))
+            #expect(RouteMessage(answer)?.type == 2, "RTN_LOCAL")
+        }
+    }
+
+    @Test("an IPv6 address that does not settle is told of, with the reason to look for")
+    func unsettled() throws {
+        let host = try KernelHost(.new())
+        #expect { try host.settleAddress(ip("2001:db8::1")) } throws: { error in
+            Errno.busy ~= error && "\(error)".contains("is its link up?")
+        }
+    }
+
+    @Test("the carrier of a link that is not there does not settle")
+    func noLink() throws {
+        let host = try KernelHost(.new())
+        #expect { try host.settleCarrier(of: "none") } throws: { Errno.noSuchDevice ~= $0 }
+    }
+
+    @Test("a refusal is the kernel's error, number and words")
+    func refusal() throws {
+        let host = try KernelHost(.new())
+        let refusal = try #require(try host.apply([.add(.link(Link("x", .other("no-such-kind"))))]).first)
+        #expect(
+            refusal.kernelError.description == "add link x no-such-kind up: operation not supported (kernel: Unknown device type)"
+        )
+        #expect(Errno.notSupported ~= refusal.kernelError)
+    }
+
+    @Test(
+        "no setting outside the network is written",
+        arguments: ["kernel/hostname", "net/../kernel/hostname", "/net/ipv4", "net//x"])
+    func settings(_ path: String) throws {
+        let refusals = try KernelHost(.new()).apply([.add(.sysctl(Sysctl(path, "x")))])
+        #expect(refusals.map(\.code) == [.invalid])
+    }
+
+    @Test("a second settling sends nothing that changes the kernel")
+    func quiet() throws {
+        let namespace = try NetworkNamespace.new()
+        let host = try KernelHost(namespace)
+        host.namespaces["pod"] = try .new()
+        let desired = try Clause.node()
+        #expect(try host.settle(desired, owned: Clause.ours).refusals == [])
+        // Every group of rtnetlink there is: links, neighbours, addresses, routes, rules.
+        let subscription = try Subscription(.route, groups: [1, 3, 5, 7, 8, 9, 11, 19], in: namespace)
+        #expect(try host.settle(desired, owned: Clause.ours).changes == [])
+        while case .messages(let messages)? = try subscription.next(timeout: .zero) {
+            // Only what the kernel does by itself, such as link-local addresses becoming usable.
+            #expect(messages.allSatisfy { RouteMessage($0)?.proto != 84 })
+        }
+    }
+}
