@@ -55,7 +55,13 @@ public struct Server: Service {
     /// Serves until the task is cancelled or the service group shuts down.
     public func run() async throws {
         let acceptor = Acceptor(connections, logger: logger)
-        let accepted = try await acceptor.start(listeners)
+        let accepted: AsyncStream<Connection>
+        do {
+            accepted = try await acceptor.start(listeners)
+        } catch {
+            acceptor.stop()
+            throw error
+        }
         await withTaskCancellationOrGracefulShutdownHandler {
             await withDiscardingTaskGroup { group in
                 for await connection in accepted {

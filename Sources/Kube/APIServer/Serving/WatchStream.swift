@@ -14,8 +14,7 @@ struct WatchStream: Sendable {
         return Response(
             status: .ok, headers: [.contentType: "application/json"],
             body: ResponseBody { writer in
-                // An empty piece sends the head: a client may wait for it before it makes the change it wants to see.
-                try await writer.write(Self.lines(first))
+                if !first.isEmpty { try await writer.write(Self.lines(first)) }
                 do {
                     while let changes = try await watch.next() { try await writer.write(Self.lines(changes)) }
                 } catch let error as StoreError {
