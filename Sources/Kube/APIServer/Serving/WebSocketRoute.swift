@@ -1,0 +1,129 @@
+public import NIOCore
+import NIOHTTP1
+import NIOWebSocket
+
+/// A path where a connection becomes a WebSocket (RFC 6455).
+public struct WebSocketRoute: Sendable {
+    let serves: @Sendable (_ path: String) -> Bool
+    /// The subprotocols spoken there, best first.
+    let subprotocols: [String]
+    let body: @Sendable (WebSocket) async throws -> Void
+
+    /// - Parameters:
+    ///   - serves: whether the path, without its query, is this route's.
+    ///   - subprotocols: best first. A client that offers none of them is refused, and asks again or reports it.
+    ///   - body: talks until it returns; then the connection is closed.
+    public init(
+        serves: @escaping @Sendable (_ path: String) -> Bool, subprotocols: [String],
+        _ body: @escaping @Sendable (WebSocket) async throws -> Void
+    ) {
+        self.serves = serves
+        self.subprotocols = subprotocols
+        self.body = body
+    }
+
+    /// The subprotocols of exec, attach and port-forward: v5 can close one stream, v4 cannot.
+    public static let channelProtocols = ["v5.channel.k8s.io", "v4.channel.k8s.io"]
+}
+
+/// What client and server agreed on. Pure.
+struct WebSocketHandshake: Hashable, Sendable {
+    var path: String
+    var query: String
+    var subprotocol: String
+
+    /// `nil` when the request is not for this route, or they have no subprotocol in common.
+    init?(_ head: HTTPRequestHead, route: WebSocketRoute) {
+        let parts = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        path = String(parts.first ?? "/")
+        query = parts.count > 1 ? String(parts[1]) : ""
+        let offered = Set(head.headers[canonicalForm: "Sec-WebSocket-Protocol"].map(String.init))
+        guard head.method == .GET, route.serves(path),
+            let subprotocol = route.subprotocols.first(where: offered.contains)
+        else { return nil }
+        self.subprotocol = subprotocol
+    }
+}
+
+/// An open WebSocket, as its route sees it: whole messages.
+public struct WebSocket: Sendable {
+    public enum Message: Hashable, Sendable {
+        case text(ByteBuffer)
+        case binary(ByteBuffer)
+    }
+
+    public let path: String
+    public let query: String
+    public let subprotocol: String
+    private let frames: NIOAsyncChannelInboundStream<WebSocketFrame>
+    private let writer: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+
+    fileprivate init(
+        _ handshake: WebSocketHandshake, _ frames: NIOAsyncChannelInboundStream<WebSocketFrame>,
+        _ writer: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+    ) {
+        (path, query, subprotocol) = (handshake.path, handshake.query, handshake.subprotocol)
+        self.frames = frames
+        self.writer = writer
+    }
+
+    /// Hands every message to the closure, until the other side closes. Pings are answered on the way. May be called once.
+    public func forEachMessage(_ body: (Message) async throws -> Void) async throws {
+        for try await frame in frames {
+            switch frame.opcode {
+            case .text: try await body(.text(frame.unmaskedData))
+            case .binary: try await body(.binary(frame.unmaskedData))
+            case .ping: try await writer.write(WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData))
+            case .connectionClose:
+                // RFC 6455 §5.5.1: a close is answered by a close with the same code.
+                try await writer.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: frame.unmaskedData))
+                return
+            default: break
+            }
+        }
+    }
+
+    /// Returns when the connection has room for more, so that a slow reader slows the writer down.
+    public func send(_ message: Message) async throws {
+        switch message {
+        case .text(let data): try await writer.write(WebSocketFrame(fin: true, opcode: .text, data: data))
+        case .binary(let data): try await writer.write(WebSocketFrame(fin: true, opcode: .binary, data: data))
+        }
+    }
+}
+
+extension WebSocketRoute {
+    /// Sends every message back: the seed of exec, and a way to try the connection.
+    public static func echo(path: String) -> WebSocketRoute {
+        WebSocketRoute(serves: { $0 == path }, subprotocols: channelProtocols) { socket in
+            try await socket.forEachMessage { try await socket.send($0) }
+        }
+    }
+
+    /// What a request to this path is told that did not become a WebSocket.
+    var refusal: Status {
+        .badRequest("upgrade to a WebSocket with one of these subprotocols: \(subprotocols.joined(separator: ", "))")
+    }
+
+    func serve(
+        _ channel: NIOAsyncChannel<WebSocketFrame, WebSocketFrame>, _ handshake: WebSocketHandshake
+    ) async throws {
+        try await channel.executeThenClose { inbound, outbound in
+            try await body(WebSocket(handshake, inbound, outbound))
+        }
+    }
+}
+
+/// Tells the client that the server goes away (RFC 6455 §7.4.1, code 1001), and closes.
+final class WebSocketFarewell: ChannelInboundHandler {
+    typealias InboundIn = WebSocketFrame
+    typealias OutboundOut = WebSocketFrame
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
+        var data = context.channel.allocator.buffer(capacity: 2)
+        data.write(webSocketErrorCode: .goingAway)
+        context.writeAndFlush(wrapOutboundOut(WebSocketFrame(fin: true, opcode: .connectionClose, data: data)), promise: nil)
+        context.close(promise: nil)
+    }
+}

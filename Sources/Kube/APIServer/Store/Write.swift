@@ -1,0 +1,65 @@
+import FoundationEssentials
+import GRDB
+
+/// One change that somebody asks for.
+struct Write: Sendable {
+    enum Action: Sendable {
+        case create(Body)
+        /// `nil` as expected revision: whatever it is at.
+        case update(Body, expected: Revision?)
+        case delete(expected: Revision?, last: @Sendable (StoredObject, Revision) -> [UInt8])
+    }
+
+    var key: ObjectKey
+    var action: Action
+
+    /// Makes the change as part of a transaction, or throws a ``StoreError`` having touched nothing.
+    func apply(to db: Database, at revision: Revision) throws -> Change {
+        switch action {
+        case .create(let body): try create(body, db, revision)
+        case .update(let body, let expected): try update(body, expected, db, revision)
+        case .delete(let expected, let last): try delete(expected, last, db, revision)
+        }
+    }
+
+    private func create(_ body: Body, _ db: Database, _ revision: Revision) throws -> Change {
+        let object = StoredObject(key: key, revision: revision, body: body.render(revision))
+        let statement = try db.cachedStatement(sql: "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?)")
+        try statement.execute(
+            arguments: [key.resource, key.namespace, key.name, revision.rawValue, object.body.databaseValue])
+        guard db.changesCount == 1 else { throw StoreError(.alreadyExists, "\(key) already exists") }
+        return Change(.added, object)
+    }
+
+    private func update(_ body: Body, _ expected: Revision?, _ db: Database, _ revision: Revision) throws -> Change {
+        let previous = try current(db, expected)
+        let object = StoredObject(key: key, revision: revision, body: body.render(revision))
+        let statement = try db.cachedStatement(
+            sql: "UPDATE objects SET revision = ?, body = ? WHERE resource = ? AND namespace = ? AND name = ?")
+        try statement.execute(
+            arguments: [revision.rawValue, object.body.databaseValue, key.resource, key.namespace, key.name])
+        return Change(.modified, object, previous: previous)
+    }
+
+    private func delete(
+        _ expected: Revision?, _ last: (StoredObject, Revision) -> [UInt8], _ db: Database, _ revision: Revision
+    ) throws -> Change {
+        let previous = try current(db, expected)
+        let statement = try db.cachedStatement(sql: "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?")
+        try statement.execute(arguments: [key.resource, key.namespace, key.name])
+        let object = StoredObject(key: key, revision: revision, body: last(previous, revision))
+        return Change(.deleted, object, previous: previous)
+    }
+
+    private func current(_ db: Database, _ expected: Revision?) throws -> StoredObject {
+        guard let found = try db.object(key) else { throw StoreError.notFound(key) }
+        if let expected, expected != found.revision {
+            throw StoreError.conflict(key, expected: expected, found: found.revision)
+        }
+        return found
+    }
+}
+
+extension [UInt8] {
+    fileprivate var databaseValue: DatabaseValue { Data(self).databaseValue }
+}

@@ -1,0 +1,103 @@
+import Synchronization
+
+/// Lets tasks wait at a ``WatchBoard``.
+final class WatchHub: Sendable {
+    private struct State: Sendable {
+        var board: WatchBoard
+        var waiting: [WatchBoard.WatcherID: CheckedContinuation<Void, Never>] = [:]
+
+        /// What is published up to here need not be waited for.
+        mutating func take(_ ids: [WatchBoard.WatcherID]) -> [CheckedContinuation<Void, Never>] {
+            ids.compactMap { waiting.removeValue(forKey: $0) }
+        }
+    }
+
+    private let state: Mutex<State>
+
+    init(_ board: WatchBoard) { state = Mutex(State(board: board)) }
+
+    func read<Value: Sendable>(_ body: (WatchBoard) -> Value) -> Value { state.withLock { body($0.board) } }
+
+    func publish(_ changes: [Change]) {
+        let woken = state.withLock { $0.take($0.board.publish(changes)) }
+        for task in woken { task.resume() }
+    }
+
+    func compact(_ resource: String, through revision: Revision) {
+        state.withLock { $0.board.compact(resource, through: revision) }
+    }
+
+    func watch(_ selection: Selection, after revision: Revision) throws(StoreError) -> Watch {
+        let added = state.withLock { $0.board.add(selection, after: revision) }
+        return Watch(id: try added.get(), hub: self)
+    }
+
+    func close() {
+        let woken = state.withLock { state in
+            state.board.close()
+            return state.take(Array(state.waiting.keys))
+        }
+        for task in woken { task.resume() }
+    }
+
+    fileprivate func remove(_ id: WatchBoard.WatcherID) {
+        let woken = state.withLock { state in
+            state.board.remove(id)
+            return state.take([id])
+        }
+        for task in woken { task.resume() }
+    }
+
+    fileprivate func next(_ id: WatchBoard.WatcherID, atMost limit: Int) async throws(StoreError) -> [Change]? {
+        while true {
+            switch state.withLock({ $0.board.next(id, atMost: limit) }) {
+            case .changes(let changes): return changes
+            case .expired(let position, let oldest): throw .expired(position, oldest: oldest)
+            case .ended: return nil
+            case .wait: await wait(id)
+            }
+        }
+    }
+
+    /// Returns when something may have changed for the watcher. Between the board's answer and this call something may have:
+    /// so it is asked again under the lock that keeps the continuation.
+    private func wait(_ id: WatchBoard.WatcherID) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let waits = state.withLock { state in
+                    let waits = state.board.isWaiting(id)
+                    if waits { state.waiting[id] = continuation }
+                    return waits
+                }
+                if !waits { continuation.resume() }
+            }
+        } onCancel: {
+            remove(id)
+        }
+    }
+}
+
+/// One reader of changes, exactly once each and in order, until it is cancelled, the store closes, or it reads too slowly.
+///
+/// Ends by itself when the last reference goes. One task reads it at a time.
+public final class Watch: Sendable {
+    private let id: WatchBoard.WatcherID
+    private let hub: WatchHub
+
+    fileprivate init(id: WatchBoard.WatcherID, hub: WatchHub) {
+        self.id = id
+        self.hub = hub
+    }
+
+    deinit { hub.remove(id) }
+
+    /// The next changes, oldest first, never none; `nil` when the watch has ended. Cancelling the task ends it too.
+    ///
+    /// - Throws: ``StoreError/Code/expired`` when changes it has not read are forgotten: list again.
+    public func next(atMost limit: Int = 256) async throws(StoreError) -> [Change]? {
+        try await hub.next(id, atMost: limit)
+    }
+
+    /// Ends the watch; a task that waits in ``next(atMost:)`` gets `nil`. May be called from anywhere, and twice.
+    public func cancel() { hub.remove(id) }
+}
