@@ -201,6 +201,9 @@ extension PodService {
         }
         let owned = Ownership(links: ["lo", attachment.id.interface], proto: PacketPath.routeProtocol)
         try carryOut(difference(from: made, to: network.pod, owned: owned), on: inside)
+        // The kernel has acknowledged all of it and not done all of it: without these a pod's first packets can be lost.
+        try node.settleCarrier(of: attachment.link)
+        for address in attachment.addresses { try inside.settleAddress(address) }
     }
 
     private func carryOut(_ changes: [HostNetwork.Change], on host: KernelHost) throws {
