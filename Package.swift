@@ -98,7 +98,7 @@ var commands: [Target] {
     [
         .executableTarget(
             name: "tulle",
-            dependencies: ["Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle],
+            dependencies: ["Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle, .unixSignals],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(
             name: "tulle-cni", dependencies: ["CNI", "CLinux"],
@@ -175,5 +175,6 @@ extension Target.Dependency {
     static var nioHTTPTypesHTTP1: Self { .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras") }
     static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
     static var nioWebSocket: Self { .product(name: "NIOWebSocket", package: "swift-nio") }
+    static var unixSignals: Self { .product(name: "UnixSignals", package: "swift-service-lifecycle") }
     static var yams: Self { .product(name: "Yams", package: "Yams") }
 }

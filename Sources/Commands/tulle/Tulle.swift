@@ -1,0 +1,18 @@
+import ArgumentParser
+
+/// The command line: settings, the real clock and the real dice, exit codes. Everything else is in the rooms.
+@main
+struct Tulle: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tulle",
+        abstract: "The whole network of a Kubernetes cluster, in one program.",
+        discussion: """
+            Examples:
+              tulle lab walk examples/two-pods.yaml     one packet, from pod to pod, with every hop
+              tulle agent --node n1 --objects objects/  keep this node as the objects ask
+
+            Shell completion: tulle --generate-completion-script bash
+            """,
+        version: "0.1.0",
+        subcommands: [AgentCommand.self, LabCommand.self])
+}
