@@ -67,7 +67,8 @@ extension Reconciler {
                 Problem($0.key == nil ? .sourceUnreadable : .objectInvalid, $0.key, "\($0.origin): \($0.message)")
             }
             touched = []
-            rounds.mark([.node], at: surroundings.now())
+            // Said at once: before the first list there is no round that would say it.
+            publish(said.values.flatMap(\.problems))
         }
         // Our own node's object decides over everything here.
         if touched.contains(.node(settings.node)) {
