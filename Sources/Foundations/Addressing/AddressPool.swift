@@ -80,9 +80,9 @@ public struct AddressPool<Holder: Hashable & Sendable>: Sendable {
     }
 
     /// A record says that an address rests: it is not given before it has rested long enough. One that is held, reserved or of
-    /// another prefix is passed over.
+    /// another prefix is passed over; of two records of one address the later one counts.
     public mutating func rest(_ address: IPAddress, since: Duration) {
         guard prefix.contains(address), !reserved.contains(address), held[address] == nil else { return }
-        resting[address] = since
+        resting[address] = max(since, resting[address] ?? since)
     }
 }
