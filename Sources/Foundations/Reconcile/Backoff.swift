@@ -3,20 +3,20 @@
 public struct Backoff: Hashable, Sendable {
     public let first: Duration
     public let limit: Duration
-    private var failures = 0
+    private var window: Duration
 
     public init(first: Duration = .milliseconds(100), limit: Duration = .seconds(30)) {
         self.first = first
         self.limit = limit
+        window = min(first, limit)
     }
 
     /// - Parameter random: 0 ..< 1, from whoever has randomness.
     public mutating func next(random: Double) -> Duration {
-        let doubled = failures < 62 ? first * Double(UInt64(1) << UInt64(failures)) : limit
-        failures += 1
-        return min(limit, doubled) * (0.5 + random / 2)
+        defer { window = window > limit / 2 ? limit : window * 2 }
+        return window * (0.5 + random / 2)
     }
 
     /// The last try worked: the next failure starts from `first` again.
-    public mutating func reset() { failures = 0 }
+    public mutating func reset() { window = min(first, limit) }
 }

@@ -5,9 +5,12 @@
 ///   asleep ─────────────►│ waiting │──────► running ───────► asleep (or waiting, when marked meanwhile)
 ///                        └─────────┘           │ finished(failed)
 ///                             ▲                ▼
-///                             └────────── waiting (backoff; the keys stay marked)
+///                             └────────── waiting (backoff; what failed stays marked)
 /// ```
 /// At start and every `period` all keys are due, because events can be lost and the kernel can be changed by others.
+///
+/// What failed waits for its next try; keys that are marked meanwhile do not wait with it. So one thing that the kernel refuses for
+/// good does not make everything else late.
 public struct Rounds<Key: Hashable & Sendable>: Sendable {
     /// What a round has to look at.
     public enum Scope: Hashable, Sendable {
@@ -28,63 +31,89 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
     private let period: Duration
     private var debounce: Debounce
     private var backoff: Backoff
-    private var marked: Scope = .all
-    private var isRunning = false
-    private var notBefore: Duration
+    private var marked: Set<Key> = []
+    private var isAllMarked = false
+    private var failed: Set<Key> = []
+    private var retryFailed: Duration = .zero
     private var nextFull: Duration
+    private var isFullFailing = false
+    private var isRunning = false
 
     /// - Parameter period: how often everything is looked at although nothing was marked.
     public init(start: Duration, period: Duration, debounce: Debounce, backoff: Backoff = Backoff()) {
         self.period = period
         self.debounce = debounce
         self.backoff = backoff
-        notBefore = start
         nextFull = start
     }
 
-    /// These keys have to be looked at.
+    /// These keys have to be looked at. Marking none changes nothing.
     public mutating func mark(_ keys: some Sequence<Key>, at now: Duration) {
-        merge(.keys(Set(keys)))
+        let keys = Set(keys)
+        guard !keys.isEmpty else { return }
+        marked.formUnion(keys)
         debounce.event(at: now)
     }
 
-    /// Everything has to be looked at.
+    /// Everything has to be looked at; after a failure of everything, when its next try is due.
     public mutating func markAll(at now: Duration) {
-        marked = .all
+        isAllMarked = true
         debounce.event(at: now)
     }
 
     public mutating func next(at now: Duration) -> Action {
         if isRunning { return .busy }
-        let wanted = min(nextFull, debounce.due ?? nextFull)
-        let start = max(wanted, notBefore)
-        guard now >= start else { return .sleep(until: start) }
-        if now >= nextFull { marked = .all }
-        let scope = marked
-        marked = .keys([])
-        debounce.clear()
-        isRunning = true
-        return .run(scope)
+        let full = fullDue
+        if now >= full { return runAll() }
+        let isRetryDue = !failed.isEmpty && now >= retryFailed
+        let isMarkDue = !marked.isEmpty && debounce.due.map { now >= $0 } ?? true
+        if isRetryDue || isMarkDue { return runKeys(retries: isRetryDue) }
+        let others = [marked.isEmpty ? nil : debounce.due, failed.isEmpty ? nil : retryFailed]
+        return .sleep(until: others.compactMap(\.self).reduce(full, min))
     }
 
-    /// - Parameter random: 0 ..< 1, spreads retries.
+    /// - Parameters:
+    ///   - scope: what was run, or more, when the round's outcome puts more in doubt.
+    ///   - random: 0 ..< 1, spreads retries.
     public mutating func finished(_ scope: Scope, succeeded: Bool, at now: Duration, random: Double) {
         isRunning = false
-        if succeeded {
-            backoff.reset()
-            notBefore = now
-            if scope == .all { nextFull = now + period }
-        } else {
-            merge(scope)
-            debounce.event(at: now)
-            notBefore = now + backoff.next(random: random)
+        switch (scope, succeeded) {
+        case (.all, true):
+            (isFullFailing, nextFull) = (false, now + period)
+        case (.all, false):
+            (isFullFailing, nextFull) = (true, now + backoff.next(random: random))
+        case (.keys(let keys), true):
+            failed.subtract(keys)
+        case (.keys(let keys), false):
+            failed.formUnion(keys)
+            retryFailed = now + backoff.next(random: random)
         }
+        if failed.isEmpty, !isFullFailing { backoff.reset() }
+    }
+}
+
+extension Rounds {
+    private var fullDue: Duration {
+        guard isAllMarked, !isFullFailing, let due = debounce.due else { return nextFull }
+        return min(nextFull, due)
     }
 
-    private mutating func merge(_ scope: Scope) {
-        switch (marked, scope) {
-        case (.keys(let a), .keys(let b)): marked = .keys(a.union(b))
-        case (.all, _), (_, .all): marked = .all
-        }
+    private mutating func runAll() -> Action {
+        marked = []
+        failed = []
+        isAllMarked = false
+        debounce.clear()
+        isRunning = true
+        return .run(.all)
+    }
+
+    private mutating func runKeys(retries: Bool) -> Action {
+        let keys = retries ? marked.union(failed) : marked
+        marked = []
+        if retries { failed = [] }
+        // The mark of everything is still to come.
+        if !isAllMarked { debounce.clear() }
+        isRunning = true
+        return .run(.keys(keys))
     }
 }

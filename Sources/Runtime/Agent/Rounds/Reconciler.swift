@@ -108,14 +108,13 @@ extension Reconciler {
             report.rounds += 1
             report.changes += outcome.changes
             publish(outcome.problems)
-            // A refusal means that the kernel is not what we believed: look at all of it.
             succeeded = outcome.refused == 0
-            if !succeeded { rounds.markAll(at: surroundings.now()) }
         } catch {
             succeeded = false
             logger.error("a round broke off", metadata: ["error": "\(error)"])
         }
-        rounds.finished(scope, succeeded: succeeded, at: surroundings.now(), random: surroundings.random())
+        // A refusal means that the kernel is not what we believed: all of it is to be looked at.
+        rounds.finished(succeeded ? scope : .all, succeeded: succeeded, at: surroundings.now(), random: surroundings.random())
     }
 
     private struct Outcome {
