@@ -4,7 +4,8 @@ import KubeAPI
 /// Resolves the nodes: two nodes must not share an address, and no two ranges of pods may overlap.
 ///
 /// Where two claim the same, the node that was there first keeps it (by creation, then by name), whatever the order of arrival:
-/// a mistake in a new node's object must not take a running node's pods off the network.
+/// a mistake in a new node's object must not take a running node's pods off the network. Costs a look at all nodes, so it is done
+/// once for any number of changes.
 struct MemberResolution {
     private(set) var members: [String: Member] = [:]
     private(set) var problems: [Problem] = []
@@ -20,17 +21,21 @@ struct MemberResolution {
             let name = node.metadata.name
             let addresses = node.internalAddresses.filter { address in
                 guard let owner = addressOwners[address], owner != name else { return true }
-                problems.append(Problem(.nodeAddressShared, node.key, "its address \(address) is also the address of node \(owner)"))
+                problems.append(
+                    Problem(.nodeAddressShared, node.key, "its address \(address) is also the address of node \(owner)"))
                 return false
             }
             for address in addresses { addressOwners[address] = name }
             let prefixes = node.spec.podCIDRs.filter { prefix in
-                guard let other = claims.conflict(with: prefix) else { return true }
+                guard let other = claims.conflict(with: prefix) else {
+                    // At once: a node's own ranges must not overlap each other either.
+                    claims.add(prefix, owner: name)
+                    return true
+                }
                 problems.append(
                     Problem(.podCIDROverlap, node.key, "its pod range \(prefix) overlaps \(other.prefix) of node \(other.owner)"))
                 return false
             }
-            for prefix in prefixes { claims.add(prefix, owner: name) }
             members[name] = Member(name: name, addresses: firstOfEachFamily(addresses), podPrefixes: prefixes)
             reportMissing(node, addresses)
         }
@@ -44,6 +49,14 @@ struct MemberResolution {
         for family in families.sorted() {
             problems.append(Problem(.nodeWithoutAddress, node.key, "it has pods of \(family.name) and no \(family.name) address"))
         }
+    }
+}
+
+extension Node {
+    /// Whether this node resolves as another version of it does: all but the first of its updates are heartbeats.
+    func claims(sameAs other: Node) -> Bool {
+        spec.podCIDRs == other.spec.podCIDRs && status.addresses == other.status.addresses
+            && metadata.creationTimestamp == other.metadata.creationTimestamp
     }
 }
 

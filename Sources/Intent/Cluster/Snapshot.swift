@@ -38,53 +38,78 @@ public struct Snapshot: Sendable {
 extension Snapshot {
     /// Takes an object in, new or changed. Kinds that mean nothing to the network are passed over.
     ///
-    /// - Returns: what has to be planned again: nothing when the object means what it meant before.
+    /// - Returns: what has to be planned again: nothing when the object means what it meant before. A subject whose problems alone
+    ///   changed is among them.
     @discardableResult
-    public mutating func set(_ object: any KubernetesObject) -> Set<Subject> {
-        switch object {
-        case let node as Node:
-            guard nodes.updateValue(node, forKey: node.metadata.name) != node else { return [] }
-            return resolveMembers()
-        case let namespace as Namespace:
-            guard namespaces.updateValue(namespace, forKey: namespace.metadata.name) != namespace else { return [] }
-            return [.namespace(namespace.metadata.name)]
-        case let pod as Pod:
-            guard pods.updateValue(pod, forKey: pod.key) != pod else { return [] }
-            return [.pod(pod.key)]
-        default: return []
-        }
-    }
+    public mutating func set(_ object: any KubernetesObject) -> Set<Subject> { resolved(take(object)) }
 
     /// Forgets an object. Forgetting what is not known changes nothing.
     @discardableResult
-    public mutating func remove(_ key: ObjectKey) -> Set<Subject> {
-        switch (key.kind, key.group) {
-        case (Node.resource.kind.kind, ""): return nodes.removeValue(forKey: key.name) == nil ? [] : resolveMembers()
-        case (Namespace.resource.kind.kind, ""):
-            return namespaces.removeValue(forKey: key.name) == nil ? [] : [.namespace(key.name)]
-        case (Pod.resource.kind.kind, ""): return pods.removeValue(forKey: key) == nil ? [] : [.pod(key)]
-        default: return []
-        }
-    }
+    public mutating func remove(_ key: ObjectKey) -> Set<Subject> { resolved(forget(key)) }
 
     /// Takes these objects for everything there is: what is not among them is forgotten.
     @discardableResult
     public mutating func replace(with objects: [any KubernetesObject]) -> Set<Subject> {
         let kept = Set(objects.map(\.key))
         let known = nodes.values.map(\.key) + namespaces.values.map(\.key) + pods.keys
+        var effect = Effect()
+        for key in known where !kept.contains(key) { effect.formUnion(forget(key)) }
+        for object in objects { effect.formUnion(take(object)) }
+        return resolved(effect)
+    }
+}
+
+extension Snapshot {
+    /// What a change to the objects touched by itself, and whether the nodes have to be resolved again.
+    private struct Effect {
         var touched: Set<Subject> = []
-        for key in known where !kept.contains(key) { touched.formUnion(remove(key)) }
-        for object in objects { touched.formUnion(set(object)) }
-        return touched
+        var concernsMembers = false
+
+        mutating func formUnion(_ other: Effect) {
+            touched.formUnion(other.touched)
+            concernsMembers = concernsMembers || other.concernsMembers
+        }
     }
 
-    /// Resolves all nodes together, because they may be at odds with each other, and says which came out differently.
-    private mutating func resolveMembers() -> Set<Subject> {
+    private mutating func take(_ object: any KubernetesObject) -> Effect {
+        switch object {
+        case let node as Node:
+            let old = nodes.updateValue(node, forKey: node.metadata.name)
+            return Effect(concernsMembers: old.map { !$0.claims(sameAs: node) } ?? true)
+        case let namespace as Namespace:
+            let old = namespaces.updateValue(namespace, forKey: namespace.metadata.name)
+            return Effect(touched: old == namespace ? [] : [.namespace(namespace.metadata.name)])
+        case let pod as Pod:
+            return Effect(touched: pods.updateValue(pod, forKey: pod.key) == pod ? [] : [.pod(pod.key)])
+        default: return Effect()
+        }
+    }
+
+    private mutating func forget(_ key: ObjectKey) -> Effect {
+        switch (key.kind, key.group) {
+        case (Node.resource.kind.kind, ""): Effect(concernsMembers: nodes.removeValue(forKey: key.name) != nil)
+        case (Namespace.resource.kind.kind, ""):
+            Effect(touched: namespaces.removeValue(forKey: key.name) == nil ? [] : [.namespace(key.name)])
+        case (Pod.resource.kind.kind, ""): Effect(touched: pods.removeValue(forKey: key) == nil ? [] : [.pod(key)])
+        default: Effect()
+        }
+    }
+
+    /// Resolves all nodes together, because they may be at odds with each other, and adds those that came out differently.
+    private mutating func resolved(_ effect: Effect) -> Set<Subject> {
+        guard effect.concernsMembers else { return effect.touched }
+        let (before, problemsBefore) = (members, problemsByNode)
         let resolution = MemberResolution(nodes.values)
-        memberProblems = resolution.problems
-        let before = members
-        members = resolution.members
+        (members, memberProblems) = (resolution.members, resolution.problems)
+        let problems = problemsByNode
         let names = Set(before.keys).union(members.keys)
-        return Set(names.filter { before[$0] != members[$0] }.map(Subject.node))
+        return effect.touched.union(
+            names.filter { before[$0] != members[$0] || problemsBefore[$0] != problems[$0] }.map(Subject.node))
+    }
+
+    private var problemsByNode: [String: Set<Problem>] {
+        memberProblems.reduce(into: [:]) { byNode, problem in
+            if let name = problem.subject?.name { byNode[name, default: []].insert(problem) }
+        }
     }
 }

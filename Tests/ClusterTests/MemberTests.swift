@@ -1,0 +1,116 @@
+import Addressing
+import Cluster
+import KubeAPI
+import Testing
+
+@Suite("members")
+struct MemberTests {
+    @Test("a node has its first address of each family and all its ranges")
+    func plain() throws {
+        var own = try node("n1", at: ["192.0.2.1", "192.0.2.2", "2001:db8::1"], pods: ["198.51.100.0/24", "2001:db8:1::/64"])
+        own.status.addresses.append(Node.Address(.externalIP, "203.0.113.1"))
+        own.status.addresses.append(Node.Address(.hostname, "n1.example.org"))
+        own.status.addresses.append(Node.Address(.internalIP, "no address"))
+        #expect(
+            Snapshot(of: [own]).text == """
+                n1 at ["192.0.2.1", "2001:db8::1"] pods ["198.51.100.0/24", "2001:db8:1::/64"]
+                """)
+    }
+
+    @Test("a node without a range, or without an address of a range's family, is a member with a problem")
+    func missing() throws {
+        let nodes = try [
+            node("bare"), node("v4", at: ["192.0.2.1"]),
+            node("halves", at: ["192.0.2.2"], pods: ["198.51.100.0/24", "2001:db8:1::/64"]),
+        ]
+        #expect(
+            Snapshot(of: nodes).text == """
+                bare at [] pods []
+                halves at ["192.0.2.2"] pods ["198.51.100.0/24", "2001:db8:1::/64"]
+                v4 at ["192.0.2.1"] pods []
+                node-without-address Node halves: it has pods of IPv6 and no IPv6 address
+                node-without-pod-cidr Node bare: it has no range for its pods
+                node-without-pod-cidr Node v4: it has no range for its pods
+                """)
+    }
+
+    @Test("the node that was there first keeps an address and a range that a later one claims too")
+    func claims() throws {
+        let nodes = try [
+            node("b", at: ["192.0.2.1"], pods: ["198.51.100.0/24"], since: "2026-01-02T00:00:00Z"),
+            node("a", at: ["192.0.2.1", "192.0.2.3"], pods: ["198.51.100.128/25"], since: "2026-01-03T00:00:00Z"),
+            node("c", at: ["192.0.2.4"], pods: ["198.51.0.0/16"], since: "2026-01-03T00:00:00Z"),
+        ]
+        let text = """
+            a at ["192.0.2.3"] pods []
+            b at ["192.0.2.1"] pods ["198.51.100.0/24"]
+            c at ["192.0.2.4"] pods []
+            node-address-shared Node a: its address 192.0.2.1 is also the address of node b
+            pod-cidr-overlap Node a: its pod range 198.51.100.128/25 overlaps 198.51.100.0/24 of node b
+            pod-cidr-overlap Node c: its pod range 198.51.0.0/16 overlaps 198.51.100.0/24 of node b
+            """
+        #expect(Snapshot(of: nodes).text == text)
+        #expect(Snapshot(of: nodes.reversed()).text == text)
+    }
+
+    @Test("a node without a timestamp was there first; of equally old ones the name decides")
+    func age() throws {
+        let nodes = try [
+            node("z", at: ["192.0.2.1"], pods: ["198.51.100.0/24"]),
+            node("b", at: ["192.0.2.1"], pods: ["198.51.101.0/24"], since: "2026-01-01T00:00:00Z"),
+            node("a", at: ["192.0.2.1"], pods: ["198.51.101.0/24"], since: "2026-01-01T00:00:00Z"),
+        ]
+        #expect(
+            Snapshot(of: nodes).members.mapValues(\.podPrefixes.count) == ["z": 1, "a": 1, "b": 0])
+    }
+
+    // Two overlapping ranges in one Node object became two overlapping elements of one interval set: the kernel refused the whole
+    // table, on every node of the cluster.
+    @Test("of a node's own ranges that overlap each other the first counts")
+    func ownOverlap() throws {
+        let nodes = try [
+            node("n1", at: ["192.0.2.1"], pods: ["198.51.0.0/16", "198.51.100.0/24", "198.51.0.0/16"]),
+            node("n2", at: ["192.0.2.2"], pods: ["198.51.200.0/24"], since: "2026-01-01T00:00:00Z"),
+        ]
+        #expect(
+            Snapshot(of: nodes).text == """
+                n1 at ["192.0.2.1"] pods ["198.51.0.0/16"]
+                n2 at ["192.0.2.2"] pods []
+                pod-cidr-overlap Node n1: its pod range 198.51.0.0/16 overlaps 198.51.0.0/16 of node n1
+                pod-cidr-overlap Node n1: its pod range 198.51.100.0/24 overlaps 198.51.0.0/16 of node n1
+                pod-cidr-overlap Node n2: its pod range 198.51.200.0/24 overlaps 198.51.0.0/16 of node n1
+                """)
+    }
+
+    @Test("members never share an address nor overlap, and every claim that fell away is a problem", arguments: Seed.fresh(20))
+    func disjoint(_ seed: Seed) throws {
+        var seed = seed
+        let nodes = try (0..<20).map { try randomNode("n\($0)", &seed) }
+        let snapshot = Snapshot(of: nodes)
+        let claimed = nodes.reduce(0) { $0 + $1.spec.podCIDRs.count }
+        let prefixes = snapshot.members.values.flatMap(\.podPrefixes)
+        for (index, prefix) in prefixes.enumerated() {
+            for other in prefixes[(index + 1)...] { #expect(!prefix.overlaps(other), "\(prefix) and \(other)") }
+        }
+        let addresses = snapshot.members.values.flatMap(\.addresses)
+        #expect(Set(addresses).count == addresses.count)
+        // Each claim that fell away has its problem; equal problems of one node are told apart by nothing.
+        #expect(snapshot.problems.filter { $0.id == .podCIDROverlap }.count == claimed - prefixes.count)
+    }
+}
+
+/// A node out of a small world, so that many are at odds.
+func randomNode(_ name: String, _ seed: inout Seed) throws -> Node {
+    let addresses = (0..<seed.number(below: 3)).map { _ in
+        seed.chance(1, in: 2) ? "192.0.2.\(seed.number(below: 20))" : "2001:db8::\(seed.number(below: 20))"
+    }
+    let pods = (0..<seed.number(below: 3)).map { _ in
+        let length = [8, 16, 20, 24][seed.number(below: 4)]
+        let number = UInt32(10) << 24 | UInt32(seed.number(below: 64)) << 18 | UInt32(seed.number(below: 16)) << 8
+        return seed.chance(3, in: 4)
+            ? IPPrefix(.v4(IPv4Address(rawValue: number)), length: length).description
+            : "2001:db8:\(seed.number(below: 5))::/\([48, 64][seed.number(below: 2)])"
+    }
+    let timestamp = seed.chance(1, in: 3) ? nil : "2026-01-0\(1 + seed.number(below: 3))T00:00:00Z"
+    return try node(name, at: addresses, pods: pods, since: timestamp)
+}
