@@ -52,6 +52,8 @@ extension NodePlan {
     public static let settings = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
 
     /// The keys a touched subject leads to. A node's range is in the tables of all nodes.
+    ///
+    /// This node's own object is the exception: its addresses are in every road, so it leads to all ``keys``.
     public static func keys(_ subject: Snapshot.Subject) -> [Key] {
         switch subject {
         case .node(let name): [.node, .peer(name), .masquerade(.v4), .masquerade(.v6)]
@@ -99,7 +101,8 @@ extension NodePlan {
             return part
         }
         // An address of ours that no pod has: the sender is told, instead of the packet going round by the default route.
-        for prefix in own.podPrefixes {
+        // Not for a range of one address: its pod's own route has the same key.
+        for prefix in own.podPrefixes where prefix.count != 1 {
             part.network.insert(.route(Route(prefix, .unreachable, proto: PacketPath.routeProtocol)))
         }
         for address in own.addresses where facts.uplinks[address] == nil {

@@ -1,0 +1,156 @@
+import Addressing
+import Cluster
+import HostNetwork
+import KubeAPI
+import NFTables
+import Plan
+import Testing
+
+@Suite("the plan of a node")
+struct NodePlanTests {
+    @Test("a peer outside the segment has no road and is a problem, of that family alone")
+    func offSegment() throws {
+        let far = try node(2, at: ["203.0.113.2", "2001:db8::2"])
+        let part = NodePlan(try facts(1), [try node(1), far]).part(.peer("n2"))
+        #expect(part.network.description == "route 2001:db8:1:2::/64 via 2001:db8::2 dev uplink proto 84 src 2001:db8::1\n")
+        #expect(part.problems.map(\.id) == [.peerNotOnSegment])
+        #expect(
+            part.problems.first?.message
+                == "its address 203.0.113.2 is not in 192.0.2.0/24, the segment of this node's uplink")
+    }
+
+    @Test("a node that the cluster does not know has no roads and no tables, but forwards for its pods and says so")
+    func unknown() throws {
+        let plan = NodePlan(try facts(1), [try node(2)], [try attachment("web", ["10.244.1.1"])])
+        #expect(plan.own == nil)
+        #expect(plan.whole.problems.map(\.id) == [.nodeUnknown])
+        #expect(plan.whole.tables.isEmpty)
+        #expect(plan.whole.network.routes.map(\.prefix.description) == ["10.244.1.1/32"])
+        #expect(plan.whole.network.sysctls.count == 2)
+    }
+
+    @Test("an address of this node that is on no link makes no roads and is a problem")
+    func addressMissing() throws {
+        let plan = NodePlan(try facts(1), [try node(1, at: ["192.0.2.77", "2001:db8::1"]), try node(2)])
+        #expect(plan.whole.problems.map(\.message) == ["its address 192.0.2.77 is on no link of this node"])
+        #expect(plan.part(.peer("n2")).network.routes.map(\.prefix.family) == [.v6])
+    }
+
+    @Test("a family that this node has no pods of has no table")
+    func oneFamily() throws {
+        let plan = NodePlan(try facts(1), [try node(1, pods: ["10.244.1.0/24"]), try node(2)])
+        #expect(Set(plan.whole.tables.keys) == [Table.ID(.ip, "tulle-pods")])
+    }
+
+    @Test("what is not there has an empty part")
+    func empty() throws {
+        let plan = NodePlan(try facts(1), [try node(1)])
+        #expect(plan.part(.peer("n9")).isEmpty && plan.part(.peer("n1")).isEmpty)
+        #expect(plan.part(.attachment(.init(container: "x", interface: "eth0"))).isEmpty)
+    }
+
+    // The route of the range and the route of the pod had one key: which of them stood depended on the order of a set.
+    @Test("a range of one address is its pod's")
+    func tinyRange() throws {
+        let plan = NodePlan(try facts(1), [try node(1, pods: ["10.244.1.1/32"])], [try attachment("web", ["10.244.1.1"])])
+        let link = try #require(plan.attachments.values.first).link
+        #expect(plan.whole.network.routes.map(\.description) == ["route 10.244.1.1/32 dev \(link) proto 84 scope link"])
+        #expect(plan.part(.node).network.routes.isEmpty)
+    }
+
+    @Test(
+        "the whole is the union of the parts, and parts of different keys never speak of the same thing", arguments: Seed.fresh(8)
+    )
+    func union(_ seed: Seed) throws {
+        var world = RandomWorld(seed)
+        for _ in 0..<40 {
+            try world.step()
+            let plan = try world.plan()
+            let parts = plan.keys.map(plan.part)
+            let whole = plan.whole
+            #expect(whole.network.count == parts.reduce(0) { $0 + $1.network.count })
+            #expect(whole.tables.count == parts.reduce(0) { $0 + $1.tables.count })
+            #expect(Set(whole.network.objects.values) == Set(parts.flatMap { $0.network.objects.values }))
+            #expect(whole.problems.sorted() == parts.flatMap(\.problems).sorted())
+        }
+    }
+
+    @Test("planning the keys of what was touched comes to what planning everything comes to", arguments: Seed.fresh(12))
+    func keyed(_ seed: Seed) throws {
+        var world = RandomWorld(seed)
+        let start = try world.plan()
+        var parts = Dictionary(uniqueKeysWithValues: start.keys.map { ($0, start.part($0)) })
+        for _ in 0..<60 {
+            let touched = try world.step()
+            let plan = try world.plan()
+            let dirty = touched.contains(.node("n1")) ? plan.keys.union(parts.keys) : Set(touched.flatMap(NodePlan.keys))
+            for key in dirty.union(world.changedAttachments.map(NodePlan.Key.attachment)) {
+                parts[key] = plan.keys.contains(key) ? plan.part(key) : nil
+            }
+            try #require(parts == Dictionary(uniqueKeysWithValues: plan.keys.map { ($0, plan.part($0)) }))
+        }
+    }
+
+    @Test("settling the whole again changes nothing, and a node that went takes its routes along and no other's")
+    func settles() throws {
+        let pod = MemoryHost()
+        let host = try host(1)
+        host.namespaces[PodNetwork.podNamespace] = pod
+        var tables = MemoryTables()
+        let foreign = "route 203.0.113.0/24 via 192.0.2.250 dev uplink proto 4"
+        let web = try attachment("web", ["10.244.1.1", "2001:db8:1:1::1"])
+        for (nodes, changes) in [
+            ([1, 2, 3], true), ([1, 2, 3], false), ([1, 3], true), ([1, 3], false), ([], true), ([1, 2], true),
+        ] {
+            let whole = NodePlan(try facts(1), try nodes.map { try node($0) }, [web]).whole
+            let done = try host.settle(whole.network, owned: NodePlan.ownership)
+            #expect(done.refusals.isEmpty, "\(done.refusals)")
+            #expect(done.changes.isEmpty == !changes)
+            for id in NodePlan.tables { #expect(try tables.settle(id, to: whole.tables[id]).isEmpty == !changes) }
+            let lines = host.state.description.split(separator: "\n").map(String.init)
+            #expect(lines.contains(foreign))
+            #expect(lines.contains { $0.hasPrefix("route 10.244.2.0/24") } == (nodes.contains(2) && nodes.contains(1)))
+            #expect(lines.contains { $0.hasPrefix("route 10.244.1.1/32") })
+            for id in NodePlan.tables { #expect(try tables.observe(id)?.table == whole.tables[id]) }
+        }
+        let inPod = try pod.settle(PodNetwork(web).pod, owned: Ownership(links: ["lo", "eth0"], proto: PacketPath.routeProtocol))
+        #expect(inPod.refusals.isEmpty, "\(inPod.refusals)")
+        let again = try pod.settle(PodNetwork(web).pod, owned: Ownership(links: ["lo", "eth0"], proto: PacketPath.routeProtocol))
+        #expect(again.changes.isEmpty)
+        // Without the attachment the link goes, and the pod's end with it.
+        _ = try host.settle(NodePlan(try facts(1), [try node(1)]).whole.network, owned: NodePlan.ownership)
+        #expect(host.state.link(web.link) == nil && pod.state.link("eth0") == nil)
+    }
+}
+
+/// A small cluster that changes by chance, as node n1 sees it.
+struct RandomWorld {
+    private var seed: Seed
+    private var snapshot = Snapshot()
+    private var attachments: [Plan.Attachment.ID: Plan.Attachment] = [:]
+    private(set) var changedAttachments: [Plan.Attachment.ID] = []
+
+    init(_ seed: Seed) { self.seed = seed }
+
+    func plan() throws -> NodePlan { NodePlan(facts: try facts(1), snapshot: snapshot, attachments: attachments) }
+
+    /// - Returns: what the change touched.
+    @discardableResult
+    mutating func step() throws -> Set<Snapshot.Subject> {
+        changedAttachments = []
+        let number = 1 + seed.number(below: 5)
+        switch seed.number(below: 6) {
+        case 0: return snapshot.remove(try node(number).key)
+        case 1, 2:
+            let changed = try attachment("c\(number)", ["10.244.1.\(number)", "2001:db8:1:1::\(number)"])
+            changedAttachments = [changed.id]
+            attachments[changed.id] = seed.chance(2, in: 3) ? changed : nil
+            return []
+        default:
+            let segments = seed.chance(3, in: 4) ? ["192.0.2.\(number)", "2001:db8::\(number)"] : ["203.0.113.\(number)"]
+            let other = 1 + seed.number(below: 5)
+            let pods = seed.chance(3, in: 4) ? nil : ["10.244.\(other).0/24"]
+            return snapshot.set(try node(number, at: segments, pods: pods))
+        }
+    }
+}
