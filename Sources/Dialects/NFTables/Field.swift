@@ -64,7 +64,8 @@ extension Field {
         case .originalDestinationAddress:
             .conntrack(family == .ip6 ? .destinationIPv6 : .destinationIPv4, .original, into: register)
         case .originalDestinationPort: .conntrack(.destinationPort, .original, into: register)
-        case .originalTransportProtocol: .conntrack(.originalTransport, .original, into: register)
+        // Both directions have the same: the kernel takes a direction here and does not give it back.
+        case .originalTransportProtocol: .conntrack(.originalTransport, nil, into: register)
         case .destinationAddressType: .fib(.addressType, .destination, into: register)
         case .random(let modulus): .numgen(.random, modulus: modulus, offset: 0, into: register)
         }

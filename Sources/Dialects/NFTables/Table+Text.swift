@@ -22,13 +22,14 @@ extension Table {
 
     /// nft's names for the usual priorities, and for those within ten of them.
     private func priorityText(_ base: Chain.Base) -> String {
-        var names: [(String, Int32)] = [("raw", -300), ("mangle", -150), ("filter", 0), ("security", 50)]
+        let priority = Int(base.priority)
+        var names: [(String, Int)] = [("raw", -300), ("mangle", -150), ("filter", 0), ("security", 50)]
         if base.hook == .prerouting { names.append(("dstnat", -100)) }
         if base.hook == .postrouting { names.append(("srcnat", 100)) }
-        guard let (name, number) = names.min(by: { abs($0.1 - base.priority) < abs($1.1 - base.priority) }),
-            abs(number - base.priority) <= 10
-        else { return "\(base.priority)" }
-        let offset = base.priority - number
+        guard let (name, number) = names.min(by: { abs($0.1 - priority) < abs($1.1 - priority) }),
+            abs(number - priority) <= 10
+        else { return "\(priority)" }
+        let offset = priority - number
         return offset == 0 ? name : "\(name) \(offset < 0 ? "-" : "+") \(abs(offset))"
     }
 }

@@ -77,11 +77,29 @@ public struct Chain: Hashable, Sendable {
 /// Instructions, and words for people.
 public struct Rule: Hashable, Sendable {
     public var expressions: [Expression]
-    public var comment: String?
+    /// What the kernel keeps of it: at most 126 bytes of UTF-8.
+    public let comment: String?
 
+    /// - Parameter comment: cut where a character ends when it is longer than can be kept; otherwise the rule that is read back
+    ///   would never be the rule that was written.
     public init(expressions: [Expression], comment: String? = nil) {
         self.expressions = expressions
-        self.comment = comment
+        self.comment = comment.map(Self.fitting)
+    }
+
+    /// `NFTNL_UDATA_COMMENT_MAXLEN` is 128: with the terminating zero nft takes that much for its own.
+    private static let commentLimit = 126
+
+    private static func fitting(_ comment: String) -> String {
+        guard comment.utf8.count > commentLimit else { return comment }
+        var kept = ""
+        var size = 0
+        for character in comment {
+            size += character.utf8.count
+            guard size <= commentLimit else { break }
+            kept.append(character)
+        }
+        return kept
     }
 
     /// - Parameter family: the table's, which decides where addresses lie in the packet.

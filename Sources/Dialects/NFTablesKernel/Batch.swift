@@ -132,7 +132,7 @@ extension Batch {
             }
             guard let comment = rule.comment else { return }
             // nft keeps a rule's comment in its user data: type 0, length with the terminating zero.
-            let text = Array(comment.utf8.prefix(126)) + [0]
+            let text = Array(comment.utf8) + [0]
             $0.attribute(id(NFTA_RULE_USERDATA), bytes: [0, UInt8(text.count)] + text)
         }
     }
