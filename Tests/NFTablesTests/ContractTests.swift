@@ -64,6 +64,18 @@ struct Contract<End: NFTablesEnd> {
         #expect(try end.generation() == generation)
     }
 
+    /// No elements, no change: the kernel never answered such a transaction, and the program waited for ever.
+    mutating func doesNothing() throws {
+        let sample = sampleTable(.ip, id.name)
+        try end.settle(id, to: sample)
+        let generation = try end.generation()
+        let shape = try #require(sample.sets["services"]).shape
+        try end.apply([])
+        try end.apply([.addElements(id, shape, []), .deleteElements(id, shape, [])])
+        #expect(try end.generation() == generation)
+        try agrees(with: sample)
+    }
+
     /// What others still point at stays.
     mutating func refusesWhatIsInUse() throws {
         let sample = sampleTable(.ip, id.name)
@@ -126,6 +138,11 @@ struct MemoryContractTests {
         try contract.isAtomic()
     }
 
+    @Test("a transaction of nothing moves nothing") func doesNothing() throws {
+        var contract = Contract(end: MemoryTables())
+        try contract.doesNothing()
+    }
+
     @Test("what is used cannot go, and what is not there cannot be used") func refuses() throws {
         var contract = Contract(end: MemoryTables())
         try contract.refusesWhatIsInUse()
@@ -149,6 +166,11 @@ struct KernelContractTests {
     @Test("a refused step undoes the whole transaction") func isAtomic() throws {
         var contract = Contract(end: try end())
         try contract.isAtomic()
+    }
+
+    @Test("a transaction of nothing moves nothing") func doesNothing() throws {
+        var contract = Contract(end: try end())
+        try contract.doesNothing()
     }
 
     @Test("what is used cannot go, and what is not there cannot be used") func refuses() throws {

@@ -9,7 +9,7 @@ public enum Change: Hashable, Sendable {
     case addSet(Table.ID, NamedSet.Shape)
     /// Its elements go with it; no rule may use it any more.
     case deleteSet(Table.ID, String)
-    /// Refused when a key is there already.
+    /// Refused when a key is there already. Without elements nothing is done.
     case addElements(Table.ID, NamedSet.Shape, [Element])
     /// Refused when a key is not there.
     case deleteElements(Table.ID, NamedSet.Shape, [Element])
@@ -27,6 +27,16 @@ public enum Change: Hashable, Sendable {
         public init(_ key: Value, _ content: NamedSet.Content = NamedSet.Content()) {
             self.key = key
             self.content = content
+        }
+    }
+}
+
+extension Change {
+    /// Whether there is nothing to do: a list of elements without an element.
+    public var isVoid: Bool {
+        switch self {
+        case .addElements(_, _, let elements), .deleteElements(_, _, let elements): elements.isEmpty
+        default: false
         }
     }
 }

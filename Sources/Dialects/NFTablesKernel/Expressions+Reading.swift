@@ -53,7 +53,10 @@ extension Expression {
             return .bitwise(from: from, into: into, mask: mask, xor: xor)
         case "lookup": return lookup(facts)
         case "dynset":
-            guard facts.number(NFTA_DYNSET_OP) == NFT_DYNSET_OP_UPDATE.rawValue, let set = facts[NFTA_DYNSET_SET_NAME]?.text,
+            // With an expression of its own, such as a limit, an update is another statement.
+            guard facts.number(NFTA_DYNSET_OP) == NFT_DYNSET_OP_UPDATE.rawValue, facts.number(NFTA_DYNSET_FLAGS) ?? 0 == 0,
+                facts[NFTA_DYNSET_EXPR] == nil, facts[NFTA_DYNSET_EXPRESSIONS] == nil,
+                let set = facts[NFTA_DYNSET_SET_NAME]?.text,
                 let key = facts.register(NFTA_DYNSET_SREG_KEY)
             else { return nil }
             let timeout = facts[NFTA_DYNSET_TIMEOUT]?.bigEndian(UInt64.self) ?? 0
@@ -61,7 +64,9 @@ extension Expression {
                 set: set, key: key, data: facts.register(NFTA_DYNSET_SREG_DATA),
                 timeout: timeout == 0 ? nil : .milliseconds(Int64(clamping: timeout)))
         case "nat": return translation(facts)
-        case "masq": return .masquerade(MasqueradeFlags(rawValue: facts.number(NFTA_MASQ_FLAGS) ?? 0))
+        case "masq":
+            guard facts[NFTA_MASQ_REG_PROTO_MIN] == nil else { return nil }
+            return .masquerade(MasqueradeFlags(rawValue: facts.number(NFTA_MASQ_FLAGS) ?? 0))
         case "reject":
             let code = facts[NFTA_REJECT_ICMP_CODE]?.number(UInt8.self) ?? 0
             switch facts.number(NFTA_REJECT_TYPE) {

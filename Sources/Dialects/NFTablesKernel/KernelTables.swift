@@ -21,12 +21,13 @@ public final class KernelTables: NFTablesEnd {
 
     /// - Parameter generation: when given and somebody else has committed since, nothing is done and `Errno.restart` is thrown.
     public func apply(_ changes: [Change], ifGenerationIs generation: UInt32?) throws(KernelError) {
-        guard !changes.isEmpty else { return }
+        // A change without elements is no message: nothing would be answered.
+        guard changes.contains(where: { !$0.isVoid }) else { return }
         writer.removeAll()
         var batch = Batch(writer: writer, firstSequence: socket.sequences(0) &+ 1)
         writer = MessageWriter(capacity: 0)
         batch.begin(generation: generation)
-        for change in changes { batch.add(change) }
+        for change in changes where !change.isVoid { batch.add(change) }
         batch.end()
         _ = socket.sequences(batch.count)
         let bytes = batch.writer.bytes
