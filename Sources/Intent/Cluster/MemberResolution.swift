@@ -20,7 +20,8 @@ struct MemberResolution {
             let name = node.metadata.name
             let addresses = node.internalAddresses.filter { address in
                 guard let owner = addressOwners[address], owner != name else { return true }
-                problems.append(Problem(.nodeAddressShared, node.key, "its address \(address) is also the address of node \(owner)"))
+                problems.append(
+                    Problem(.nodeAddressShared, node.key, "its address \(address) is also the address of node \(owner)"))
                 return false
             }
             for address in addresses { addressOwners[address] = name }

@@ -1,6 +1,6 @@
+import CNI
 public import KubeClient
 public import Logging
-import CNI
 import Netlink
 import Plan
 public import ServiceLifecycle

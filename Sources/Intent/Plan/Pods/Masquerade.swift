@@ -10,10 +10,14 @@ public func masquerade(_ family: IPFamily, podRanges: [IPPrefix], nodeAddresses:
     let type: FieldType = family == .v4 ? .ipv4Address : .ipv6Address
     let pods = NamedSet(
         .init("pod-ranges", key: [type], isInterval: true),
-        Dictionary(podRanges.filter { $0.family == family }.map { ($0.key, NamedSet.Content(last: $0.lastKey)) }) { first, _ in first })
+        Dictionary(podRanges.filter { $0.family == family }.map { ($0.key, NamedSet.Content(last: $0.lastKey)) }) { first, _ in
+            first
+        })
     let nodes = NamedSet(
         .init("node-addresses", key: [type]),
-        Dictionary(nodeAddresses.filter { $0.family == family }.map { (Value(.address($0)), NamedSet.Content()) }) { first, _ in first })
+        Dictionary(nodeAddresses.filter { $0.family == family }.map { (Value(.address($0)), NamedSet.Content()) }) { first, _ in
+            first
+        })
     let rule = NFTables.Rule(
         table, .isIn([.sourceAddress], set: "pod-ranges"), .isNotIn([.destinationAddress], set: "pod-ranges"),
         .isNotIn([.destinationAddress], set: "node-addresses"), .masquerade(.fullyRandom),

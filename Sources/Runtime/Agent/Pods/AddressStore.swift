@@ -56,7 +56,9 @@ struct AddressStore {
             }
         }
         for name in try Self.names(in: resting) where !name.hasPrefix(".") {
-            guard let address = IPAddress(name), let milliseconds = Int64(Self.text(try Self.read("\(resting)/\(name)"))) else { continue }
+            guard let address = IPAddress(name), let milliseconds = Int64(Self.text(try Self.read("\(resting)/\(name)"))) else {
+                continue
+            }
             contents.resting[address] = .milliseconds(milliseconds)
         }
         return contents
@@ -140,7 +142,9 @@ extension AddressStore {
     }
 
     static func makeDirectory(_ path: String) throws(KernelError) {
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw KernelError(Errno(rawValue: errno), "make directory \(path)") }
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+            throw KernelError(Errno(rawValue: errno), "make directory \(path)")
+        }
     }
 
     private static func names(in path: String) throws(KernelError) -> [String] {

@@ -29,7 +29,9 @@ final class PodService: Sendable {
         self.namespace = namespace
         self.surroundings = surroundings
         self.logger = logger
-        for path in contents.unreadable { logger.error("a record cannot be read and is left alone", metadata: ["path": "\(path)"]) }
+        for path in contents.unreadable {
+            logger.error("a record cannot be read and is left alone", metadata: ["path": "\(path)"])
+        }
         let now = surroundings.now()
         for record in contents.unanswered {
             try Self.removeLink(record.attachment.link, in: namespace)
@@ -58,7 +60,9 @@ final class PodService: Sendable {
 // MARK: - Verbs
 
 extension PodService {
-    func add(_ invocation: Invocation, _ attachment: CNI.Attachment, _ descriptor: NamespaceDescriptor?) throws -> AttachmentResult {
+    func add(_ invocation: Invocation, _ attachment: CNI.Attachment, _ descriptor: NamespaceDescriptor?) throws
+        -> AttachmentResult
+    {
         guard let descriptor else {
             throw Failure(.badEnvironment, "CNI_NETNS \(invocation.namespacePath ?? "") could not be opened")
         }

@@ -179,7 +179,9 @@ extension Reconciler {
         let absent = attachments.values.filter { observed.link($0.link) == nil || busy.contains($0.id) }
         let links = Set(absent.map(\.link))
         let problems = absent.filter { !busy.contains($0.id) }.map {
-            Problem(.podLinkMissing, nil, "link \($0.link) of \($0.id) (\($0.addresses.map(\.description).joined(separator: ", "))) is gone")
+            Problem(
+                .podLinkMissing, nil,
+                "link \($0.link) of \($0.id) (\($0.addresses.map(\.description).joined(separator: ", "))) is gone")
         }
         return (desired.filter { !$0.standsOn(links) }, problems)
     }
@@ -192,8 +194,12 @@ extension Reconciler {
 
     private func publish(_ found: [Problem]) {
         let problems = Array(Set(snapshot.problems + sourceProblems + found)).sorted()
-        for problem in problems where !report.problems.contains(problem) { logger.warning("problem", metadata: ["problem": "\(problem)"]) }
-        for problem in report.problems where !problems.contains(problem) { logger.info("solved", metadata: ["problem": "\(problem)"]) }
+        for problem in problems where !report.problems.contains(problem) {
+            logger.warning("problem", metadata: ["problem": "\(problem)"])
+        }
+        for problem in report.problems where !problems.contains(problem) {
+            logger.info("solved", metadata: ["problem": "\(problem)"])
+        }
         report.problems = problems
     }
 
