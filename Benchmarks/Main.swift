@@ -13,7 +13,7 @@ struct TulleBench: AsyncParsableCommand {
               tulle-bench courier --runs 200
               tulle-bench                     all of them, one after the other
             """,
-        subcommands: [Courier.self, PodDataplane.self, APIServer.self, All.self],
+        subcommands: [Services.self, Courier.self, APIServer.self, PodDataplane.self, All.self],
         defaultSubcommand: All.self)
 }
 
@@ -42,6 +42,16 @@ extension TulleBench {
         func run() throws { try PodDataplaneBenchmark.run(runs: runs) }
     }
 
+    struct Services: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "services", abstract: "50,000 services: loaded, changed by one endpoint, and connected to.")
+
+        @Option(help: "Rounds of connections, times twenty.")
+        var runs = 300
+
+        func run() throws { try ServicesBenchmark.run(runs: runs) }
+    }
+
     struct APIServer: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: APIServerBenchmark.name,
@@ -57,9 +67,10 @@ extension TulleBench {
         static let configuration = CommandConfiguration(commandName: "all", abstract: "All of them, one after the other.")
 
         func run() async throws {
+            try ServicesBenchmark.run(runs: 300)
             _ = try CourierBenchmark.run(runs: 500)
-            try PodDataplaneBenchmark.run(runs: 300)
             try await APIServerBenchmark.run()
+            try PodDataplaneBenchmark.run(runs: 300)
         }
     }
 }
