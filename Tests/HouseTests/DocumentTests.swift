@@ -52,7 +52,7 @@ struct DocumentTests {
     func layout() throws {
         let lines = Page(try Repository.text("README.md")).blocks.flatMap(\.lines)
         for room in Room.all where room.floor != .benchmarks {
-            let entries = lines.filter { $0.split(separator: " ").first == room.name[...] && $0.split(separator: " ").count > 2 }
+            let entries = lines.filter { $0.hasPrefix("    \(room.name)  ") }
             #expect(entries.count == 1, "\(room.name)")
         }
         for floor in Room.Floor.allCases where floor != .benchmarks {
