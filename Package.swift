@@ -98,7 +98,9 @@ var commands: [Target] {
     [
         .executableTarget(
             name: "tulle",
-            dependencies: ["Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle, .unixSignals],
+            dependencies: [
+                "Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle, .unixSignals,
+            ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(
             name: "tulle-cni", dependencies: ["CNI", "CLinux"],
