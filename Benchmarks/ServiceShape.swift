@@ -55,7 +55,9 @@ struct ServiceShape {
         // Chains up to sixteen endpoints stand ready; each chain on the map makes every new element a little dearer.
         let counts = 1...16
         let chains = counts.map { count in
-            Chain("lb-\(count)", rules: [Rule(.ip, .destinationNAT(to: Self.key + [.random(below: UInt32(count))], map: "endpoints"))])
+            Chain(
+                "lb-\(count)",
+                rules: [Rule(.ip, .destinationNAT(to: Self.key + [.random(below: UInt32(count))], map: "endpoints"))])
         }
         let verdicts = counts.map { (Value(.mark(UInt32($0))), NamedSet.Content(.verdict(.goto("lb-\($0)")))) }
         let entry = Chain(

@@ -39,24 +39,30 @@ final class ServiceStage {
         middle.namespaces = ["client": client, "server": server]
         for (name, network) in [("client", 1 as UInt8), ("server", 2)] {
             let gateway = IPAddress.v4(IPv4Address(198, 18, network, 1))
-            try settle(middle, [
-                .link(Link("to-\(name)", .veth(peer: .init("eth0", in: name)), makesLinkLocal: false)),
-                .address(Address(InterfaceAddress(gateway, length: 24), on: "to-\(name)")),
-            ], owned: ["to-\(name)"])
+            try settle(
+                middle,
+                [
+                    .link(Link("to-\(name)", .veth(peer: .init("eth0", in: name)), makesLinkLocal: false)),
+                    .address(Address(InterfaceAddress(gateway, length: 24), on: "to-\(name)")),
+                ], owned: ["to-\(name)"])
             let end = try KernelHost(name == "client" ? client : server)
-            try settle(end, [
-                .link(Link("lo", .loopback)),
-                .link(Link("eth0", .veth(peer: nil), makesLinkLocal: false)),
-                .address(Address(InterfaceAddress(.v4(IPv4Address(198, 18, network, 2)), length: 24), on: "eth0")),
-                .route(Route(.all(.v4), via: gateway, device: "eth0", proto: 84)),
-            ], owned: ["lo", "eth0"])
+            try settle(
+                end,
+                [
+                    .link(Link("lo", .loopback)),
+                    .link(Link("eth0", .veth(peer: nil), makesLinkLocal: false)),
+                    .address(Address(InterfaceAddress(.v4(IPv4Address(198, 18, network, 2)), length: 24), on: "eth0")),
+                    .route(Route(.all(.v4), via: gateway, device: "eth0", proto: 84)),
+                ], owned: ["lo", "eth0"])
         }
         // 10.240.0.0/12: every endpoint's address is the server's.
         let endpoints = IPPrefix(.v4(ServiceShape.address(ofEndpoint: 0)), length: 12)
-        try settle(middle, [
-            .sysctl(Sysctl("net/ipv4/ip_forward", "1")),
-            .route(Route(endpoints, via: .v4(serverAddress), device: "to-server", proto: 84)),
-        ], owned: [])
+        try settle(
+            middle,
+            [
+                .sysctl(Sysctl("net/ipv4/ip_forward", "1")),
+                .route(Route(endpoints, via: .v4(serverAddress), device: "to-server", proto: 84)),
+            ], owned: [])
         try settle(try KernelHost(server), [.route(Route(endpoints, .local, device: "lo", table: 255, proto: 84))], owned: [])
     }
 
@@ -74,9 +80,10 @@ final class ServiceStage {
         let planned = seconds(CLOCK_MONOTONIC)
         try tables.apply(changes)
         let end = seconds(CLOCK_MONOTONIC)
-        print("  load of \(size) services, \(size * ServicesBenchmark.endpointsPerService) endpoints: \(rounded((end - begin) * 1e3)) ms"
-            + " (difference \(rounded((planned - begin) * 1e3)), encoding and commit \(rounded((end - planned) * 1e3)))"
-            + (size == 50_000 ? verdict(end - begin, atMost: 1.0) : ""))
+        print(
+            "  load of \(size) services, \(size * ServicesBenchmark.endpointsPerService) endpoints: \(rounded((end - begin) * 1e3)) ms"
+                + " (difference \(rounded((planned - begin) * 1e3)), encoding and commit \(rounded((end - planned) * 1e3)))"
+                + (size == 50_000 ? verdict(end - begin, atMost: 1.0) : ""))
     }
 
     /// Services all over the table go from 5 to 6 endpoints and back.
@@ -94,8 +101,9 @@ final class ServiceStage {
             }
         }
         let figures = Figures(kernel)
-        print("  one endpoint more or less at \(size) services: CPU \(figures.microseconds), in all \(Figures(wall).microseconds)"
-            + verdict(figures.median, atMost: 100e-6))
+        print(
+            "  one endpoint more or less at \(size) services: CPU \(figures.microseconds), in all \(Figures(wall).microseconds)"
+                + verdict(figures.median, atMost: 100e-6))
     }
 
     private func verdict(_ value: Double, atMost limit: Double) -> String {

@@ -32,7 +32,9 @@ enum ServicesBenchmark {
         var medians: [String: [Double]] = [:]
         for _ in 0..<rounds {
             for stage in stages {
-                for (name, target) in stage.targets { medians[name, default: []].append(try stage.latency(to: target, times: each)) }
+                for (name, target) in stage.targets {
+                    medians[name, default: []].append(try stage.latency(to: target, times: each))
+                }
             }
         }
         let direct = Figures(medians["direct"] ?? []).median
