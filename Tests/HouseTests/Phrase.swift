@@ -99,8 +99,8 @@ extension Phrase {
 
     /// Tests wait for what happens, not for time to pass. A clock of a test's own may declare how it sleeps.
     static let sleep = Phrase(
-        name: "sleep", pattern: #"^(?!.*\bfunc\s+sleep).*\b(u|nano)?sleep\("#,
+        name: "sleep", pattern: #"^(?!.*\bfunc\s+sleep).*((^|[^.\w])(u|nano)?sleep\(|[\w)]\.sleep\()"#,
         words: ["sleep("],
         reason: "wait for the event itself, or pass a clock that the test moves", wrong: "try await Task.sleep(for: .seconds(1))",
-        right: "func sleep(until deadline: Instant) {}")
+        right: "func sleep(until deadline: Instant) {}; same(next, .sleep(until: .zero))")
 }
