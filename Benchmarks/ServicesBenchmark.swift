@@ -30,11 +30,12 @@ enum ServicesBenchmark {
     /// All sizes and the direct way in turns; the medians of the rounds' medians.
     private static func connect(_ stages: [ServiceStage], rounds: Int, each: Int) throws {
         var medians: [String: [Double]] = [:]
-        for _ in 0..<rounds {
-            for stage in stages {
-                for (name, target) in stage.targets {
-                    medians[name, default: []].append(try stage.latency(to: target, times: each))
-                }
+        let turns = stages.flatMap { stage in stage.targets.map { (stage, $0.0, $0.1) } }
+        for round in 0..<rounds {
+            // Each round begins with another one: what grows during a round falls on all alike.
+            for index in turns.indices {
+                let (stage, name, target) = turns[(index + round) % turns.count]
+                medians[name, default: []].append(try stage.latency(to: target, times: each))
             }
         }
         let direct = Figures(medians["direct"] ?? []).median
