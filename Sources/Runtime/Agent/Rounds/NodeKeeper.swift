@@ -11,7 +11,7 @@ import Plan
 /// Both end in the same state (there is a test). No clock, no thread, no log: see ``Reconciler`` for when and why a round runs.
 struct NodeKeeper<Tables: NFTablesEnd> {
     private let host: any HostNetworkEnd
-    private var tables: Tables
+    private(set) var tables: Tables
     private let pods: any AttachmentBook
 
     private(set) var snapshot = Snapshot()
