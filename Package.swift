@@ -98,7 +98,9 @@ var commands: [Target] {
     [
         .executableTarget(
             name: "tulle",
-            dependencies: ["Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle, .unixSignals],
+            dependencies: [
+                "Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle, .unixSignals,
+            ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(
             name: "tulle-cni", dependencies: ["CNI", "CLinux"],
@@ -133,7 +135,7 @@ var tests: [Target] {
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("CNI", ["CLinux"]),
         suite("Agent", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "Netlink", "KubeAPI", "Plan"]),
-        suite("Lab", ["Agent"]),
+        suite("Lab", ["Addressing", "HostNetwork", "HostNetworkKernel", "Netlink"]),
     ]
 }
 

@@ -1,4 +1,76 @@
+import ArgumentParser
+
+/// The benchmarks behind the decisions: each prints figures that a page in `docs/decisions` quotes, and can be run again.
 @main
-struct Main {
-    static func main() {}
+struct TulleBench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tulle-bench",
+        abstract: "Measure what the decisions in docs/decisions rest upon. Needs root; nothing of the host's network is touched.",
+        discussion: """
+            Build it for release, or the figures say nothing: scripts/bench does.
+
+            Examples:
+              tulle-bench courier --runs 200
+              tulle-bench                     all of them, one after the other
+            """,
+        subcommands: [Services.self, Courier.self, APIServer.self, PodDataplane.self, All.self],
+        defaultSubcommand: All.self)
+}
+
+extension TulleBench {
+    struct Courier: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "courier", abstract: "A whole run of tulle-cni ADD, with an agent that answers at once.")
+
+        @Option(help: "How many runs.")
+        var runs = 500
+
+        @Option(help: "The tulle-cni to measure. [default: the one beside this program]")
+        var program: String?
+
+        func run() throws { _ = try CourierBenchmark.run(runs: runs, courier: program) }
+    }
+
+    struct PodDataplane: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "pod-dataplane",
+            abstract: "Links, addresses, routes and neighbours of a pod, both families, until it answers.")
+
+        @Option(help: "How many pods.")
+        var runs = 300
+
+        func run() throws { try PodDataplaneBenchmark.run(runs: runs) }
+    }
+
+    struct Services: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "services", abstract: "50,000 services: loaded, changed by one endpoint, and connected to.")
+
+        @Option(help: "Rounds of connections, times twenty.")
+        var runs = 300
+
+        func run() throws { try ServicesBenchmark.run(runs: runs) }
+    }
+
+    struct APIServer: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: APIServerBenchmark.name,
+            abstract: "Writes, watches, lists and a WebSocket on a socket of another namespace, and kill -9.")
+
+        @Argument(help: ArgumentHelp("How the benchmark starts itself as the server it measures.", visibility: .hidden))
+        var arguments: [String] = []
+
+        func run() async throws { try await APIServerBenchmark.run(arguments) }
+    }
+
+    struct All: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "all", abstract: "All of them, one after the other.")
+
+        func run() async throws {
+            try ServicesBenchmark.run(runs: 300)
+            _ = try CourierBenchmark.run(runs: 500)
+            try await APIServerBenchmark.run()
+            try PodDataplaneBenchmark.run(runs: 300)
+        }
+    }
 }

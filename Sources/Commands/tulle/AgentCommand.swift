@@ -24,7 +24,8 @@ struct AgentCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("objects"), parsing: .upToNextOption,
-        help: ArgumentHelp("Files or directories of Kubernetes objects (YAML or JSON), followed as they change.", valueName: "path"))
+        help: ArgumentHelp(
+            "Files or directories of Kubernetes objects (YAML or JSON), followed as they change.", valueName: "path"))
     var objects: [String]
 
     @Option(name: .customLong("state"), help: "Where attachments are kept: a directory that a reboot empties.")

@@ -66,6 +66,7 @@ func onThread<Result>(_ body: () throws(KernelError) -> Result) throws(KernelErr
             do throws(KernelError) { outcome = .success(try body()) } catch { outcome = .failure(error) }
         },
         do: { escaping -> CInt in
+            // Safe: the one reference is taken back by the thread, or released here when there is no thread.
             let box = Unmanaged.passRetained(Job(escaping))
             var thread = pthread_t()
             let code = pthread_create(&thread, nil, { Job.run($0) }, box.toOpaque())
@@ -88,6 +89,7 @@ private final class Job {
 
     static func run(_ pointer: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let pointer else { return nil }
+        // Safe: the pointer is the one that onThread retained for this thread, and nobody else takes it back.
         Unmanaged<Job>.fromOpaque(pointer).takeRetainedValue().body()
         return nil
     }

@@ -9,6 +9,7 @@ public final class SessionExecutor: SerialExecutor {
 
     public init(name: String) {
         var thread = pthread_t()
+        // Safe: the one reference is taken back by the thread, and without a thread the program ends.
         let handle = Unmanaged.passRetained(Start(queue: queue, name: name))
         let code = pthread_create(&thread, nil, { SessionExecutor.run($0) }, handle.toOpaque())
         precondition(code == 0, "no thread for \(name): error \(code)")
@@ -25,6 +26,7 @@ public final class SessionExecutor: SerialExecutor {
 
     private static func run(_ pointer: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let pointer else { return nil }
+        // Safe: the pointer is the one that init retained for this thread, and nobody else takes it back.
         let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
         clinux_name_thread(start.name)
         while let work = start.queue.pop() {

@@ -32,6 +32,8 @@ public struct Problem: Hashable, Sendable {
         case peerNotOnSegment = "peer-not-on-segment"
         /// A pod's link is gone although the pod is still attached.
         case podLinkMissing = "pod-link-missing"
+        /// What was written down of an attachment cannot be read.
+        case recordUnreadable = "record-unreadable"
         /// The kernel refused a change.
         case changeRefused = "change-refused"
     }
@@ -49,7 +51,7 @@ extension Problem.ID {
         switch self {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable: .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .podCIDROverlap, .nodeAddressMissing, .peerNotOnSegment,
-            .podLinkMissing, .changeRefused:
+            .podLinkMissing, .recordUnreadable, .changeRefused:
             .error
         }
     }
@@ -67,6 +69,7 @@ extension Problem.ID {
         case .nodeAddressMissing: "put the Node's InternalIP on a link of this node, or correct status.addresses"
         case .peerNotOnSegment: "use a backend that crosses routers, or put the nodes on one segment"
         case .podLinkMissing: "delete the pod: its replacement gets a new link"
+        case .recordUnreadable: "delete the pod: its replacement gets a new record; the old pod's link is left alone until then"
         case .changeRefused: "see the kernel's words in the message"
         }
     }

@@ -17,7 +17,7 @@ public struct Attachment: Hashable, Sendable {
         self.id = id
         self.addresses = addresses
         self.mtu = mtu
-        link = PacketPath.podLinkPrefix + hexadecimal(hash, digits: 11)
+        link = id.link
         // The two ends differ in one bit; neither is ever multicast.
         nodeMAC = MACAddress(local: hash << 1)
         podMAC = MACAddress(local: hash << 1 | 1)
@@ -34,6 +34,9 @@ public struct Attachment: Hashable, Sendable {
         }
 
         public var description: String { "\(container):\(interface)" }
+
+        /// The node's end of its link: the prefix and eleven digits of a hash, the same after every restart.
+        public var link: String { PacketPath.podLinkPrefix + hexadecimal(hash, digits: PacketPath.podLinkDigits) }
 
         public static func < (a: Self, b: Self) -> Bool { (a.container, a.interface) < (b.container, b.interface) }
 

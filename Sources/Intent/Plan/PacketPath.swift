@@ -12,8 +12,18 @@ public enum PacketPath {
     /// `rtm_protocol` of our routes: the letter T. Routes with another number are somebody else's and stay untouched.
     public static let routeProtocol: UInt8 = 84
 
-    /// The node's ends of the pods' links begin so; eleven hexadecimal digits follow, fifteen characters at most in all.
+    /// The node's ends of the pods' links begin so, and hexadecimal digits follow.
     public static let podLinkPrefix = "tl"
+
+    /// How many: thirteen characters in all, and fifteen is the kernel's limit.
+    public static let podLinkDigits = 11
+
+    /// Whether a link is the node's end of a pod's, by its name. Somebody's `tlan0` is not.
+    public static func isPodLink(_ name: String) -> Bool {
+        guard name.hasPrefix(podLinkPrefix) else { return false }
+        let digits = name.utf8.dropFirst(podLinkPrefix.utf8.count)
+        return digits.count == podLinkDigits && digits.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+    }
 
     /// What the pod's end is called inside the pod unless the runtime says otherwise.
     public static let podInterface = "eth0"

@@ -42,11 +42,15 @@ public struct SourceFault: Hashable, Sendable, CustomStringConvertible {
     /// The object it is about, when that is known.
     public var key: ObjectKey?
     public var message: String
+    /// Whether one object is wrong, known by its key or not, and not the source as a whole.
+    public var isAboutObject: Bool
 
-    public init(origin: String, key: ObjectKey? = nil, message: String) {
+    /// - Parameter isAboutObject: whether a key is given, unless said otherwise.
+    public init(origin: String, key: ObjectKey? = nil, message: String, isAboutObject: Bool? = nil) {
         self.origin = origin
         self.key = key
         self.message = message
+        self.isAboutObject = isAboutObject ?? (key != nil)
     }
 
     public var description: String {

@@ -1,6 +1,6 @@
+import CNI
 public import KubeClient
 public import Logging
-import CNI
 import Netlink
 import Plan
 public import ServiceLifecycle
@@ -30,82 +30,84 @@ public struct NodeAgent: Service {
 
     private enum Event: Sendable {
         case object(ObjectEvent)
-        case kernel
+        /// The kernel or the attachments changed.
+        case node
         case timer
     }
 
     /// Runs until it is asked to stop. What it made stays: pods go on talking without an agent.
     public func run() async throws {
+        let lock = try StateLock(directory: settings.stateDirectory)
+        defer { withExtendedLifetime(lock) {} }
         let namespace = try NetworkNamespace.current()
-        let pods = try PodService(settings, namespace: namespace, surroundings: surroundings, logger: logger)
+        let (events, bell) = AsyncStream.makeStream(of: Event.self)
+        let pods = try PodService(
+            settings, namespace: namespace, surroundings: surroundings, logger: logger, changed: { bell.yield(.node) })
+        // Before the first look at the kernel, and before the first list: pods that ended while we were away.
+        pods.tidy()
+        // Before the first look too, so that nothing happens between the two unseen.
         let watch = try KernelWatch(namespace)
         let reconciler = try Reconciler(
             settings, namespace: namespace, pods: pods, surroundings: surroundings, logger: logger)
-        let (events, bell) = AsyncStream.makeStream(of: Event.self)
-        try await cancelWhenGracefulShutdown { [settings, source, surroundings, logger] in
+        try await cancelWhenGracefulShutdown { [self] in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     await source.run()
                     bell.finish()
                 }
                 group.addTask { for await event in source.events { bell.yield(.object(event)) } }
-                group.addTask { try await watch.run { bell.yield(.kernel) } }
-                var door: Door?
-                var timer: Task<Void, Never>?
-                for await event in events {
-                    switch event {
-                    case .object(let event): await reconciler.take(event)
-                    case .kernel: await reconciler.kernelChanged()
-                    case .timer: break
-                    }
-                    guard let next = await reconciler.advance() else { continue }
-                    // The first round is over: the node is as it should be, and may have pods.
-                    if door == nil { door = try Door(settings, pods, logger) }
-                    timer?.cancel()
-                    timer = Task {
-                        guard (try? await Task.sleep(for: max(.zero, next - surroundings.now()))) != nil else { return }
-                        bell.yield(.timer)
-                    }
-                    await door?.report(reconciler.report)
-                }
-                timer?.cancel()
-                door?.close()
-                group.cancelAll()
+                group.addTask { try await watch.run { bell.yield(.node) } }
+                group.addTask { try await follow(events, bell, reconciler, pods) }
+                // Whichever ends first, by itself or by an error, ends the others.
+                defer { group.cancelAll() }
+                try await group.next()
             }
         }
         logger.info("stopped; what was made stays")
     }
-}
 
-/// The agent's end of the courier, and the file that says how the node is.
-private struct Door {
-    private let endpoint: CourierEndpoint
-    private let statusPath: String
-    private let logger: Logger
-
-    init(_ settings: AgentSettings, _ pods: PodService, _ logger: Logger) throws {
-        let queue = QueuedDeletions(directory: settings.queueDirectory)
-        try pods.carryOutDeletions(in: queue, logger: logger)
-        endpoint = try CourierEndpoint(
-            path: settings.socket, incident: { logger.warning("courier", metadata: ["incident": "\($0)"]) },
-            handler: { pods.answer($0, queue: queue) })
-        // A courier that found nobody a moment ago has left its deletion just now.
-        try pods.carryOutDeletions(in: queue, logger: logger)
-        statusPath = settings.stateDirectory + "/status"
-        self.logger = logger
-        logger.info("ready", metadata: ["node": "\(settings.node)", "socket": "\(settings.socket)"])
-    }
-
-    func close() { endpoint.stop() }
-
-    /// One line per fact, for people and scripts; whole or not at all.
-    func report(_ report: Reconciler.Report) {
-        var lines = ["rounds \(report.rounds)", "changes \(report.changes)"]
-        lines += report.problems.map { "problem \($0)" }
-        do {
-            try AddressStore.write(Array((lines.joined(separator: "\n") + "\n").utf8), to: statusPath)
-        } catch {
-            logger.error("the status cannot be written", metadata: ["error": "\(error)"])
+    private func follow(
+        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ reconciler: Reconciler, _ pods: PodService
+    ) async throws {
+        var status = StatusFile(settings.stateDirectory + "/status", logger)
+        var endpoint: CourierEndpoint?
+        var timer: Task<Void, Never>?
+        defer {
+            timer?.cancel()
+            endpoint?.stop()
+        }
+        for await event in events {
+            switch event {
+            case .object(let event): await reconciler.take(event)
+            case .node: await reconciler.nodeChanged()
+            case .timer: break
+            }
+            let next = await reconciler.advance()
+            let report = await reconciler.report
+            status.write(report)
+            // After the first whole round the node is as it should be as far as it can be, and may have pods.
+            if endpoint == nil, report.rounds > 0 { endpoint = try open(pods) }
+            // A courier that found nobody, or did not get its answer, has left its deletion.
+            pods.tidy()
+            guard let next else { continue }
+            timer?.cancel()
+            timer = Task {
+                guard (try? await Task.sleep(for: max(.zero, next - surroundings.now()))) != nil else { return }
+                bell.yield(.timer)
+            }
         }
     }
+
+    private func open(_ pods: PodService) throws -> CourierEndpoint {
+        let endpoint = try CourierEndpoint(
+            path: settings.socket, incident: { [logger] in logger.warning("courier", metadata: ["incident": "\($0)"]) },
+            handler: { pods.answer($0) })
+        logger.info("ready", metadata: ["node": "\(settings.node)", "socket": "\(settings.socket)"])
+        return endpoint
+    }
+}
+
+extension NodeAgent: CustomStringConvertible {
+    /// Short: the service group writes it on every line.
+    public var description: String { "agent of \(settings.node)" }
 }

@@ -1,6 +1,26 @@
 #ifndef CLINUX_PACKET_H
 #define CLINUX_PACKET_H
 
+#include <stdint.h>
 #include <sys/types.h>
+
+// A packet as it passed an interface.
+struct clinux_packet {
+    // Nanoseconds since 1970, by the kernel (SO_TIMESTAMPNS).
+    int64_t time;
+    int interface;
+    // The C name is PACKET_OUTGOING.
+    int is_outgoing;
+    // The Ethernet type, host order.
+    uint16_t protocol;
+};
+
+// socket(AF_PACKET, SOCK_DGRAM): sees every packet of every interface of the namespace from its network header on; not
+// blocking, close-on-exec.
+int clinux_packet_open(void);
+// The next packet's bytes and where it was seen; -1 when there is none.
+ssize_t clinux_packet_receive(int socket, void *bytes, size_t count, struct clinux_packet *packet);
+// SIOCGIFNAME: the name of an interface of the socket's namespace; at least 16 bytes.
+int clinux_interface_name(int socket, int interface, char *name);
 
 #endif

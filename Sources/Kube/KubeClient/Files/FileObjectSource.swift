@@ -5,7 +5,9 @@ public import Logging
 /// Feeds the objects of files, and their changes as the files change.
 ///
 /// A file that cannot be read, or is half written, changes nothing: what it last said stays, beside a fault, because the
-/// network of running pods must not depend on an editor. To take objects away, take them out of the file.
+/// network of running pods must not depend on an editor. The same holds for an object that was right and is wrong now. A file is
+/// read once it has not changed between two looks: one that is being written may look whole in the middle. To take objects away,
+/// take them out of the file.
 public struct FileObjectSource: ObjectSource {
     public let events: AsyncStream<ObjectEvent>
 
@@ -45,6 +47,7 @@ struct FileFollower: Sendable {
     let paths: [String]
     let registry: Registry
     private var seen: [String: Stamp]?
+    private var read: [String: Stamp]?
     private var cache = ObjectCache()
     private var isListed = false
     private var faults: [SourceFault] = []
@@ -64,21 +67,35 @@ struct FileFollower: Sendable {
     mutating func look() -> [ObjectEvent] {
         do {
             let stamps = try stamps()
-            guard stamps != seen else { return [] }
-            // The stamps are from before the reading: what changes meanwhile is seen at the next look.
+            // The first look reads at once: nothing is known yet that a half-written file could take away.
+            let isSettled = seen == nil || stamps == seen
             seen = stamps
+            guard isSettled, stamps != read else { return [] }
+            // The stamps are from before the reading: what changes meanwhile is seen at the next look.
+            read = stamps
             let contents = try ObjectFile.load(paths, registry: registry)
-            return report(contents.faults) + changes(contents.objects)
+            return report(contents.faults) + changes(contents)
         } catch {
-            return report([SourceFault(origin: error.path, message: error.description)])
+            let origin = error.line.map { "\(error.path), line \($0)" } ?? error.path
+            return report([SourceFault(origin: origin, message: error.message)])
         }
     }
 
-    private mutating func changes(_ objects: [any KubernetesObject]) -> [ObjectEvent] {
+    private mutating func changes(_ contents: ObjectFile.Contents) -> [ObjectEvent] {
+        let objects = kept(contents)
         let changes = cache.replace(with: objects)
         if isListed { return changes }
         isListed = true
         return [.listed(objects)]
+    }
+
+    /// What the files say now, and of a damaged object what they said before. While an object cannot be named, any of those that
+    /// are gone may be the one.
+    private func kept(_ contents: ObjectFile.Contents) -> [any KubernetesObject] {
+        let objects = contents.objects.map { contents.damaged.contains($0.key) ? cache.objects[$0.key] ?? $0 : $0 }
+        guard contents.faults.contains(where: { $0.isAboutObject && $0.key == nil }) else { return objects }
+        let named = Set(objects.map(\.key))
+        return objects + cache.objects.values.filter { !named.contains($0.key) }
     }
 
     /// Faults are told when they are others than before.
@@ -101,7 +118,7 @@ struct FileFollower: Sendable {
             return stamps
         } catch {
             // Once the files are back, they are read again whatever their stamps.
-            seen = nil
+            read = nil
             throw error
         }
     }

@@ -31,6 +31,8 @@ public enum ObjectFile {
     public struct Contents: Sendable {
         public var objects: [any KubernetesObject]
         public var faults: [SourceFault]
+        /// The objects with a fault of their own: what is built of them is not all that was meant.
+        public var damaged: Set<ObjectKey> = []
     }
 }
 
@@ -76,9 +78,10 @@ extension ObjectFile {
             let reading = registry.read(entry.tree, as: entry.kind, defaultNamespace: defaultNamespace)
             let origin = "\(entry.origin)"
             contents.faults += reading.faults.map {
-                SourceFault(origin: origin, key: reading.object?.key, message: $0.description)
+                SourceFault(origin: origin, key: reading.object?.key, message: $0.description, isAboutObject: true)
             }
             guard let object = reading.object else { continue }
+            if !reading.faults.isEmpty { contents.damaged.insert(object.key) }
             if let earlier = positions[object.key] {
                 let message = "is there twice; this one, the last, is used"
                 contents.faults.append(SourceFault(origin: origin, key: object.key, message: message))

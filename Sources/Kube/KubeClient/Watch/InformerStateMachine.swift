@@ -213,7 +213,7 @@ extension InformerStateMachine {
     private mutating func note(_ reading: Registry.Reading) {
         guard !reading.faults.isEmpty else { return }
         let key = reading.object?.key
-        let faults = reading.faults.map { SourceFault(origin: origin, key: key, message: $0.description) }
+        let faults = reading.faults.map { SourceFault(origin: origin, key: key, message: $0.description, isAboutObject: true) }
         if let key { objectFaults[key] = faults } else { namelessFaults = faults }
     }
 

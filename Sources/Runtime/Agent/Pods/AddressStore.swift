@@ -8,7 +8,7 @@ import Plan
 /// ```
 /// <state>/attachments/<container>:<interface>           attached: its address is held
 /// <state>/attachments/.<container>:<interface>.adding   an ADD that has not been answered yet
-/// <state>/resting/<address>                             given back at the time in the file
+/// <state>/resting/<address>                             given back at the time in the file, in ms since the machine started
 /// ```
 /// Files come and go by rename and unlink, so that an agent killed between any two system calls finds either the old or the new.
 /// An unanswered ADD failed in the runtime's eyes: at the next start it is taken back. The directory is under `/run`: a reboot
@@ -21,9 +21,9 @@ struct AddressStore {
 
     init(directory: String) throws(KernelError) {
         self.directory = directory
-        try Self.makeDirectory(directory)
-        try Self.makeDirectory(attachments)
-        try Self.makeDirectory(resting)
+        try Disk.makeDirectory(directory)
+        try Disk.makeDirectory(attachments)
+        try Disk.makeDirectory(resting)
     }
 
     /// What a start finds.
@@ -33,30 +33,35 @@ struct AddressStore {
         /// Since when each address rests.
         var resting: [IPAddress: Duration] = [:]
         /// Files that are no records of this release: they stay where they are, and the addresses in them are not known.
-        var unreadable: [String] = []
+        var unreadable: [UnreadableRecord] = []
     }
 
+    /// What can still be said of a record that cannot be read.
+    struct UnreadableRecord: Hashable {
+        var path: String
+        /// The link it is about, by the file's name.
+        var link: String
+    }
+
+    /// Takes away what a kill left half written, and reads the rest.
     func contents() throws(KernelError) -> Contents {
         var contents = Contents()
-        for name in try Self.names(in: attachments) {
+        for name in try Disk.names(in: attachments) {
             let path = "\(attachments)/\(name)"
-            guard name.hasPrefix(".") else {
-                if let record = AttachmentRecord(bytes: try Self.read(path)) {
-                    contents.attached.append(record)
-                } else {
-                    contents.unreadable.append(path)
-                }
-                continue
-            }
-            // A draft that was never whole never held anything.
-            if let record = AttachmentRecord(bytes: try Self.read(path)) {
-                contents.unanswered.append(record)
+            let isDraft = name.hasPrefix(".")
+            if let record = (try? Disk.read(path)).flatMap(AttachmentRecord.init(bytes:)) {
+                if isDraft { contents.unanswered.append(record) } else { contents.attached.append(record) }
+            } else if isDraft {
+                // It comes to be whole: this is somebody else's, and holds nothing.
+                try? Disk.remove(path)
             } else {
-                try Self.unlink(path)
+                contents.unreadable.append(UnreadableRecord(path: path, link: Self.link(ofFile: name)))
             }
         }
-        for name in try Self.names(in: resting) where !name.hasPrefix(".") {
-            guard let address = IPAddress(name), let milliseconds = Int64(Self.text(try Self.read("\(resting)/\(name)"))) else { continue }
+        for name in try Disk.names(in: resting) {
+            guard let address = IPAddress(name), let bytes = try? Disk.read("\(resting)/\(name)"),
+                let milliseconds = Int64(String(decoding: bytes, as: UTF8.self))
+            else { continue }
             contents.resting[address] = .milliseconds(milliseconds)
         }
         return contents
@@ -68,91 +73,63 @@ struct AddressStore {
 extension AddressStore {
     /// An ADD begins: from here on its addresses are spoken for.
     func begin(_ record: AttachmentRecord) throws(KernelError) {
-        try Self.write(record.bytes, to: draft(record.attachment.id))
+        for step in steps(beginning: record) { try step.carryOut() }
     }
 
     /// The ADD is done and will be answered.
     func commit(_ record: AttachmentRecord) throws(KernelError) {
-        try Self.rename(draft(record.attachment.id), to: path(record.attachment.id))
-        for address in record.attachment.addresses { forgetRest(of: address) }
+        for step in steps(committing: record) { try step.carryOut() }
     }
 
     /// The attachment is gone from the kernel; its addresses rest from now on.
     func remove(_ record: AttachmentRecord, at now: Duration) throws(KernelError) {
+        for step in steps(removing: record, at: now) { try step.carryOut() }
+    }
+
+    /// Nothing is attached under this name, whatever is written down.
+    func remove(_ id: Plan.Attachment.ID) throws(KernelError) {
+        try Disk.remove(path(id))
+        try Disk.remove(draft(id))
+    }
+
+    /// An address has rested long enough that nobody asks.
+    func forgetRest(of address: IPAddress) throws(KernelError) { try Disk.remove(path(resting: address)) }
+
+    func steps(beginning record: AttachmentRecord) -> [DiskStep] {
+        DiskStep.writing(record.bytes, to: draft(record.attachment.id))
+    }
+
+    func steps(committing record: AttachmentRecord) -> [DiskStep] {
+        let id = record.attachment.id
+        return [.rename(draft(id), to: path(id))] + record.attachment.addresses.map { .remove(path(resting: $0)) }
+    }
+
+    /// The addresses rest before they are free.
+    func steps(removing record: AttachmentRecord, at now: Duration) -> [DiskStep] {
         let milliseconds = now.components.seconds * 1000 + now.components.attoseconds / 1_000_000_000_000_000
-        for address in record.attachment.addresses {
-            try Self.write(Array("\(milliseconds)".utf8), to: "\(resting)/\(address)")
-        }
-        try Self.unlink(path(record.attachment.id))
-        try Self.unlink(draft(record.attachment.id))
+        let bytes = Array("\(milliseconds)".utf8)
+        let id = record.attachment.id
+        return record.attachment.addresses.flatMap { DiskStep.writing(bytes, to: path(resting: $0)) }
+            + [.remove(path(id)), .remove(draft(id))]
     }
-
-    /// An address that rested is in use again, or has rested long enough that nobody asks.
-    func forgetRest(of address: IPAddress) { Glibc.unlink("\(resting)/\(address)") }
-
-    /// Container IDs have no limit, file names have: a long one is told apart by the name of its link, which is a hash of it.
-    private func name(_ id: Plan.Attachment.ID) -> String {
-        let full = id.description
-        guard full.utf8.count > 180 else { return full }
-        return full.prefix(150) + ":" + Plan.Attachment(id: id, addresses: [], mtu: 0).link
-    }
-
-    private func path(_ id: Plan.Attachment.ID) -> String { "\(attachments)/\(name(id))" }
-    private func draft(_ id: Plan.Attachment.ID) -> String { "\(attachments)/.\(name(id)).adding" }
 }
 
-// MARK: - Files
+// MARK: - Names
 
 extension AddressStore {
-    /// A file as it is on disk now or as it was before: never half of it.
-    static func write(_ bytes: [UInt8], to path: String) throws(KernelError) {
-        let temporary = path + ".new"
-        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw KernelError(Errno(rawValue: errno), "write \(temporary)") }
-        let written = Glibc.write(file, bytes, bytes.count)
-        let code = errno
-        close(file)
-        guard written == bytes.count else {
-            Glibc.unlink(temporary)
-            throw KernelError(written < 0 ? Errno(rawValue: code) : .inputOutput, "write \(temporary)")
-        }
-        try rename(temporary, to: path)
+    /// Container IDs have no limit, file names have: a long one is told apart by the name of its link, which is a hash of it.
+    private static func name(_ id: Plan.Attachment.ID) -> String {
+        let full = id.description
+        return full.utf8.count > 180 ? "\(full.prefix(150)):\(id.interface):\(id.link)" : full
     }
 
-    static func read(_ path: String) throws(KernelError) -> [UInt8] {
-        let file = try Descriptor.open(path)
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let count = Glibc.read(file.rawValue, &chunk, chunk.count)
-            guard count >= 0 else { throw KernelError(Errno(rawValue: errno), "read \(path)") }
-            if count == 0 { return bytes }
-            bytes += chunk[..<count]
-        }
+    private static func link(ofFile name: String) -> String {
+        let parts = name.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        if parts.count == 3, let last = parts.last, PacketPath.isPodLink(last) { return last }
+        return Plan.Attachment.ID(container: parts.first ?? "", interface: parts.dropFirst().first ?? "").link
     }
 
-    private static func rename(_ old: String, to new: String) throws(KernelError) {
-        guard Glibc.rename(old, new) == 0 else { throw KernelError(Errno(rawValue: errno), "rename \(old) to \(new)") }
-    }
-
-    private static func unlink(_ path: String) throws(KernelError) {
-        guard Glibc.unlink(path) == 0 || errno == ENOENT else { throw KernelError(Errno(rawValue: errno), "remove \(path)") }
-    }
-
-    static func makeDirectory(_ path: String) throws(KernelError) {
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw KernelError(Errno(rawValue: errno), "make directory \(path)") }
-    }
-
-    private static func names(in path: String) throws(KernelError) -> [String] {
-        guard let stream = opendir(path) else { throw KernelError(Errno(rawValue: errno), "list \(path)") }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if name != ".", name != "..", !name.hasSuffix(".new") { names.append(name) }
-        }
-        return names.sorted()
-    }
-
-    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+    private func path(_ id: Plan.Attachment.ID) -> String { "\(attachments)/\(Self.name(id))" }
+    private func draft(_ id: Plan.Attachment.ID) -> String { "\(attachments)/.\(Self.name(id)).adding" }
+    private func path(resting address: IPAddress) -> String { "\(resting)/\(address)" }
 }

@@ -35,10 +35,11 @@ extension AttachmentRecord {
             let texts = document["addresses"]?.array
         else { return nil }
         let addresses = texts.compactMap { $0.string.flatMap(IPAddress.init) }
-        guard addresses.count == texts.count, !addresses.isEmpty else { return nil }
+        guard addresses.count == texts.count, !addresses.isEmpty, mtu > 0,
+            let name = try? CNI.Attachment(containerID: container, interface: interface)
+        else { return nil }
         self.init(
-            attachment: Plan.Attachment(
-                id: Plan.Attachment.ID(container: container, interface: interface), addresses: addresses, mtu: mtu),
+            attachment: Plan.Attachment(id: Plan.Attachment.ID(name), addresses: addresses, mtu: mtu),
             network: document["network"]?.string ?? "", namespacePath: document["namespace"]?.string ?? "",
             pod: document["pod"]?.string ?? "")
     }

@@ -9,7 +9,9 @@ extension NodeFacts {
     init(name: String, observed: State) {
         var uplinks: [IPAddress: Uplink] = [:]
         for address in observed.addresses {
-            guard let link = observed.link(address.link), link.kind != .loopback, !NodePlan.ownership.owns(link: link.name) else { continue }
+            guard let link = observed.link(address.link), link.kind != .loopback, !PacketPath.isPodLink(link.name) else {
+                continue
+            }
             uplinks[address.address.address] = Uplink(device: link.name, segment: address.address.prefix, mtu: link.mtu ?? 1500)
         }
         self.init(name: name, uplinks: uplinks)

@@ -30,11 +30,13 @@ final class Reception: Sendable {
     /// Starts one more worker.
     func hire() throws(SystemFailure) {
         var thread = pthread_t()
+        // Safe: the one reference is taken back by the thread, or released below when there is no thread.
         let reference = Unmanaged.passRetained(self)
         let error = pthread_create(
             &thread, nil,
             { argument in
                 guard let argument else { return nil }
+                // Safe: the pointer is the one that was retained for this thread, and nobody else takes it back.
                 Unmanaged<Reception>.fromOpaque(argument).takeRetainedValue().work()
                 return nil
             }, reference.toOpaque())

@@ -1,0 +1,98 @@
+import Glibc
+import Netlink
+
+/// One system call's worth of change to the files: an agent may be killed between any two.
+enum DiskStep: Hashable, Sendable {
+    /// A new file beside the one that is meant; nobody reads it.
+    case create(String, [UInt8])
+    case rename(String, to: String)
+    /// What is not there is as good as removed.
+    case remove(String)
+
+    /// A file as it is on disk now or as it was before: never half of it.
+    static func writing(_ bytes: [UInt8], to path: String) -> [DiskStep] {
+        let temporary = Disk.temporary(path)
+        return [.create(temporary, bytes), .rename(temporary, to: path)]
+    }
+
+    func carryOut() throws(KernelError) {
+        switch self {
+        case .create(let path, let bytes): try Disk.create(path, bytes)
+        case .rename(let old, let new):
+            guard Glibc.rename(old, new) == 0 else { throw KernelError(Errno(rawValue: errno), "rename \(old) to \(new)") }
+        case .remove(let path): try Disk.remove(path)
+        }
+    }
+}
+
+/// The few things we do with files.
+enum Disk {
+    /// Whole or not at all.
+    static func write(_ bytes: [UInt8], to path: String) throws(KernelError) {
+        for step in DiskStep.writing(bytes, to: path) { try step.carryOut() }
+    }
+
+    static func read(_ path: String) throws(KernelError) -> [UInt8] {
+        let file = try Descriptor.open(path)
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = Glibc.read(file.rawValue, &chunk, chunk.count)
+            guard count >= 0 else { throw KernelError(Errno(rawValue: errno), "read \(path)") }
+            if count == 0 { return bytes }
+            bytes += chunk[..<count]
+        }
+    }
+
+    /// Makes the directories above it too, all for their owner only.
+    static func makeDirectory(_ path: String) throws(KernelError) {
+        if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+        let code = errno
+        guard code == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+            throw KernelError(Errno(rawValue: code), "make directory \(path)")
+        }
+        try makeDirectory(String(path[..<slash]))
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+            throw KernelError(Errno(rawValue: errno), "make directory \(path)")
+        }
+    }
+
+    /// The names in a directory, sorted. What a kill left of a file that was being written is taken away.
+    static func names(in path: String) throws(KernelError) -> [String] {
+        guard let stream = opendir(path) else { throw KernelError(Errno(rawValue: errno), "list \(path)") }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if name == "." || name == ".." { continue }
+            if name.hasPrefix(temporaryMark) { try remove("\(path)/\(name)") } else { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    static func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    static func remove(_ path: String) throws(KernelError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw KernelError(Errno(rawValue: errno), "remove \(path)") }
+    }
+
+    /// At the beginning of the name, where no container ID and no address has it: an interface may be called `eth0.new`.
+    private static let temporaryMark = "~"
+
+    fileprivate static func temporary(_ path: String) -> String {
+        let slash = path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex
+        return path[..<slash] + temporaryMark + path[slash...]
+    }
+
+    fileprivate static func create(_ path: String, _ bytes: [UInt8]) throws(KernelError) {
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw KernelError(Errno(rawValue: errno), "write \(path)") }
+        let written = Glibc.write(file, bytes, bytes.count)
+        let code = errno
+        close(file)
+        guard written == bytes.count else {
+            unlink(path)
+            throw KernelError(written < 0 ? Errno(rawValue: code) : .inputOutput, "write \(path)")
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import Addressing
+import HostNetwork
+import HostNetworkKernel
+import Netlink
+
+/// The wire between the nodes: a bridge in a namespace of its own.
+///
+/// ```
+///   node-1          fabric                    node-2
+///   eth0 ─────── to-node-1 ┐
+///                          ├── wire (bridge)
+///                          └─ to-node-2 ─────── eth0
+/// ```
+final class Fabric {
+    static let bridge = "wire"
+    /// What a node's own link is called.
+    static let uplink = "eth0"
+
+    let holder: Holder
+    private let host: KernelHost
+    private var plugged = 0
+
+    init(tools: Tools) throws {
+        holder = try Holder("fabric", kinds: "net,uts,pid", tools: tools)
+        host = try KernelHost(holder.namespace)
+        try host.carryOut([.add(.link(Link(Self.bridge, .bridge, makesLinkLocal: false)))])
+    }
+
+    /// Plugs a node in, with its addresses.
+    ///
+    /// - Parameter lengths: how long the segment's prefix is, by family.
+    func connect(_ node: Holder, addresses: [IPAddress], lengths: [IPFamily: Int]) throws {
+        let port = "to-\(node.name)"
+        host.namespaces[node.name] = node.namespace
+        let peer = Link.Peer(Self.uplink, in: node.name, mtu: 1500)
+        try host.carryOut([
+            .add(.link(Link(port, .veth(peer: peer), mtu: 1500, master: Self.bridge, makesLinkLocal: false)))
+        ])
+        // The kernel's own link-local address could not be used for a second or two (duplicate address detection), and a router
+        // without one cannot ask for its neighbours: the first packets to cross would wait.
+        var wanted: State = [.link(Link(Self.uplink, .veth(peer: nil), mtu: 1500, makesLinkLocal: false))]
+        plugged += 1
+        let linkLocal = IPAddress.v6(IPv6Address(rawValue: 0xFE80 << 112 | UInt128(plugged)))
+        wanted.insert(.address(Address(InterfaceAddress(linkLocal, length: 64), on: Self.uplink)))
+        for address in addresses {
+            let length = lengths[address.family] ?? address.family.bitWidth
+            wanted.insert(.address(Address(InterfaceAddress(address, length: length), on: Self.uplink)))
+        }
+        let inside = try KernelHost(node.namespace)
+        let outcome = try inside.settle(wanted, owned: Ownership(links: [Self.uplink]))
+        if let refusal = outcome.refusals.first { throw refusal.kernelError }
+        try host.settleCarrier(of: port)
+        for address in addresses { try inside.settleAddress(address) }
+    }
+}
+
+extension KernelHost {
+    /// Carries out the changes; the first refusal is an error.
+    func carryOut(_ changes: [HostNetwork.Change]) throws {
+        if let refusal = try apply(changes).first { throw refusal.kernelError }
+    }
+}

@@ -1,0 +1,187 @@
+import Addressing
+import CNI
+import Glibc
+import HostNetwork
+import HostNetworkKernel
+import NFTables
+import NFTablesKernel
+import Netlink
+import Plan
+import Testing
+
+@testable import Agent
+
+extension KernelTests {
+    /// The moments are of two kinds. strace kills a thread before its n-th call of those that change something outside the
+    /// process; threads that live for one call only are met by kills at random moments.
+    @Suite("kill -9 of the agent and a start")
+    struct KillTests {
+        /// Netlink, settings and files, directories and sockets.
+        private static let calls = "sendto,sendmsg,write,rename,unlink,mkdir,bind,listen,openat"
+
+        /// A node with one pod; everything else that is there when the agent starts is wrong.
+        private final class Patient {
+            let node: TestNode
+            let pod: NetworkNamespace
+            let whole: String
+            private let scratch: NetworkNamespace
+            private let draft: AttachmentRecord
+
+            init() throws {
+                node = try TestNode()
+                pod = try .new()
+                scratch = try .new()
+                try node.start()
+                try node.add("c1", pod)
+                whole = try node.whole()
+                node.stop()
+                draft = try record("c8", "10.244.1.8", "fd00:10:244:1::8")
+            }
+
+            /// No route, no table; an ADD that was not answered, with its link; a link that nobody knows.
+            func spoil() throws {
+                let ours = try node.host.observe(Interest()).routes.filter { $0.proto == PacketPath.routeProtocol }
+                for route in ours { try node.change(.remove(.route(route))) }
+                let tables = try KernelTables(in: node.namespace)
+                for id in try tables.tables() { try tables.apply([.deleteTable(id)]) }
+                try node.change(
+                    .change(from: .sysctl(Sysctl("net/ipv4/ip_forward", "1")), to: .sysctl(Sysctl("net/ipv4/ip_forward", "0"))))
+                try AddressStore(directory: "\(node.directory.path)/state").begin(draft)
+                for link in [draft.attachment.link, id("c9").link] {
+                    let peer = Link.Peer("x\(link.suffix(8))", in: "scratch")
+                    node.host.namespaces["scratch"] = scratch
+                    try node.change(.add(.link(Link(link, .veth(peer: peer), mtu: 1500))))
+                }
+            }
+
+            func recovers(_ moment: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+                try node.start()
+                try eventually("\(moment): the first state again; there is\n\((try? node.whole()) ?? "")") {
+                    try node.whole() == whole
+                }
+                #expect(node.attachments == ["c1:eth0"], "\(moment)", sourceLocation: sourceLocation)
+                #expect(node.status.problems == [], "\(moment)", sourceLocation: sourceLocation)
+                node.stop()
+            }
+        }
+
+        @Test("while it starts, ends in the same state", .timeLimit(.minutes(3)))
+        func starting() throws {
+            let patient = try Patient()
+            let node = patient.node
+            var killed = 0
+            var count = Int.random(in: 1...7)
+            // Each thread counts for itself: past the calls of the busiest one nobody is killed any more.
+            while true {
+                try patient.spoil()
+                try node.launch(around: Self.strace(count))
+                try eventually("killed or ready", within: .seconds(30)) {
+                    node.hasEnded || node.status.rounds > 0 && node.isServing
+                }
+                let wasKilled = node.hasEnded
+                node.bury()
+                try patient.recovers("killed before call \(count) while it started")
+                guard wasKilled else { break }
+                killed += 1
+                count += 7
+            }
+            #expect(killed >= 5, "\(killed) kills: the sweep ended too early")
+            var dice = Dice()
+            for _ in 0..<15 {
+                try patient.spoil()
+                let delay = Duration.microseconds(Int.random(in: 0...120_000, using: &dice))
+                try node.launch()
+                Self.spin(delay)
+                node.bury()
+                try patient.recovers("killed \(delay) after it started, seed \(dice.seed)")
+            }
+        }
+
+        @Test("during an ADD and a DEL, ends in the same state after the runtime's next try", .timeLimit(.minutes(3)))
+        func calls() throws {
+            let node = try TestNode()
+            try node.start()
+            let before = try node.whole()
+            let pod = try NetworkNamespace.new()
+            var killed = 0
+            var dice = Dice()
+            for turn in 0..<44 {
+                let verb = turn % 2 == 0 ? "ADD" : "DEL"
+                let moment: String
+                if verb == "DEL" { try node.add("c1", pod) }
+                if turn < 14 {
+                    // Of a worker's calls; the ones before are the rounds' that its links cause.
+                    let count = 1 + turn / 2 * 3 + Int.random(in: 0..<3, using: &dice)
+                    moment = "\(verb), killed before call \(count) of a thread"
+                    let tracer = try node.attach(Self.strace(count))
+                    let courier = try node.begin(verb, "c1", pod.path)
+                    // A timer's round may meet the kill as well: then nobody answers, which is the same to the runtime.
+                    _ = try courier.finish()
+                    if node.hasEnded { killed += 1 }
+                    node.bury()
+                    _ = tracer.end(by: SIGTERM)
+                } else {
+                    let delay = Duration.microseconds(Int.random(in: 0...(verb == "ADD" ? 9_000 : 25_000), using: &dice))
+                    moment = "\(verb), killed after \(delay), seed \(dice.seed)"
+                    let courier = try node.begin(verb, "c1", pod.path)
+                    Self.spin(delay)
+                    node.bury()
+                    if try courier.finish().output.contains(#""code":11"#) { killed += 1 }
+                }
+                try node.start()
+                if verb == "ADD" {
+                    // What a runtime does when it does not know how an ADD ended.
+                    #expect(try node.call("DEL", "c1", pod.path) == .quiet, "\(moment)")
+                    let result = try node.add("c1", pod)
+                    let record = try #require(
+                        AttachmentRecord(bytes: Array(node.directory.read("state/attachments/c1:eth0").utf8)))
+                    #expect(record.attachment.addresses.map(\.description) == result.addresses, "\(moment)")
+                    #expect(node.attachments == ["c1:eth0"], "\(moment)")
+                    let previous = #","prevResult":\#(result.json(.latest))"#
+                    #expect(try node.call("CHECK", "c1", pod.path, more: previous) == .quiet, "\(moment)")
+                    #expect(try node.podLinks() == [id("c1").link], "\(moment)")
+                }
+                #expect(try node.call("DEL", "c1", pod.path) == .quiet, "\(moment)")
+                try #require(try node.whole() == before, "\(moment)")
+                try eventually("\(moment): no problems; there is \(node.status)") { node.status.problems == [] }
+            }
+            #expect(killed >= 10, "only \(killed) of the calls were cut; seed \(dice.seed)")
+        }
+
+        private static func strace(_ count: Int) -> [String] {
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=\(calls)", "-e", "inject=\(calls):signal=KILL:when=\(count)"]
+        }
+
+        /// Shorter than any sleep.
+        private static func spin(_ duration: Duration) {
+            let end = ContinuousClock.now + duration
+            while ContinuousClock.now < end {}
+        }
+    }
+}
+
+extension TestNode {
+    func podLinks() throws -> [String] {
+        try host.observe(Interest([])).links.map(\.name).filter(PacketPath.isPodLink)
+    }
+
+    var isServing: Bool { access("\(directory.path)/state/cni.sock", F_OK) == 0 }
+
+    /// Whether the agent's process is over, buried or not.
+    var hasEnded: Bool {
+        guard let process = agent?.process else { return true }
+        var about = siginfo_t()
+        return waitid(P_PID, id_t(process), &about, WEXITED | WNOHANG | WNOWAIT) != 0 || about.si_signo != 0
+    }
+
+    /// strace on all threads of the agent that runs.
+    func attach(_ words: [String]) throws -> Program {
+        let process = try #require(agent?.process)
+        let tracer = try Program(words + ["-p", "\(process)"])
+        try eventually("every thread is traced") {
+            let statuses = try Program.run(["sh", "-c", "cat /proc/\(process)/task/*/status"]).output.split(separator: "\n")
+            return hasEnded || !statuses.contains("TracerPid:\t0")
+        }
+        return tracer
+    }
+}

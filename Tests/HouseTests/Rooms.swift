@@ -1,0 +1,151 @@
+import Testing
+
+/// One module: which floor it is on, what it is for, and what it may know.
+///
+/// A new edge is one word here, with its reason beside it, in a commit of its own.
+struct Room: Sendable {
+    let name: String
+    /// The folder under `Sources` that holds the module's folder.
+    let floor: Floor
+    let purpose: String
+    /// Modules of ours that it may import.
+    var ours: Set<String> = []
+    /// Modules of others that it may import. Swift's standard library needs no word.
+    var others: Set<String> = []
+
+    var folder: String { floor == .benchmarks ? "Benchmarks" : "Sources/\(floor.rawValue)/\(name)" }
+
+    enum Floor: String, CaseIterable, Sendable {
+        case foundations = "Foundations"
+        case kube = "Kube"
+        case intent = "Intent"
+        case dialects = "Dialects"
+        case runtime = "Runtime"
+        case workshop = "Workshop"
+        case commands = "Commands"
+        /// Beside `Sources`: no product is made of it.
+        case benchmarks = "Benchmarks"
+    }
+}
+
+extension Room {
+    /// The architecture. What is not here may not be imported; a module that is not here may not exist.
+    static let all: [Room] = [
+        // Foundations: know nothing of Kubernetes.
+        Room(name: "Addressing", floor: .foundations, purpose: "IP, prefix, MAC, port; longest-prefix map; address pool"),
+        Room(name: "Reconcile", floor: .foundations, purpose: "keyed difference, backoff, debounce, when to look at what"),
+        Room(
+            name: "CLinux", floor: .foundations, purpose: "the only C: constants and one-call wrappers of the kernel's interface"),
+        Room(
+            name: "Netlink", floor: .foundations, purpose: "netlink sockets, messages, subscriptions, namespaces",
+            ours: ["Addressing", "CLinux"], others: ["Glibc"]),
+
+        // Kube: what was asked.
+        // KubeAPI has a JSON reader and writer of its own and needs no Foundation.
+        Room(name: "KubeAPI", floor: .kube, purpose: "the kinds we use, JSON, selectors, validation", ours: ["Addressing"]),
+        // FoundationEssentials reads the files of objects; NIO's types are AsyncHTTPClient's words for bytes and headers.
+        Room(
+            name: "KubeClient", floor: .kube, purpose: "list and watch, informer, objects from files",
+            ours: ["KubeAPI", "Reconcile"],
+            others: ["AsyncHTTPClient", "FoundationEssentials", "Logging", "NIOCore", "NIOHTTP1", "Yams"]),
+        // Glibc: the lock file of the store, bound sockets by descriptor. FoundationEssentials: GRDB's blobs are its Data.
+        // HTTPTypes and NIOHTTPTypes are the words of Hummingbird's requests.
+        Room(
+            name: "APIServer", floor: .kube, purpose: "embedded Kubernetes API: store, watch, WebSocket", ours: ["KubeAPI"],
+            others: [
+                "FoundationEssentials", "GRDB", "Glibc", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Logging", "NIOCore",
+                "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "NIOPosix", "NIOWebSocket", "ServiceLifecycle",
+                "Synchronization",
+            ]),
+
+        // Intent: what it means, and what should be true here.
+        Room(
+            name: "Cluster", floor: .intent, purpose: "objects resolved into one snapshot, and problems",
+            ours: ["Addressing", "KubeAPI"], others: ["Collections"]),
+        // KubeAPI beside Cluster: a problem names the object it is about, and the key of an object is KubeAPI's.
+        Room(
+            name: "Plan", floor: .intent, purpose: "a snapshot and host facts into everything that should be true",
+            ours: ["Addressing", "Cluster", "HostNetwork", "KubeAPI", "NFTables"], others: ["Collections"]),
+
+        // Dialects: how each part of the world is told. Models are pure; the same, said to the kernel, is a module beside.
+        Room(
+            name: "HostNetwork", floor: .dialects, purpose: "links, addresses, routes, rules, neighbours, sysctls as values",
+            ours: ["Addressing", "Reconcile"]),
+        Room(
+            name: "NFTables", floor: .dialects, purpose: "tables, chains, rules, sets, maps as values",
+            ours: ["Addressing", "Reconcile"]),
+        Room(
+            name: "HostNetworkKernel", floor: .dialects, purpose: "HostNetwork observed and applied by rtnetlink",
+            ours: ["Addressing", "CLinux", "HostNetwork", "Netlink"], others: ["Glibc", "Synchronization"]),
+        Room(
+            name: "NFTablesKernel", floor: .dialects, purpose: "NFTables observed and applied by nfnetlink",
+            ours: ["Addressing", "CLinux", "NFTables", "Netlink"], others: ["Glibc", "Synchronization"]),
+
+        // Runtime: who tells the world, and when.
+        Room(
+            name: "CNI", floor: .runtime, purpose: "the CNI specification, a small JSON, the courier and its endpoint",
+            ours: ["CLinux"], others: ["Glibc", "Synchronization"]),
+        // CLinux: a pod's namespace arrives as a descriptor over the courier's socket.
+        Room(
+            name: "Agent", floor: .runtime, purpose: "the node's daemon: one writer to its network",
+            ours: [
+                "Addressing", "CLinux", "CNI", "Cluster", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient", "NFTables",
+                "NFTablesKernel", "Netlink", "Plan", "Reconcile",
+            ],
+            others: ["Glibc", "Logging", "ServiceLifecycle", "Synchronization"]),
+
+        // Workshop: how we look at it and try it.
+        // CLinux: the packet sockets of the lab's witness. Addressing: its nodes and pods have addresses before there is a plan.
+        Room(
+            name: "Lab", floor: .workshop, purpose: "a cluster out of network namespaces on one machine",
+            ours: [
+                "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient",
+                "Netlink",
+                "Reconcile",
+            ],
+            others: ["Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
+
+        // Commands: composition roots, the real clock, the environment, exit codes.
+        Room(
+            name: "tulle", floor: .commands, purpose: "the program: agent, lab",
+            ours: ["APIServer", "Addressing", "Agent", "CNI", "KubeAPI", "KubeClient", "Lab", "Netlink"],
+            others: ["ArgumentParser", "Glibc", "Logging", "ServiceLifecycle", "UnixSignals"]),
+        Room(
+            name: "tulle-cni", floor: .commands, purpose: "what a container runtime starts for every pod",
+            ours: ["CLinux", "CNI"], others: ["Glibc"]),
+        Room(
+            name: "tulle-pod", floor: .commands, purpose: "the lab's launcher, pause and echo server", ours: ["CLinux"],
+            others: ["Glibc"]),
+
+        // GRDB is here for plain SQLite, which the store is compared with.
+        Room(
+            name: "tulle-bench", floor: .benchmarks, purpose: "the figures behind the decisions",
+            ours: [
+                "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "NFTablesKernel",
+                "Netlink",
+            ],
+            others: [
+                "ArgumentParser", "GRDB", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization",
+            ]),
+    ]
+
+    static func named(_ name: String) -> Room? { all.first { $0.name == name } }
+
+    static func on(_ floors: Floor...) -> [Room] { all.filter { floors.contains($0.floor) } }
+
+    /// Everything of ours that comes along when this module is imported, itself included.
+    var reach: [Room] {
+        var found: [String: Room] = [name: self]
+        var open = [self]
+        while let room = open.popLast() {
+            for next in room.ours.compactMap(Room.named) where found.updateValue(next, forKey: next.name) == nil {
+                open.append(next)
+            }
+        }
+        return Array(found.values)
+    }
+}
+
+extension Room: CustomTestStringConvertible {
+    var testDescription: String { name }
+}
