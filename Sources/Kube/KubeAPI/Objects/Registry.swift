@@ -9,7 +9,7 @@ public struct Registry: Sendable {
     }
 
     /// Every kind of this module.
-    public static let standard = Registry([Namespace.self, Node.self, Pod.self])
+    public static let standard = Registry([Lease.self, Namespace.self, Node.self, Pod.self])
 
     public func resource(_ kind: GroupVersionKind) -> ResourceType? { byKind[kind]?.resource }
 

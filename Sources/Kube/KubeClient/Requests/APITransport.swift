@@ -1,54 +1,86 @@
-internal import AsyncHTTPClient
 public import NIOCore
-internal import NIOHTTP1
 
 /// A way to ask an API server. There is one for HTTP, and tests have their own.
 public protocol APITransport: Sendable {
-    /// - Parameter target: path and query.
-    /// - Parameter silence: how long the answer's body may say nothing before it is given up.
-    func get(_ target: String, silence: Duration) async throws -> APIResponse
+    /// Sends the request and waits for the answer's head, at most ``APIRequest/patience`` long. An answer of any status is an
+    /// answer; what is thrown says that there was none.
+    func send(_ request: APIRequest) async throws -> APIResponse
+}
+
+/// What is asked.
+public struct APIRequest: Sendable {
+    public enum Method: String, Hashable, Sendable, CaseIterable {
+        case get = "GET"
+        case post = "POST"
+        case put = "PUT"
+        case patch = "PATCH"
+        case delete = "DELETE"
+    }
+
+    public var method: Method
+    /// Path and query.
+    public var target: String
+    public var contentType: String?
+    public var body: [UInt8]?
+    /// How long the answer's head may be waited for.
+    public var patience: Duration
+    /// The answer is a stream that is silent for long, not a document that comes at once.
+    public var isWatch: Bool
+
+    public init(
+        _ method: Method, _ target: String, contentType: String? = nil, body: [UInt8]? = nil, patience: Duration = .seconds(60),
+        isWatch: Bool = false
+    ) {
+        self.method = method
+        self.target = target
+        self.contentType = contentType
+        self.body = body
+        self.patience = patience
+        self.isWatch = isWatch
+    }
+}
+
+extension APIRequest: CustomStringConvertible {
+    /// `PATCH /api/v1/namespaces/default/pods/web`: without the query, which is long and says little.
+    public var description: String { "\(method.rawValue) \(target.prefix { $0 != "?" })" }
 }
 
 /// An answer whose head is there, and whose body is still to be read.
 public struct APIResponse {
     public var status: Int
+    /// The server asks not to come back before this has passed (`Retry-After`).
+    public var retryAfter: Duration?
     public var body: any AsyncSequence<ByteBuffer, any Error>
 
-    public init(status: Int, body: any AsyncSequence<ByteBuffer, any Error>) {
+    public init(status: Int, retryAfter: Duration? = nil, body: any AsyncSequence<ByteBuffer, any Error>) {
         self.status = status
+        self.retryAfter = retryAfter
         self.body = body
     }
 }
 
-/// An API server over HTTP.
-///
-/// kubeconfig files and in-cluster credentials are not read here: the caller gives the address and the headers.
-public struct HTTPTransport: APITransport {
-    private let client: HTTPClient
-    private let base: String
-    private let headers: @Sendable () async throws -> [(String, String)]
+extension APIResponse {
+    /// A document is never larger than this: it would be a fault of the server.
+    static var limit: Int { 512 << 20 }
 
-    /// - Parameter baseURL: scheme, host and port, and a path without a slash at its end when there is one.
-    /// - Parameter headers: asked before every request, so that a bearer token can be renewed.
-    public init(baseURL: String, headers: @escaping @Sendable () async throws -> [(String, String)] = { [] }) {
-        var configuration = HTTPClient.Configuration()
-        // Every watch keeps a connection for itself. Above the default of 8 the ninth would wait for ever.
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
-        configuration.timeout.connect = .seconds(10)
-        client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-        base = baseURL
-        self.headers = headers
+    /// The whole body.
+    func bytes() async throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        for try await chunk in body {
+            bytes.append(contentsOf: chunk.readableBytesView)
+            guard bytes.count <= Self.limit else { throw TooLong() }
+        }
+        return bytes
     }
 
-    /// Ends all connections. To be called once, after the last use.
-    public func shutdown() async throws { try await client.shutdown() }
-
-    public func get(_ target: String, silence: Duration) async throws -> APIResponse {
-        var request = HTTPClientRequest(url: base + target)
-        request.headers.add(name: "Accept", value: "application/json")
-        for (name, value) in try await headers() { request.headers.replaceOrAdd(name: name, value: value) }
-        // The deadline is for the head alone. A body may be a watch that lasts for minutes.
-        let response = try await client.execute(request, timeout: TimeAmount(silence))
-        return APIResponse(status: Int(response.status.code), body: response.body)
+    struct TooLong: Error, CustomStringConvertible {
+        var description: String { "the answer is longer than \(APIResponse.limit) bytes" }
     }
+}
+
+/// No request was ever made: trying again is safe whatever was asked.
+public struct ConnectionFailure: Error, CustomStringConvertible {
+    public var cause: any Error
+    public init(_ cause: any Error) { self.cause = cause }
+    public var description: String { "\(cause)" }
 }
