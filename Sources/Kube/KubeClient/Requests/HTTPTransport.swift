@@ -68,7 +68,8 @@ public struct HTTPTransport: APITransport {
         self.refused = refused
     }
 
-    /// Ends all connections. To be called once, after the last use.
+    /// Ends all connections. To be called once, after the last use; a transport that is dropped without it is a programming error
+    /// that debug builds end on.
     public func shutdown() async throws {
         try await watching.shutdown()
         try await asking.shutdown()
