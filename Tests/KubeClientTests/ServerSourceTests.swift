@@ -21,9 +21,9 @@ final class ScriptedTransport: APITransport {
 
     var targets: [String] { state.withLock { $0.targets } }
 
-    func get(_ target: String, silence: Duration) async throws -> APIResponse {
+    func send(_ request: APIRequest) async throws -> APIResponse {
         let answer = state.withLock { state -> Answer? in
-            state.targets.append(target)
+            state.targets.append(request.target)
             return state.answers.isEmpty ? nil : state.answers.removeFirst()
         }
         guard let answer else {

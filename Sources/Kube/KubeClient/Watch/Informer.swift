@@ -16,8 +16,6 @@ struct Informer {
 
     /// How long a watch is asked to last, before the spread: as client-go does, 5 to 10 minutes.
     private static var watchSeconds: Double { 300 }
-    /// A list is never larger than this: it would be a fault of the server.
-    private static var pageLimit: Int { 512 << 20 }
 
     /// Follows until the task is cancelled.
     func run(_ deliver: (ObjectEvent) async -> Void) async {
@@ -54,8 +52,8 @@ extension Informer {
         if let limit { query += "&limit=\(limit)" }
         if let token { query += "&continue=\(percentEncoded(token))" }
         do {
-            let response = try await transport.get(target(query), silence: .seconds(60))
-            let bytes = try await body(response)
+            let response = try await transport.send(APIRequest(.get, target(query)))
+            let bytes = try await response.bytes()
             guard response.status == 200 else { return machine.listFailed(failure(response.status, bytes), random: random()) }
             let list = try JSONReader().document(bytes).value
             let readings = (list["items"]?.array ?? []).map { registry.read($0, as: kind) }
@@ -65,17 +63,6 @@ extension Informer {
         } catch {
             return machine.listFailed(InformerStateMachine.Failure(status: nil, message: "\(error)"), random: random())
         }
-    }
-
-    private func body(_ response: APIResponse) async throws -> [UInt8] {
-        var bytes: [UInt8] = []
-        for try await chunk in response.body {
-            bytes.append(contentsOf: chunk.readableBytesView)
-            guard bytes.count <= Self.pageLimit else {
-                throw Unusable(description: "the answer is longer than \(Self.pageLimit) bytes")
-            }
-        }
-        return bytes
     }
 }
 
@@ -92,12 +79,12 @@ extension Informer {
         let step: InformerStateMachine.Step
         let lasted = clock.stopwatch()
         do {
-            let response = try await transport.get(target(query), silence: .seconds(60))
+            let response = try await transport.send(APIRequest(.get, target(query), isWatch: true))
             if response.status == 200 {
                 if let action = try await read(response, &machine, deliver) { return action }
                 step = machine.watchEnded(nil, after: lasted(), random: random())
             } else {
-                step = machine.watchEnded(failure(response.status, try await body(response)), after: lasted(), random: random())
+                step = machine.watchEnded(failure(response.status, try await response.bytes()), after: lasted(), random: random())
             }
         } catch {
             step = machine.watchEnded(
@@ -163,14 +150,6 @@ extension Informer {
         let code = tree["code"]?.number?.integer.flatMap { Int(exactly: $0) }
         return InformerStateMachine.Failure(
             status: status ?? code, message: tree["message"]?.string ?? tree["reason"]?.string ?? "")
-    }
-}
-
-extension Clock where Duration == Swift.Duration {
-    /// Tells how long ago it was made.
-    fileprivate func stopwatch() -> () -> Swift.Duration {
-        let start = now
-        return { start.duration(to: now) }
     }
 }
 

@@ -1,0 +1,7 @@
+extension Clock where Duration == Swift.Duration {
+    /// Tells how long ago it was made.
+    func stopwatch() -> () -> Swift.Duration {
+        let start = now
+        return { start.duration(to: now) }
+    }
+}
