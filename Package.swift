@@ -16,11 +16,15 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -44,7 +48,9 @@ var foundations: [Target] {
 var kube: [Target] {
     [
         room("KubeAPI", in: "Kube", ["Addressing"]),
-        room("KubeClient", in: "Kube", ["KubeAPI", "Reconcile", .asyncHTTPClient, .nioCore, .nioHTTP1, .yams, .logging]),
+        room("KubeClient", in: "Kube", [
+                "KubeAPI", "Reconcile", .asyncHTTPClient, .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .yams, .logging,
+            ]),
         room(
             "APIServer", in: "Kube",
             [
@@ -73,6 +79,7 @@ var dialects: [Target] {
 var runtime: [Target] {
     [
         room("CNI", in: "Runtime", ["CLinux"]),
+        room("Identity", in: "Runtime", ["Addressing", .x509, .crypto, .asn1]),
         room(
             "Agent", in: "Runtime",
             [
@@ -125,7 +132,10 @@ var tests: [Target] {
         suite("Reconcile"),
         suite("Netlink", ["Addressing", "CLinux"]),
         suite("KubeAPI", ["Addressing"]),
-        suite("KubeClient", ["KubeAPI", "Reconcile", .nioCore, .nioPosix, .nioHTTP1, .logging]),
+        suite(
+            "KubeClient",
+            ["Addressing", "Identity", "KubeAPI", "Reconcile", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .logging]),
+        suite("Identity", ["Addressing", .x509, .asn1]),
         suite(
             "APIServer",
             ["KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
@@ -163,8 +173,10 @@ func suite(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 extension Target.Dependency {
     static var argumentParser: Self { .product(name: "ArgumentParser", package: "swift-argument-parser") }
+    static var asn1: Self { .product(name: "SwiftASN1", package: "swift-asn1") }
     static var asyncHTTPClient: Self { .product(name: "AsyncHTTPClient", package: "async-http-client") }
     static var collections: Self { .product(name: "Collections", package: "swift-collections") }
+    static var crypto: Self { .product(name: "Crypto", package: "swift-crypto") }
     static var grdb: Self { .product(name: "GRDB", package: "GRDB.swift") }
     static var httpTypes: Self { .product(name: "HTTPTypes", package: "swift-http-types") }
     static var hummingbird: Self { .product(name: "Hummingbird", package: "hummingbird") }
@@ -176,7 +188,9 @@ extension Target.Dependency {
     static var nioHTTPTypes: Self { .product(name: "NIOHTTPTypes", package: "swift-nio-extras") }
     static var nioHTTPTypesHTTP1: Self { .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras") }
     static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
+    static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }
     static var nioWebSocket: Self { .product(name: "NIOWebSocket", package: "swift-nio") }
     static var unixSignals: Self { .product(name: "UnixSignals", package: "swift-service-lifecycle") }
+    static var x509: Self { .product(name: "X509", package: "swift-certificates") }
     static var yams: Self { .product(name: "Yams", package: "Yams") }
 }

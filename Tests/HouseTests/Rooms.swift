@@ -43,11 +43,14 @@ extension Room {
         // Kube: what was asked.
         // KubeAPI has a JSON reader and writer of its own and needs no Foundation.
         Room(name: "KubeAPI", floor: .kube, purpose: "the kinds we use, JSON, selectors, validation", ours: ["Addressing"]),
-        // FoundationEssentials reads the files of objects; NIO's types are AsyncHTTPClient's words for bytes and headers.
+        // FoundationEssentials reads the files of objects; NIO's types are AsyncHTTPClient's words for bytes, headers and trust.
+        // Glibc writes a kubeconfig that only its owner can read.
         Room(
             name: "KubeClient", floor: .kube, purpose: "list and watch, informer, objects from files",
             ours: ["KubeAPI", "Reconcile"],
-            others: ["AsyncHTTPClient", "FoundationEssentials", "Logging", "NIOCore", "NIOHTTP1", "Yams"]),
+            others: [
+                "AsyncHTTPClient", "FoundationEssentials", "Glibc", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "Yams",
+            ]),
         // Glibc: the lock file of the store, bound sockets by descriptor. FoundationEssentials: GRDB's blobs are its Data.
         // HTTPTypes and NIOHTTPTypes are the words of Hummingbird's requests.
         Room(
@@ -86,6 +89,10 @@ extension Room {
             name: "CNI", floor: .runtime, purpose: "the CNI specification, a small JSON, the courier and its endpoint",
             ours: ["CLinux"], others: ["Glibc", "Synchronization"]),
         // CLinux: a pod's namespace arrives as a descriptor over the courier's socket.
+        // FoundationEssentials: a certificate's times are its dates, in public too. SwiftASN1 writes PEM.
+        Room(
+            name: "Identity", floor: .runtime, purpose: "a CA, certificates and their rotation", ours: ["Addressing"],
+            others: ["Crypto", "FoundationEssentials", "SwiftASN1", "X509"]),
         Room(
             name: "Agent", floor: .runtime, purpose: "the node's daemon: one writer to its network",
             ours: [
