@@ -116,7 +116,7 @@ extension Bench {
 
     /// One kubelet takes one step on one pod. Returns false when there is none to take.
     mutating func kubeletStep() -> Bool {
-        for pod in pods where !pod.nodeName.isEmpty {
+        for pod in plane.world.all(Kinds.pod) where !pod.nodeName.isEmpty {
             if pod.isBeingDeleted {
                 carryOut(.delete(pod.key, uid: pod.uid, grace: .zero))
                 return true

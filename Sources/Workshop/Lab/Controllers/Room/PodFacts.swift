@@ -82,7 +82,7 @@ struct ConditionList {
         var entry: JSONValue = ["type": .string(type), "status": .string(status)]
         if updateTime { entry[at: "lastUpdateTime"] = .string(now.description) }
         if let heartbeat { entry[at: "lastHeartbeatTime"] = heartbeat }
-        let transition = same ? old?["lastTransitionTime"] : nil
+        let transition: JSONValue? = same ? old?["lastTransitionTime"] : .none
         entry[at: "lastTransitionTime"] = transition ?? .string(now.description)
         if !reason.isEmpty { entry[at: "reason"] = .string(reason) }
         if !message.isEmpty { entry[at: "message"] = .string(message) }

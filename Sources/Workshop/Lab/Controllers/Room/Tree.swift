@@ -2,10 +2,11 @@ import KubeAPI
 
 /// Reading and changing single fields of a tree, so that every field nobody here knows stays where it is.
 extension JSONValue {
-    /// The value at a path of fields. Setting makes the objects on the way; setting `nil` removes the last field.
+    /// The value at a path of fields. Setting makes the objects on the way; setting `nil` removes the last field,
+    /// and so does setting a null: `JSONValue` can be written as `nil` too, and `condition ? nil : value` means that one.
     subscript(at path: String...) -> JSONValue? {
         get { field(path[...]) }
-        set { setField(path[...], newValue) }
+        set { setField(path[...], newValue?.isNull == true ? Optional.none : newValue) }
     }
 
     private func field(_ path: ArraySlice<String>) -> JSONValue? {

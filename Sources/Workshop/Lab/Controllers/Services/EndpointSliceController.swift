@@ -81,6 +81,7 @@ public struct EndpointSliceController: Controller {
         var hints: JSONValue = [:]
         if let zone { hints[at: "forZones"] = [["name": .string(zone)]] }
         if wish == "PreferSameNode", !node.isEmpty { hints[at: "forNodes"] = [["name": .string(node)]] }
-        return hints == [:] ? nil : hints
+        guard hints != [:] else { return nil }
+        return hints
     }
 }

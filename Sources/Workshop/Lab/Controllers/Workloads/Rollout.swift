@@ -57,6 +57,14 @@ struct Rollout {
         return (surge, surge == 0 && unavailable == 0 ? 1 : min(unavailable, deployment.replicas))
     }
 
+    /// All pods there are or will be. A set that has just been made smaller counts with the pods it has not yet let go, so that
+    /// the surge holds for pods and not for wishes only.
+    private var crowd: Int {
+        sets.reduce(0) { sum, set in
+            sum + max(set.replicas, world.owned(by: set.uid, Kinds.pod).count { $0.isActivePod })
+        }
+    }
+
     /// Counted from pods rather than read from the set's status, which may be older than they are.
     func available(_ set: Item) -> Int {
         world.owned(by: set.uid, Kinds.pod).count { $0.isActivePod && $0.isAvailable(minReady: set.minReady, at: now) }
@@ -96,8 +104,7 @@ extension Rollout {
 
     private func growth(of newest: Item) -> Int {
         if isRecreating { return deployment.replicas }
-        let present = sets.reduce(0) { $0 + $1.replicas }
-        let room = deployment.replicas + bounds.surge - present
+        let room = deployment.replicas + bounds.surge - crowd
         return room <= 0 ? newest.replicas : newest.replicas + min(room, deployment.replicas - newest.replicas)
     }
 
@@ -225,8 +232,7 @@ extension Rollout {
         template[at: "metadata", "labels", Self.hashLabel] = .string(hash)
         var selector = deployment.spec["selector"] ?? [:]
         selector[at: "matchLabels", Self.hashLabel] = .string(hash)
-        let present = sets.reduce(0) { $0 + $1.replicas }
-        let room = max(0, deployment.replicas + bounds.surge - present)
+        let room = max(0, deployment.replicas + bounds.surge - crowd)
         let replicas = isRecreating ? deployment.replicas : min(deployment.replicas, room)
         var set: JSONValue = [
             "apiVersion": "apps/v1", "kind": "ReplicaSet",

@@ -169,7 +169,9 @@ extension StatefulSetPods {
     private func identified(_ pod: Item, _ ordinal: Int) -> JSONValue? {
         var tree = pod.tree
         identify(&tree, ordinal)
-        return tree == pod.tree ? nil : tree
+        // Not by `?:`, where `nil` would be JSON's null.
+        guard tree != pod.tree else { return nil }
+        return tree
     }
 }
 
