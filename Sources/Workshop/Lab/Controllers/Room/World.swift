@@ -142,6 +142,9 @@ extension World {
 
     public func pods(on node: String) -> [Item] { sorted(bound[node]) }
 
+    /// The same in no order, for those who only count: the scheduler does for every node and pod.
+    func unorderedPods(on node: String) -> [Item] { (bound[node] ?? []).compactMap { items[$0] } }
+
     /// How many there are, without looking at them.
     public func count(_ kind: GroupVersionKind, in namespace: String) -> Int { places[Place(kind, namespace)]?.count ?? 0 }
 

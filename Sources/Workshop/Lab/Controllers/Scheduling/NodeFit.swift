@@ -48,7 +48,7 @@ struct NodeFit {
         let taints = Taint.all(of: node).filter { $0.effect == "NoSchedule" || $0.effect == "NoExecute" }
         if !taints.allSatisfy(tolerates) { return .taints }
         if !affinity.matches(node) { return .affinity }
-        let present = world.pods(on: node.name).filter { !$0.isFinished }
+        let present = world.unorderedPods(on: node.name).filter { !$0.isFinished }
         if !ports.isEmpty {
             let taken = present.flatMap { HostPort.all(of: $0) }
             if taken.contains(where: { other in ports.contains { $0.conflicts(with: other) } }) { return .ports }
@@ -63,7 +63,7 @@ struct NodeFit {
 
     /// The better of two nodes that fit: untainted, preferred, with fewer pods of the same owner, with fewer pods.
     func rank(of node: Item) -> [Int] {
-        let present = world.pods(on: node.name).filter(\.isActivePod)
+        let present = world.unorderedPods(on: node.name).filter(\.isActivePod)
         let owner = pod.metadata.controller?.uid
         let siblings = owner.map { owner in present.count { $0.metadata.controller?.uid == owner } } ?? 0
         let discouraging = Taint.all(of: node).count { $0.effect == "PreferNoSchedule" && !tolerates($0) }
