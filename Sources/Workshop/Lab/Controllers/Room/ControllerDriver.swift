@@ -1,0 +1,109 @@
+public import KubeAPI
+
+/// Runs a ``ControlPlane``: tells it what happens, carries out what it wants.
+///
+/// Whoever owns it feeds ``learn(_:)`` and ``forget(_:)`` from lists and watches, and calls ``run()`` when all of
+/// ``kinds`` were listed. Time comes in from outside.
+public actor ControllerDriver {
+    private var plane: ControlPlane
+    private let writer: any ObjectWriter
+    private let clock: @Sendable () -> Moment
+    private let sleep: @Sendable (Duration) async throws -> Void
+    private var random: Dice
+    private var alarm: Moment?
+    private let pokes: AsyncStream<Void>
+    private let poke: AsyncStream<Void>.Continuation
+
+    /// The kinds to list and watch.
+    public nonisolated let kinds: [GroupVersionKind]
+
+    public init(
+        _ controllers: [any Controller], writer: any ObjectWriter, seed: UInt64, clock: @escaping @Sendable () -> Moment,
+        sleep: @escaping @Sendable (Duration) async throws -> Void
+    ) {
+        plane = ControlPlane(controllers)
+        kinds = plane.kinds
+        self.writer = writer
+        self.clock = clock
+        self.sleep = sleep
+        random = Dice(seed: seed)
+        (pokes, poke) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+}
+
+extension ControllerDriver {
+    public func learn(_ tree: JSONValue) {
+        plane.learn(tree)
+        poke.yield()
+    }
+
+    /// A whole list at once.
+    public func learn(_ trees: [JSONValue]) {
+        for tree in trees { plane.learn(tree) }
+        poke.yield()
+    }
+
+    public func forget(_ key: ObjectKey) {
+        plane.forget(key)
+        poke.yield()
+    }
+
+    /// What is known now, for those who want to look.
+    public var world: World { plane.world }
+
+    /// Works until its task is cancelled; what is in hand then is finished first. To be called once.
+    public func run() async {
+        poke.yield()
+        await withDiscardingTaskGroup { group in
+            for await _ in pokes {
+                var step = plane.next(at: clock(), random: &random)
+                while case .work(let work) = step {
+                    group.addTask { await self.carryOut(work) }
+                    step = plane.next(at: clock(), random: &random)
+                }
+                if case .rest(let until?) = step, let moment = newAlarm(at: until) {
+                    let wait = max(.zero, moment - clock())
+                    let sleep = sleep
+                    group.addTask {
+                        try? await sleep(wait)
+                        await self.rang(moment)
+                    }
+                }
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func carryOut(_ work: ControlPlane.Work) async {
+        var succeeded = true
+        for write in work.writes {
+            do {
+                if let tree = try await writer.carryOut(write) {
+                    plane.learn(tree)
+                } else if case .delete(let key, _, _) = write {
+                    plane.forget(key)
+                }
+            } catch {
+                succeeded = false
+                break
+            }
+        }
+        if succeeded {
+            for notice in work.notices { await writer.tell(notice) }
+        }
+        plane.finished(work, succeeded: succeeded, at: clock(), random: &random)
+        poke.yield()
+    }
+
+    /// The time of the alarm to be set; `nil` when one rings early enough.
+    private func newAlarm(at until: Moment) -> Moment? {
+        if let alarm, alarm <= until { return nil }
+        alarm = until
+        return until
+    }
+
+    private func rang(_ moment: Moment) {
+        if alarm == moment { alarm = nil }
+        poke.yield()
+    }
+}
