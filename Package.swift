@@ -145,7 +145,7 @@ var tests: [Target] {
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("CNI", ["CLinux"]),
         suite("Agent", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "Netlink", "KubeAPI", "Plan"]),
-        suite("Lab", ["Addressing", "HostNetwork", "HostNetworkKernel", "Netlink"]),
+        suite("Lab", ["Addressing", "HostNetwork", "HostNetworkKernel", "KubeAPI", "Netlink"]),
     ]
 }
 
