@@ -95,7 +95,8 @@ extension Room {
             others: ["Glibc", "Logging", "ServiceLifecycle", "Synchronization"]),
 
         // Workshop: how we look at it and try it.
-        // CLinux: the packet sockets of the lab's witness. Addressing: its nodes and pods have addresses before there is a plan.
+        // Dispatch: a kubelet waits for hundreds of processes without a thread for each.
+        // CLinux: the packet sockets of the lab's witness, descriptors of processes. Addressing: its nodes and pods have addresses before there is a plan.
         Room(
             name: "Lab", floor: .workshop, purpose: "a cluster out of network namespaces on one machine",
             ours: [
@@ -103,7 +104,7 @@ extension Room {
                 "Netlink",
                 "Reconcile",
             ],
-            others: ["Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
+            others: ["Dispatch", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
 
         // Commands: composition roots, the real clock, the environment, exit codes.
         Room(

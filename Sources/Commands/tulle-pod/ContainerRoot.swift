@@ -66,9 +66,21 @@ extension ContainerRoot {
     private func mountOwn() throws(Refusal) {
         guard clinux_mount_proc() == 0 else { throw trouble("mounting /proc") }
         guard clinux_mount_read_only("sysfs", "/sys", nil) == 0 else { throw trouble("mounting /sys") }
-        guard clinux_bind(Self.old + "/dev", "/dev") == 0 else { throw trouble("the host's /dev") }
-        // Else two pods would meet in the host's shared memory.
+        // A /dev of its own: what a container makes there would be made in the host's, and two pods would meet in its /dev/shm.
+        guard clinux_mount("tmpfs", "/dev", "mode=755") == 0 else { throw trouble("mounting /dev") }
+        for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+            let file = open("/dev/\(name)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
+            if file >= 0 { close(file) }
+            guard clinux_bind("\(Self.old)/dev/\(name)", "/dev/\(name)") == 0 else { throw trouble("the device \(name)") }
+        }
+        for name in ["pts", "shm"] { mkdir("/dev/\(name)", 0o755) }
+        // The host's terminals: the one of an exec is among them.
+        _ = clinux_bind(Self.old + "/dev/pts", "/dev/pts")
         _ = clinux_mount("tmpfs", "/dev/shm", "mode=1777,size=64m")
+        for (name, target) in [
+            ("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+        ] { symlink(target, "/dev/\(name)") }
     }
 
     private func bind(_ source: String, _ mount: Mount) throws(Refusal) {
