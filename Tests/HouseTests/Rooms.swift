@@ -95,7 +95,6 @@ extension Room {
             others: ["Glibc", "Logging", "ServiceLifecycle", "Synchronization"]),
 
         // Workshop: how we look at it and try it.
-        // Dispatch: a kubelet waits for hundreds of processes without a thread for each.
         // CLinux: the packet sockets of the lab's witness, descriptors of processes. Addressing: its nodes and pods have addresses before there is a plan.
         Room(
             name: "Lab", floor: .workshop, purpose: "a cluster out of network namespaces on one machine",
@@ -104,7 +103,7 @@ extension Room {
                 "Netlink",
                 "Reconcile",
             ],
-            others: ["Dispatch", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
+            others: ["Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
 
         // Commands: composition roots, the real clock, the environment, exit codes.
         Room(

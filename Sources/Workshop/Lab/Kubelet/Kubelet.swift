@@ -14,6 +14,8 @@ public actor Kubelet {
     private enum Input: Sendable {
         case change(PodChange)
         case event(PodKey, PodWorker.Event)
+        /// A timer that was set for this moment.
+        case wake(PodKey, Moment)
         case end
     }
 
@@ -44,13 +46,21 @@ public actor Kubelet {
                 switch next {
                 case .change(let change): take(change, &group)
                 case .event(let key, let event): handle(event, key, &group)
+                case .wake(let key, let moment):
+                    // An earlier one may have been set since.
+                    guard pods[key]?.wakesAt == moment else { continue }
+                    pods[key]?.wakesAt = nil
+                    handle(.timer, key, &group)
                 case .end:
+                    // First the timers, then the pods: a task that waits for a container ends with it.
                     group.cancelAll()
+                    for kept in pods.values {
+                        group.addTask { await kept.runner.carryOut(.removeSandbox, of: kept.worker.manifest) }
+                    }
                     return
                 }
             }
         }
-        for kept in pods.values { await kept.runner.carryOut(.removeSandbox, of: kept.worker.manifest) }
     }
 
     nonisolated public func end() { input.yield(.end) }
@@ -98,12 +108,12 @@ extension Kubelet {
     /// A timer for the worker's next moment; one that is later than another that is set is not needed.
     private func wake(_ key: PodKey, _ group: inout DiscardingTaskGroup) {
         guard let next = pods[key]?.worker.nextDeadline else { return }
-        if let set = pods[key]?.wakesAt, set <= next, set > now() { return }
+        if let set = pods[key]?.wakesAt, set <= next { return }
         pods[key]?.wakesAt = next
         let (input, wait) = (input, max(.milliseconds(1), next - now()))
         group.addTask {
             try? await Task.sleep(for: wait)
-            input.yield(.event(key, .timer))
+            input.yield(.wake(key, next))
         }
     }
 

@@ -1,9 +1,8 @@
 import CLinux
-import Dispatch
 import Glibc
 import Synchronization
 
-/// A process that a kubelet started, waited for without a thread.
+/// A process that a kubelet started, waited for without a thread of its own.
 final class Child: Sendable {
     let identifier: pid_t
     private let descriptor: CInt
@@ -84,13 +83,12 @@ final class Child: Sendable {
 extension Child {
     private func watch() {
         let (identifier, descriptor) = (identifier, descriptor)
-        let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: .global())
         // Self is kept until the process has ended: nobody else reaps it.
-        source.setEventHandler {
-            if self.reap(identifier) { source.cancel() }
+        DescriptorWatch.shared.watch(descriptor) {
+            self.reap(identifier)
+        } finish: {
+            close(descriptor)
         }
-        source.setCancelHandler { close(descriptor) }
-        source.activate()
     }
 
     private func reap(_ identifier: pid_t) -> Bool {
@@ -153,20 +151,17 @@ extension Child {
         guard report >= 0 else { return "" }
         let copy = dup(report)
         _ = fcntl(copy, F_SETFL, O_NONBLOCK)
-        let source = DispatchSource.makeReadSource(fileDescriptor: copy, queue: .global())
         return await withCheckedContinuation { continuation in
             let collected = Collected()
-            source.setEventHandler {
+            DescriptorWatch.shared.watch(copy) {
                 var buffer = [UInt8](repeating: 0, count: 4096)
                 let count = read(copy, &buffer, buffer.count)
                 if count > 0 { collected.bytes.withLock { $0 += buffer.prefix(count) } }
-                if count == 0 { source.cancel() }
-            }
-            source.setCancelHandler {
+                return count == 0
+            } finish: {
                 close(copy)
                 continuation.resume(returning: String(decoding: collected.bytes.withLock { $0 }, as: UTF8.self))
             }
-            source.activate()
         }
     }
 
