@@ -102,7 +102,7 @@ extension Room {
             others: ["Glibc", "Logging", "ServiceLifecycle", "Synchronization"]),
 
         // Workshop: how we look at it and try it.
-        // CLinux: the packet sockets of the lab's witness. Addressing: its nodes and pods have addresses before there is a plan.
+        // CLinux: the packet sockets of the lab's witness, descriptors of processes. Addressing: its nodes and pods have addresses before there is a plan.
         Room(
             name: "Lab", floor: .workshop, purpose: "a cluster out of network namespaces on one machine",
             ours: [

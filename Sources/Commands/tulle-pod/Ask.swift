@@ -118,7 +118,7 @@ extension Ask {
 }
 
 /// Where a question goes: an address of either family, `fe80::1%eth0` too.
-private struct Target {
+struct Target {
     let family: Int32
     private var four = sockaddr_in()
     private var six = sockaddr_in6()

@@ -25,6 +25,8 @@ struct Echo {
     }
 
     func run() throws(Refusal) -> Int32 {
+        // Process 1 of a container is ended only by signals it handles.
+        if getpid() == 1 { for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } } }
         var server = try Server(pod: name ?? Self.hostname, node: node)
         for port in streamPorts {
             let listener = clinux_serve_stream(port, 128)

@@ -14,10 +14,13 @@ struct Main {
             case "run": status = try Run(&words).run()
             case "echo": status = try Echo(&words).run()
             case "ask": status = try Ask(&words).run()
+            case "container": status = try Container(&words).run()
+            case "probe": status = try Probe(&words).run()
+            case "idle": status = try Idle(&words).run()
             case "--version": status = say(version + "\n")
             case "--help", "-h", "help": status = say(help)
-            case nil: throw .usage("it takes one of pause, run, echo and ask")
-            case let word?: throw .usage("“\(word)” is not understood; it takes pause, run, echo or ask")
+            case nil: throw .usage("it takes one of pause, run, container, echo, ask, probe and idle")
+            case let word?: throw .usage("“\(word)” is not understood; it takes pause, run, container, echo, ask, probe or idle")
             }
         } catch {
             write(Array("tulle-pod: \(error)\n".utf8), to: STDERR_FILENO)
@@ -38,12 +41,24 @@ struct Main {
 
                 tulle-pod pause --hostname web-0 --new net,uts
 
-        tulle-pod run --join PID [--namespaces net,mnt,uts,pid,ipc] -- COMMAND [ARGUMENT …]
+        tulle-pod run --join PID [--namespaces net,mnt,uts,pid,ipc] [--workdir DIRECTORY] [--tty] -- COMMAND [ARGUMENT …]
             Runs a command in the namespaces of a process: of these five, those that differ from ours, unless said otherwise.
             Exits as the command does; 128 + n when signal n ended it; 127 when there is no such command, 126 when it cannot
             be run, 125 when the namespaces cannot be entered.
 
                 tulle-pod run --join 1234 -- ip address
+
+            --tty makes standard input, a terminal, the one that controls the command.
+
+        tulle-pod container --join PID --root DIRECTORY [--namespaces net,uts,ipc,pid] [--mount SOURCE:TARGET[:ro] …]
+            [--read-only] [--workdir DIRECTORY] [--user USER[:GROUP]] [--log FILE [--log-limit BYTES]] [--report-fd N]
+            -- COMMAND [ARGUMENT …]
+            Runs a command as process 1 of a container: PID and mount namespaces of its own, the others of the pod. Its root
+            is the host's, and what it writes is forgotten with it; DIRECTORY is empty and stays so. The log is kept in the
+            form of the CRI, one file that was full before beside it. Descriptor N gets “pid NUMBER” and ends when the command
+            runs, or gets “error WHY”. Exits as the command does.
+
+                tulle-pod container --join 1234 --root /tmp/empty --mount /srv/www:/data:ro -- ls /data
 
         tulle-pod echo [--tcp PORT …] [--udp PORT …] [--name NAME] [--node NODE]
             Answers, over IPv4 and IPv6, every line, datagram and HTTP request with one line: who answers, whom it sees, on
@@ -60,6 +75,15 @@ struct Main {
                 tulle-pod ask --tcp 192.0.2.7 80 --message hello
                 rtt_us=184 local=192.0.2.9:40314
                 pod=web-0 node=node-1 protocol=tcp client=192.0.2.9:40314 local=192.0.2.7:80 request=hello
+
+        tulle-pod probe --tcp|--http PATH ADDRESS PORT [--header NAME:VALUE …] [--timeout MILLISECONDS] [--join PID]
+            Connects, or asks over HTTP, as a kubelet's probe does, from the network namespace of PID. Exits 0 when the probe
+            succeeds (over HTTP: 200 to 399), and else 1 and says why.
+
+                tulle-pod probe --http /healthz 192.0.2.7 80
+
+        tulle-pod idle
+            Does nothing until SIGTERM or SIGINT.
 
         """
 }

@@ -5,17 +5,21 @@ import Glibc
 struct Run {
     private var target: pid_t = 0
     private var namespaces: Namespaces?
+    private var directory: String?
+    private var takesTerminal = false
     private var command: [String] = []
 
     static let notEntered: Int32 = 125
-    private static let notRunnable: Int32 = 126
-    private static let notFound: Int32 = 127
+    static let notRunnable: Int32 = 126
+    static let notFound: Int32 = 127
 
     init(_ words: inout Words) throws(Refusal) {
         while let word = words.next() {
             switch word {
             case "--join": target = try words.number(of: word, 1...pid_t.max)
             case "--namespaces": namespaces = try Namespaces(words.value(of: word), option: word)
+            case "--workdir": directory = try words.value(of: word)
+            case "--tty": takesTerminal = true
             case "--": command = words.rest()
             default: throw .usage("run: “\(word)” is not understood; the command comes after --")
             }
@@ -70,11 +74,17 @@ extension Run {
         }
     }
 
-    /// Returns only when the command cannot be run.
     private func execute() -> Refusal {
+        if takesTerminal, clinux_take_terminal() != 0 { return .last("the terminal", status: Self.notRunnable) }
+        if let directory, chdir(directory) != 0 { return .last("the directory \(directory)", status: Self.notRunnable) }
+        return Self.execute(command)
+    }
+
+    /// Returns only when the command cannot be run.
+    static func execute(_ command: [String]) -> Refusal {
         var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
         arguments.append(nil)
         if let file = arguments[0] { execvp(file, arguments) }
-        return .last("\(command[0])", status: errno == ENOENT ? Self.notFound : Self.notRunnable)
+        return .last("\(command[0])", status: errno == ENOENT ? notFound : notRunnable)
     }
 }

@@ -3,6 +3,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include "clinux_container.h"    // memfd, bind mounts, pivot_root: what containers need
 #include "clinux_descriptors.h"  // SCM_RIGHTS, unix sockets
 #include "clinux_launch.h"       // clone, mounts, exec: what tulle-pod needs
 #include "clinux_namespace.h"    // setns, unshare

@@ -1,0 +1,200 @@
+import CLinux
+import Glibc
+
+/// Runs a command as a container of a pod, and is its shim: it keeps the container's log and exits as the container does.
+///
+/// ```
+///   kubelet ──starts──► shim ──fork──► inner, in the pod's PID namespace ──fork──► process 1 of the container's own
+///                        │  writes the log,     makes the PID and mount              makes the root, mounts, runs
+///                        │  passes signals on   namespaces, passes signals on        the command
+/// ```
+/// Three, because a PID namespace can only be made from inside its parent, and both begin with a child. The container's PID
+/// namespace lies within the pod's: when the pod's holder ends, the kernel ends all of this.
+struct Container {
+    private var target: pid_t = 0
+    private var namespaces: Namespaces = [.network, .hostname, .messages, .process]
+    private var root = ContainerRoot()
+    private var directory: String?
+    private var identity: (user: UInt32, group: UInt32)?
+    private var log: String?
+    private var logLimit = 10 << 20
+    private var report: Int32 = -1
+    private var command: [String] = []
+
+    init(_ words: inout Words) throws(Refusal) {
+        while let word = words.next() {
+            switch word {
+            case "--join": target = try words.number(of: word, 1...pid_t.max)
+            case "--namespaces": namespaces = try Namespaces(words.value(of: word), option: word)
+            case "--root": root.workshop = try words.value(of: word)
+            case "--mount": root.mounts.append(try ContainerRoot.Mount(words.value(of: word)))
+            case "--read-only": root.isReadOnly = true
+            case "--workdir": directory = try words.value(of: word)
+            case "--user": identity = try Self.identity(words.value(of: word))
+            case "--log": log = try words.value(of: word)
+            case "--log-limit": logLimit = try words.number(of: word, 1...Int.max)
+            case "--report-fd": report = try words.number(of: word, 3...Int32.max)
+            case "--": command = words.rest()
+            default: throw .usage("container: “\(word)” is not understood; the command comes after --")
+            }
+        }
+        guard target > 0 else { throw .usage("container: --join PID says whose namespaces") }
+        guard !root.workshop.isEmpty else { throw .usage("container: --root DIRECTORY says where its root is made") }
+        guard namespaces.contains(.process) else { throw .usage("container: --namespaces needs pid") }
+        guard !command.isEmpty else { throw .usage("container: the command comes after --") }
+        if report >= 0 { _ = fcntl(report, F_SETFD, FD_CLOEXEC) }
+    }
+
+    /// `1000` or `1000:1000`.
+    private static func identity(_ text: String) throws(Refusal) -> (UInt32, UInt32) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map { UInt32($0) }
+        guard (1...2).contains(parts.count), let user = parts[0], let group = parts.count == 2 ? parts[1] : 0 else {
+            throw .usage("container: --user “\(text)” is not USER or USER:GROUP in numbers")
+        }
+        return (user, group)
+    }
+
+    func run() throws(Refusal) -> Int32 {
+        do throws(Refusal) {
+            return try shim()
+        } catch {
+            fail(error)
+            throw error
+        }
+    }
+
+    /// Tells the kubelet; the log has it too.
+    private func fail(_ refusal: Refusal) {
+        if report >= 0 { write(Array("error \(refusal)\n".utf8), to: report) }
+    }
+}
+
+// MARK: - The three
+
+extension Container {
+    private func shim() throws(Refusal) -> Int32 {
+        let signals = try Signals(SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD)
+        var keeper: ContainerLog?
+        var outputs: (standard: Pipe, error: Pipe)?
+        if let log {
+            keeper = try ContainerLog(path: log, limit: logLimit)
+            outputs = (try Pipe(), try Pipe())
+        }
+        let process = clinux_process_descriptor(target)
+        guard process >= 0 else { throw .last("the sandbox, process \(target)", status: Run.notEntered) }
+        guard clinux_namespaces_join(process, namespaces.rawValue) == 0 else {
+            throw .last("entering the sandbox, process \(target)", status: Run.notEntered)
+        }
+        close(process)
+        let inner = clinux_fork()
+        guard inner >= 0 else { throw .last("fork", status: Run.notEntered) }
+        if inner == 0 {
+            clinux_die_with_parent()
+            // The kernel's number of our parent is 0 here, for it is outside our PID namespace: whether it still lives is not
+            // seen, but a shim that ends before this line was killed, and then the sandbox's end is what ends us.
+            if let outputs {
+                dup2(outputs.standard.input, STDOUT_FILENO)
+                dup2(outputs.error.input, STDERR_FILENO)
+                for end in [outputs.standard.input, outputs.standard.output, outputs.error.input, outputs.error.output] {
+                    close(end)
+                }
+            }
+            keeper?.release()
+            return try beInner(signals)
+        }
+        if let outputs {
+            close(outputs.standard.input)
+            close(outputs.error.input)
+        }
+        if report >= 0 { close(report) }
+        var sources: [(descriptor: Int32, stream: ContainerLog.Stream)] = []
+        if let outputs { sources = [(outputs.standard.output, .standard), (outputs.error.output, .error)] }
+        return accompany(inner, signals, &sources, &keeper)
+    }
+
+    /// Keeps the log and passes signals on, until the container has ended and everything it said is kept.
+    private func accompany(
+        _ child: pid_t, _ signals: Signals, _ sources: inout [(descriptor: Int32, stream: ContainerLog.Stream)],
+        _ log: inout ContainerLog?
+    ) -> Int32 {
+        var status: Int32 = 0
+        var hasEnded = false
+        var buffer = [UInt8](repeating: 0, count: 32 << 10)
+        while !hasEnded || !sources.isEmpty {
+            let ready = awaitReadable((hasEnded ? [] : [signals.descriptor]) + sources.map(\.descriptor))
+            for source in sources where ready.contains(source.descriptor) {
+                let count = buffer.withUnsafeMutableBytes { read(source.descriptor, $0.baseAddress, $0.count) }
+                if count > 0 {
+                    log?.append(buffer.prefix(count), source.stream)
+                } else if count == 0 || errno != EINTR {
+                    close(source.descriptor)
+                    sources.removeAll { $0.descriptor == source.descriptor }
+                }
+            }
+            while !hasEnded, let signal = signals.next() {
+                if signal != SIGCHLD { kill(child, signal) }
+            }
+            // Its process 1 has ended, and with it all that could still write: the pipes come to their end.
+            if !hasEnded, waitpid(child, &status, WNOHANG) == child { hasEnded = true }
+        }
+        log?.finish()
+        return exitStatus(ofWait: status)
+    }
+
+    private func beInner(_ signals: Signals) throws(Refusal) -> Int32 {
+        do throws(Refusal) {
+            guard clinux_namespaces_new(Namespaces([.mount, .process]).rawValue) == 0 else {
+                throw .last("making the container's namespaces", status: Run.notEntered)
+            }
+        } catch {
+            fail(error)
+            throw error
+        }
+        let first = clinux_fork()
+        guard first >= 0 else { throw .last("fork", status: Run.notEntered) }
+        if first == 0 {
+            clinux_die_with_parent()
+            close(signals.descriptor)
+            Signals.unblockAll()
+            let refusal = beFirst()
+            fail(refusal)
+            throw refusal
+        }
+        if report >= 0 { close(report) }
+        // The ends of the pipes are the container's alone, so that they close with it.
+        close(STDOUT_FILENO)
+        close(STDERR_FILENO)
+        var status: Int32 = 0
+        while true {
+            _ = awaitReadable([signals.descriptor])
+            while let signal = signals.next() {
+                if signal != SIGCHLD { kill(first, signal) }
+            }
+            if waitpid(first, &status, WNOHANG) == first { return exitStatus(ofWait: status) }
+        }
+    }
+
+    /// As process 1 of the container; returns only when the command cannot be run.
+    private func beFirst() -> Refusal {
+        do throws(Refusal) {
+            if report >= 0 { write(Array("pid \(try ownNumber())\n".utf8), to: report) }
+            try root.make()
+            if let directory { try root.enter(directory) }
+            if let identity, clinux_become(identity.user, identity.group) != 0 {
+                throw .last("becoming user \(identity.user) (securityContext.runAsUser)", status: Run.notRunnable)
+            }
+        } catch {
+            return error
+        }
+        return Run.execute(command)
+    }
+
+    /// Our process id as the one that started us sees it: this /proc is still the one of the outer PID namespace.
+    private func ownNumber() throws(Refusal) -> Int {
+        var buffer = [CChar](repeating: 0, count: 32)
+        let count = readlink("/proc/self", &buffer, buffer.count)
+        let text = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard let number = Int(text) else { throw .last("/proc/self", status: Run.notEntered) }
+        return number
+    }
+}

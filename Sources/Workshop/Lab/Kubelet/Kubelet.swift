@@ -1,0 +1,166 @@
+import CNI
+import Glibc
+
+/// The kubelet of one node: a worker for each of its pods, and what carries out their orders.
+public actor Kubelet {
+    private let host: NodeHost
+    private let settings: PodWorker.Settings
+    private let api: any KubeletAPI
+    private let now: @Sendable () -> Moment
+    private let inputs: AsyncStream<Input>
+    private let input: AsyncStream<Input>.Continuation
+    private var pods: [PodKey: Kept] = [:]
+
+    private enum Input: Sendable {
+        case change(PodChange)
+        case event(PodKey, PodWorker.Event)
+        /// A timer that was set for this moment.
+        case wake(PodKey, Moment)
+        case end
+    }
+
+    private struct Kept {
+        var worker: PodWorker
+        let runner: PodRunner
+        let voice: PodVoice
+        var wakesAt: Moment?
+    }
+
+    /// - Parameters:
+    ///   - factor: what a kubelet's waits after failures are multiplied by.
+    ///   - now: the clock.
+    public init(host: NodeHost, factor: Double = 1, api: any KubeletAPI, now: @escaping @Sendable () -> Moment) {
+        (self.host, self.api, self.now) = (host, api, now)
+        settings = PodWorker.Settings(node: host.name, nodeAddresses: host.addresses, factor: factor)
+        (inputs, input) = AsyncStream.makeStream()
+    }
+
+    /// Tells it of a pod; in the order of calling.
+    nonisolated public func tell(_ change: PodChange) { input.yield(.change(change)) }
+
+    /// Works until ``end()``; what was left by one that died is cleared first. The processes of all pods end with this process.
+    public func run() async {
+        await sweep()
+        await withDiscardingTaskGroup { group in
+            for await next in inputs {
+                switch next {
+                case .change(let change): take(change, &group)
+                case .event(let key, let event): handle(event, key, &group)
+                case .wake(let key, let moment):
+                    // An earlier one may have been set since.
+                    guard pods[key]?.wakesAt == moment else { continue }
+                    pods[key]?.wakesAt = nil
+                    handle(.timer, key, &group)
+                case .end:
+                    // First the timers, then the pods: a task that waits for a container ends with it.
+                    group.cancelAll()
+                    for kept in pods.values {
+                        group.addTask { await kept.runner.carryOut(.removeSandbox, of: kept.worker.manifest) }
+                    }
+                    return
+                }
+            }
+        }
+    }
+
+    nonisolated public func end() { input.yield(.end) }
+}
+
+// MARK: - Pods
+
+extension Kubelet {
+    private func take(_ change: PodChange, _ group: inout DiscardingTaskGroup) {
+        switch change {
+        case .present(let tree):
+            let manifest = PodManifest(tree)
+            let key = manifest.key
+            if pods[key] != nil { return handle(.changed(manifest), key, &group) }
+            // A pod of this name with another UID is a new one; the old one ends first by its own `gone`.
+            for old in pods.keys where old.namespace == key.namespace && old.name == key.name { handle(.gone, old, &group) }
+            let input = input
+            let runner = PodRunner(key, host: host, api: api) { input.yield(.event(key, $0)) }
+            let worker = PodWorker(manifest, settings: settings, at: now())
+            pods[key] = Kept(worker: worker, runner: runner, voice: PodVoice(key, api))
+            handle(manifest.isBeingDeleted ? .changed(manifest) : .timer, key, &group)
+        case .gone(let key): handle(.gone, key, &group)
+        case .synced: break
+        }
+    }
+
+    private func handle(_ event: PodWorker.Event, _ key: PodKey, _ group: inout DiscardingTaskGroup) {
+        guard var kept = pods[key] else { return }
+        let orders = kept.worker.handle(event, at: now())
+        pods[key] = kept
+        let (runner, manifest, voice) = (kept.runner, kept.worker.manifest, kept.voice)
+        for order in orders {
+            switch order {
+            case .write, .record, .removeObject: voice.say(order)
+            case .forget:
+                pods[key] = nil
+                group.addTask { await runner.clean() }
+            default: group.addTask { await runner.carryOut(order, of: manifest) }
+            }
+        }
+        if !voice.isSpeaking { group.addTask { await voice.speak() } }
+        wake(key, &group)
+    }
+
+    /// A timer for the worker's next moment; one that is later than another that is set is not needed.
+    private func wake(_ key: PodKey, _ group: inout DiscardingTaskGroup) {
+        guard let next = pods[key]?.worker.nextDeadline else { return }
+        if let set = pods[key]?.wakesAt, set <= next { return }
+        pods[key]?.wakesAt = next
+        let (input, wait) = (input, max(.milliseconds(1), next - now()))
+        group.addTask {
+            try? await Task.sleep(for: wait)
+            input.yield(.wake(key, next))
+        }
+    }
+
+    /// Attachments of sandboxes that died with an earlier kubelet.
+    private func sweep() async {
+        for uid in Files.names(in: host.directory + "/pods") {
+            let folder = "\(host.directory)/pods/\(uid)"
+            let lines = (Files.text(of: folder + "/attachment") ?? "").split(separator: "\n").map(String.init)
+            guard lines.count == 3 else { continue }
+            let key = PodKey(namespace: lines[1], name: lines[2], uid: uid)
+            // What cannot be taken back now is left to the plugin's collection of garbage.
+            if (try? await host.call(.delete, containerID: lines[0], namespace: "", pod: key)) != nil {
+                unlink(folder + "/attachment")
+            }
+        }
+    }
+}
+
+// MARK: - For kubectl
+
+extension Kubelet {
+    /// Runs a command in a container, with descriptors of the caller, who closes them; with a terminal they are its slave.
+    ///
+    /// - Returns: its exit code, or 128 and the signal that ended it.
+    public func execute(
+        _ command: [String], namespace: String, pod: String, container: String, input: Int32, output: Int32, error: Int32,
+        takesTerminal: Bool = false
+    ) async throws -> Int32 {
+        guard let key = key(namespace, pod), let kept = pods[key] else {
+            throw LabError(.objectsUnusable, "pod \(namespace)/\(pod) does not run on \(host.name)")
+        }
+        let streams = Child.Streams(input: input, output: output, error: error)
+        let child = try await kept.runner.execute(command, in: container, streams: streams, takesTerminal: takesTerminal)
+        return await withTaskCancellationHandler {
+            await child.ended()
+        } onCancel: {
+            child.signal(SIGKILL)
+        }
+    }
+
+    /// The log of a container in the CRI's form; what was rotated out lies beside it with `.1` at its end.
+    public func logFile(namespace: String, pod: String, container: String, isPrevious: Bool = false) -> String? {
+        guard let key = key(namespace, pod) else { return nil }
+        return PodRunner.logFile("\(host.logs(of: key))/\(container)", isPrevious: isPrevious)
+    }
+
+    private func key(_ namespace: String, _ name: String) -> PodKey? {
+        pods.keys.first { $0.namespace == namespace && $0.name == name }
+    }
+}

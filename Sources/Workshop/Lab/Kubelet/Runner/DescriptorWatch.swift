@@ -1,0 +1,51 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// One thread that waits for the ends of processes and of what they report, for all pods of this process.
+///
+/// Dispatch's sources would do, but libdispatch's epoll loop does not survive a hang-up that comes with a cancellation (Swift 6.3).
+final class DescriptorWatch: Sendable {
+    static let shared = DescriptorWatch()
+
+    private let epoll = clinux_epoll()
+    private let entries = Mutex<[CInt: Entry]>([:])
+
+    private struct Entry: Sendable {
+        var isOver: @Sendable () -> Bool
+        var finish: @Sendable () -> Void
+    }
+
+    private init() {
+        var thread = pthread_t()
+        pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<DescriptorWatch>.fromOpaque(argument).takeRetainedValue().loop()
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
+        pthread_detach(thread)
+    }
+
+    /// - Parameters:
+    ///   - isOver: called when there is something to read; true: it is the last time.
+    ///   - finish: called after that, when the descriptor is no longer watched; it may close it.
+    func watch(_ descriptor: CInt, isOver: @escaping @Sendable () -> Bool, finish: @escaping @Sendable () -> Void) {
+        entries.withLock { $0[descriptor] = Entry(isOver: isOver, finish: finish) }
+        _ = clinux_epoll_add(epoll, descriptor, UInt32(CLINUX_READABLE))
+    }
+
+    private func loop() {
+        var ready = [clinux_ready](repeating: clinux_ready(), count: 64)
+        while true {
+            let count = clinux_epoll_wait(epoll, &ready, CInt(ready.count), -1)
+            for event in ready.prefix(Int(max(0, count))) {
+                guard let entry = entries.withLock({ $0[event.descriptor] }), entry.isOver() else { continue }
+                _ = clinux_epoll_remove(epoll, event.descriptor)
+                entries.withLock { $0[event.descriptor] = nil }
+                entry.finish()
+            }
+        }
+    }
+}

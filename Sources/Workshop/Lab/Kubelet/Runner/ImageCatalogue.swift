@@ -1,0 +1,67 @@
+/// What runs for an image: nothing is pulled, so images are names for commands on this machine.
+public struct ImageCatalogue: Hashable, Sendable {
+    public enum Program: Hashable, Sendable {
+        /// Answers on every port of the container.
+        case echo
+        case idle
+        /// The host's own programs: the container's command, or this one.
+        case command([String])
+    }
+
+    public struct Entry: Hashable, Sendable {
+        /// With `*` for any characters; without a tag it means all of them.
+        public var pattern: String
+        public var program: Program
+
+        public init(_ pattern: String, _ program: Program) { (self.pattern, self.program) = (pattern, program) }
+    }
+
+    /// The first that matches counts.
+    public var entries: [Entry]
+
+    /// - Parameter entries: a user's own, which go before ours.
+    public init(_ entries: [Entry] = []) { self.entries = entries + Self.builtIn }
+
+    private static let builtIn: [Entry] = [
+        Entry("*echo*", .echo), Entry("*agnhost*", .echo), Entry("*nginx*", .echo), Entry("*whoami*", .echo),
+        Entry("*pause*", .idle),
+        Entry("*busybox*", .command(["sh"])), Entry("*alpine*", .command(["sh"])), Entry("*debian*", .command(["bash"])),
+        Entry("*ubuntu*", .command(["bash"])), Entry("*python*", .command(["python3"])), Entry("*curl*", .command(["sh"])),
+        Entry("*netshoot*", .command(["sh"])),
+    ]
+}
+
+extension ImageCatalogue {
+    /// What a container runs; the note is for an event when nobody knows the image.
+    func words(
+        for container: ContainerManifest, command: [String], arguments: [String], echo: [String], idle: [String]
+    ) -> (words: [String], note: String?) {
+        let entry = entries.first { Self.matches(container.image, $0.pattern) }
+        // A command is run whatever the image: it is looked for on the host.
+        if !command.isEmpty { return (command + arguments, nil) }
+        switch entry?.program {
+        case .command(let own): return (own + arguments, nil)
+        case .idle: return (idle, nil)
+        // Without a port there is nothing to answer on.
+        case .echo: return (container.ports.isEmpty ? idle : echo, nil)
+        case nil:
+            let note =
+                "Image \"\(container.image)\" is not in the lab's catalogue and nothing is pulled: the echo server runs in its place"
+            return (container.ports.isEmpty ? idle : echo, note)
+        }
+    }
+
+    static func matches(_ image: String, _ pattern: String) -> Bool {
+        func match(_ text: Substring, _ pattern: Substring) -> Bool {
+            guard let first = pattern.first else { return text.isEmpty }
+            if first == "*" {
+                return match(text, pattern.dropFirst()) || !text.isEmpty && match(text.dropFirst(), pattern)
+            }
+            return text.first == first && match(text.dropFirst(), pattern.dropFirst())
+        }
+        // registry:5000/name:tag@digest: the tag's colon comes after the last slash.
+        var bare = image.prefix { $0 != "@" }
+        if let colon = bare.lastIndex(of: ":"), !bare[colon...].contains("/") { bare = bare[..<colon] }
+        return match(image[...], pattern[...]) || match(bare, pattern[...])
+    }
+}

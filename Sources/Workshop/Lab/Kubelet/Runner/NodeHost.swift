@@ -1,0 +1,55 @@
+public import Addressing
+public import CNI
+
+/// What a kubelet has of its node: where things are, and how its pods are attached.
+public struct NodeHost: Sendable {
+    public var name: String
+    /// The process that holds the node's namespaces.
+    public var holder: Int32
+    public var addresses: [IPAddress]
+    /// Where pods' volumes and logs are kept.
+    public var directory: String
+    /// `tulle-pod`.
+    public var launcher: String
+    /// The CNI plugin and what it gets on standard input.
+    public var plugin: String
+    public var network: SmallJSON
+    public var images = ImageCatalogue()
+    public var clusterDNS: [IPAddress] = []
+    public var clusterDomain = "cluster.local"
+
+    public init(
+        name: String, holder: Int32, addresses: [IPAddress], directory: String, launcher: String, plugin: String,
+        network: SmallJSON
+    ) {
+        (self.name, self.holder, self.addresses, self.directory) = (name, holder, addresses, directory)
+        (self.launcher, self.plugin, self.network) = (launcher, plugin, network)
+    }
+
+    func directory(of pod: PodKey) -> String { "\(directory)/pods/\(pod.uid)" }
+    func logs(of pod: PodKey) -> String { "\(directory)/logs/\(pod.namespace)_\(pod.name)_\(pod.uid)" }
+
+    /// As containerd calls a plugin: variables, the configuration on standard input, the answer on standard output.
+    func call(_ verb: Verb, containerID: String, namespace: String, pod: PodKey) async throws -> SmallJSON? {
+        let environment: [(name: String, value: String)] = [
+            ("CNI_COMMAND", verb.rawValue), ("CNI_CONTAINERID", containerID), ("CNI_NETNS", namespace), ("CNI_IFNAME", "eth0"),
+            (
+                "CNI_ARGS",
+                "IgnoreUnknown=1;K8S_POD_NAMESPACE=\(pod.namespace);K8S_POD_NAME=\(pod.name);"
+                    + "K8S_POD_INFRA_CONTAINER_ID=\(containerID);K8S_POD_UID=\(pod.uid)"
+            ),
+            ("CNI_PATH", String(plugin[..<(plugin.lastIndex(of: "/") ?? plugin.endIndex)])),
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+        ]
+        let child = try Child([plugin], environment: environment, input: network.bytes)
+        let (status, isLate) = await child.ended(within: .seconds(60))
+        let answer = try? SmallJSON(reading: child.text().utf8)
+        guard status == 0, !isLate else {
+            let failure = answer.flatMap { Failure(json: $0) }
+            throw LabError(
+                .attachmentFailed,
+                failure?.description ?? (isLate ? "no answer within a minute" : "exit \(status): \(child.text())"))
+        }
+        return answer
+    }
+}

@@ -1,0 +1,173 @@
+import Addressing
+import KubeAPI
+
+extension PodWorker {
+    /// Takes over what the pod's status says of the time before this worker.
+    mutating func recall() {
+        let status = manifest.status
+        for list in ["initContainerStatuses", "containerStatuses"] {
+            for old in status[list]?.array ?? [] {
+                guard let index = containers.firstIndex(where: { $0.name == old["name"]?.string }) else { continue }
+                let count = Int(old["restartCount"]?.number?.integer ?? 0)
+                let ran = old["state"]?["running"] != nil || old["state"]?["terminated"] != nil
+                containers[index].restarts = count + (ran ? 1 : 0)
+            }
+        }
+        let phase = status["phase"]?.string
+        if phase == "Succeeded" || phase == "Failed" {
+            stage = .finished
+            // Its last status stands as it is.
+            written = status
+        }
+    }
+
+    var phase: String {
+        let mains = containers.filter { $0.role == .main }
+        let endings = mains.compactMap(\.ending)
+        if stage == .finished || stage == .ended || stage == .detaching || stage == .removing || stage == .stopping,
+            after != .restart
+        {
+            let hasFailedInit = containers.contains { $0.role == .initial && ($0.ending?.code ?? 0) != 0 }
+            if hasFailedInit { return "Failed" }
+            if endings.count == mains.count { return endings.allSatisfy { $0.code == 0 } ? "Succeeded" : "Failed" }
+            if stage == .ended { return "Failed" }
+        }
+        return mains.allSatisfy(\.hasRun) ? "Running" : "Pending"
+    }
+
+    mutating func writeStatus() {
+        guard !(stage == .finished && written == manifest.status) else { return }
+        let status = self.status()
+        guard status != written, !isGone else { return }
+        written = status
+        // A status that is not the last of this round would only be written over.
+        orders.removeAll { if case .write = $0 { true } else { false } }
+        let place = orders.firstIndex(of: .removeObject) ?? orders.endIndex
+        orders.insert(.write(status), at: place)
+    }
+
+    private mutating func status() -> JSONValue {
+        var status: JSONObject = ["phase": .string(phase), "conditions": .array(conditions())]
+        if let first = settings.nodeAddresses.first {
+            status["hostIP"] = .string("\(first)")
+            status["hostIPs"] = .array(settings.nodeAddresses.map { ["ip": .string("\($0)")] })
+        }
+        if let first = addresses.first {
+            status["podIP"] = .string("\(first)")
+            status["podIPs"] = .array(addresses.map { ["ip": .string("\($0)")] })
+        }
+        status["startTime"] = .string(startTime)
+        status["qosClass"] = .string(manifest.qualityOfService)
+        let initial = containers.filter { $0.role != .main }
+        if !initial.isEmpty { status["initContainerStatuses"] = .array(initial.map(containerStatus)) }
+        status["containerStatuses"] = .array(containers.filter { $0.role == .main }.map(containerStatus))
+        return .object(status)
+    }
+
+    private var startTime: String {
+        // The first that was written stays.
+        manifest.status["startTime"]?.string ?? written?["startTime"]?.string ?? now.description
+    }
+}
+
+// MARK: - Conditions
+
+extension PodWorker {
+    private static let own = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
+
+    private mutating func conditions() -> [JSONValue] {
+        let initial = containers.filter { $0.role != .main }
+        let mains = containers.filter { $0.role == .main }
+        let pending = initial.filter { $0.role == .sidecar ? !$0.hasStarted : $0.ending?.code != 0 }
+        let unready = (mains + initial.filter { $0.role == .sidecar }).filter { !($0.isRunning && $0.isReady) }
+        let isOver = phase == "Succeeded" || phase == "Failed"
+        let isInitialized = pending.isEmpty || phase == "Succeeded"
+        let gates = (manifest.tree["spec"]?["readinessGates"]?.array ?? []).compactMap { $0["conditionType"]?.string }
+        let others = (manifest.status["conditions"]?.array ?? []).filter { !Self.own.contains($0["type"]?.string ?? "") }
+        let closed = gates.filter { gate in !others.contains { $0["type"]?.string == gate && $0["status"]?.string == "True" } }
+        func names(_ records: [ContainerRecord]) -> String { records.map(\.name).joined(separator: " ") }
+        let completed = ("PodCompleted", "")
+        let why: (String, String) =
+            phase == "Succeeded"
+            ? completed
+            : isOver ? ("PodFailed", "") : ("ContainersNotReady", "containers with unready status: [\(names(unready))]")
+        let areReady = unready.isEmpty && !isOver
+        let whyNotReady = areReady ? ("ReadinessGatesNotReady", "the status of pod readiness gate \(closed) is not True") : why
+        return [
+            condition("PodReadyToStartContainers", hasSandbox && (!addresses.isEmpty || manifest.usesHostNetwork)),
+            condition(
+                "Initialized", isInitialized,
+                phase == "Succeeded"
+                    ? completed : ("ContainersNotInitialized", "containers with incomplete status: [\(names(pending))]"),
+                always: phase == "Succeeded"),
+            condition("Ready", areReady && closed.isEmpty, whyNotReady),
+            condition("ContainersReady", areReady, why),
+            condition("PodScheduled", true),
+        ] + others
+    }
+
+    private mutating func condition(
+        _ type: String, _ isTrue: Bool, _ why: (reason: String, message: String) = ("", ""), always: Bool = false
+    ) -> JSONValue {
+        if transitions[type]?.status != isTrue { transitions[type] = (isTrue, now) }
+        var condition: JSONObject = [
+            "type": .string(type), "status": .string(isTrue ? "True" : "False"), "lastProbeTime": nil,
+            "lastTransitionTime": .string(transitions[type]?.since.description ?? ""),
+        ]
+        if type == "PodScheduled", let old = old(type)?["lastTransitionTime"] { condition["lastTransitionTime"] = old }
+        if !isTrue || always {
+            if !why.reason.isEmpty { condition["reason"] = .string(why.reason) }
+            if !why.message.isEmpty { condition["message"] = .string(why.message) }
+        }
+        return .object(condition)
+    }
+
+    private func old(_ type: String) -> JSONValue? {
+        manifest.status["conditions"]?.array?.first { $0["type"]?.string == type }
+    }
+}
+
+// MARK: - Containers
+
+extension PodWorker {
+    private func containerStatus(_ record: ContainerRecord) -> JSONValue {
+        var status: JSONObject = [
+            "name": .string(record.name), "image": .string(record.manifest.image),
+            "imageID": .string(record.image), "ready": .bool(isReady(record)), "started": .bool(record.hasStarted),
+            "restartCount": .number(JSONNumber(Int64(record.restarts))), "lastState": [:],
+        ]
+        if !record.id.isEmpty { status["containerID"] = .string("tulle://\(record.id)") }
+        switch record.state {
+        case .waiting(let reason, let message):
+            var waiting: JSONObject = ["reason": .string(waitingReason(record, reason))]
+            if !message.isEmpty { waiting["message"] = .string(message) }
+            status["state"] = ["waiting": .object(waiting)]
+        case .running(let since): status["state"] = ["running": ["startedAt": .string(since.description)]]
+        case .terminated(let ending): status["state"] = ["terminated": Self.terminated(ending)]
+        }
+        if let ending = record.lastEnding, record.ending != ending {
+            status["lastState"] = ["terminated": Self.terminated(ending)]
+        }
+        return .object(status)
+    }
+
+    /// An init container is ready when it has done its work.
+    private func isReady(_ record: ContainerRecord) -> Bool {
+        record.role == .initial ? record.ending?.code == 0 : record.isRunning && record.isReady
+    }
+
+    private func waitingReason(_ record: ContainerRecord, _ reason: String) -> String {
+        guard reason == "ContainerCreating", record.run == 0, !manifest.initContainers.isEmpty else { return reason }
+        return "PodInitializing"
+    }
+
+    private static func terminated(_ ending: ContainerRecord.Ending) -> JSONValue {
+        var terminated: JSONObject = [
+            "exitCode": .number(JSONNumber(Int64(ending.code))), "reason": .string(ending.reason),
+            "finishedAt": .string(ending.finishedAt.description), "containerID": .string("tulle://\(ending.id)"),
+        ]
+        if let startedAt = ending.startedAt { terminated["startedAt"] = .string(startedAt.description) }
+        if !ending.message.isEmpty { terminated["message"] = .string(ending.message) }
+        return .object(terminated)
+    }
+}

@@ -1,0 +1,355 @@
+import Addressing
+import CNI
+import Glibc
+import KubeAPI
+import Netlink
+import Synchronization
+import Testing
+
+@testable import Lab
+
+/// The API as a kubelet sees it, and what was said to it.
+final class Board: KubeletAPI {
+    private let state = Mutex(State())
+
+    private struct State {
+        var objects: [String: JSONValue] = [:]
+        var services: [JSONValue] = []
+        var statuses: [String: JSONValue] = [:]
+        var events: [String] = []
+        var removed: Set<String> = []
+        var waiting: [(isMet: @Sendable (Board.News) -> Bool, CheckedContinuation<Void, Never>)] = []
+    }
+
+    struct News: Sendable {
+        var statuses: [String: JSONValue]
+        var events: [String]
+        var removed: Set<String>
+
+        func container(_ pod: String, _ index: Int = 0) -> JSONValue? { statuses[pod]?["containerStatuses"]?.array?[index] }
+        func isReady(_ pod: String) -> Bool {
+            statuses[pod]?["conditions"]?.array?.contains { $0["type"] == "Ready" && $0["status"] == "True" } ?? false
+        }
+    }
+
+    var news: News { state.withLock { News(statuses: $0.statuses, events: $0.events, removed: $0.removed) } }
+
+    func put(_ kind: String, _ name: String, _ tree: JSONValue) { state.withLock { $0.objects["\(kind)/\(name)"] = tree } }
+    func serve(_ services: [JSONValue]) { state.withLock { $0.services = services } }
+
+    /// Returns when what was said has become so.
+    func until(_ isMet: @escaping @Sendable (News) -> Bool) async {
+        await withCheckedContinuation { continuation in
+            let isNow = state.withLock { state in
+                if isMet(News(statuses: state.statuses, events: state.events, removed: state.removed)) { return true }
+                state.waiting.append((isMet, continuation))
+                return false
+            }
+            if isNow { continuation.resume() }
+        }
+    }
+
+    private func change(_ body: (inout State) -> Void) {
+        let met = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+            body(&state)
+            let news = News(statuses: state.statuses, events: state.events, removed: state.removed)
+            let met = state.waiting.filter { $0.isMet(news) }.map(\.1)
+            state.waiting.removeAll { $0.isMet(news) }
+            return met
+        }
+        for continuation in met { continuation.resume() }
+    }
+
+    func object(_ kind: String, namespace: String, name: String) async throws -> JSONValue? {
+        state.withLock { $0.objects["\(kind)/\(name)"] }
+    }
+    func services(in namespace: String) async throws -> [JSONValue] {
+        state.withLock { state in state.services.filter { $0["metadata"]?["namespace"]?.string == namespace } }
+    }
+    func write(status: JSONValue, of pod: PodKey) async throws -> Bool {
+        change { $0.statuses[pod.name] = status }
+        return true
+    }
+    func remove(_ pod: PodKey) async throws { change { _ = $0.removed.insert(pod.name) } }
+    func record(_ event: PodEvent, of pod: PodKey) async { change { $0.events.append("\(pod.name) \(event.reason)") } }
+}
+
+/// A node in namespaces, a kubelet on it, and a plugin that writes down how it was called.
+private final class Bench: Sendable {
+    let directory: String
+    let board = Board()
+    let kubelet: Kubelet
+    private let holder: Child
+
+    init() async throws {
+        var template = Array("/tmp/tulle-kubelet-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw LabError(.processFailed, "make a directory for a test") }
+        directory = String(decoding: template.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let launcher = try Self.program("tulle-pod")
+        holder = try Child(
+            [launcher, "pause", "--new", "net,uts,pid", "--hostname", "n1", "--ready-fd", "3"], reports: true)
+        let process = try #require(Int32(await holder.reported().filter(\.isNumber)))
+        let plugin = directory + "/plugin"
+        try Files.write(
+            """
+            #!/bin/sh
+            { echo "$CNI_COMMAND $CNI_IFNAME $CNI_ARGS"; cat; echo; } >> \(directory)/calls
+            [ "$CNI_COMMAND" = ADD ] && echo '{"cniVersion":"1.1.0","ips":[{"address":"192.0.2.77/32"}]}'
+            exit 0
+            """.utf8, to: plugin, mode: 0o755)
+        var host = NodeHost(
+            name: "n1", holder: process, addresses: [try #require(IPAddress("127.0.0.1"))], directory: directory + "/state",
+            launcher: launcher, plugin: plugin, network: ["cniVersion": "1.1.0", "name": "tulle", "type": "plugin"])
+        host.clusterDNS = [try #require(IPAddress("192.0.2.53"))]
+        kubelet = Kubelet(host: host, factor: 0.001, api: board) {
+            var time = timespec()
+            clock_gettime(CLOCK_REALTIME, &time)
+            return Moment(.seconds(time.tv_sec) + .nanoseconds(time.tv_nsec))
+        }
+    }
+
+    /// Runs the kubelet while the test does its part.
+    static func run(_ body: @escaping @Sendable (Bench) async throws -> Void) async throws {
+        let bench = try await Bench()
+        defer { Files.remove(bench.directory) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await bench.kubelet.run() }
+            let result: Result<Void, any Error>
+            do { result = .success(try await body(bench)) } catch { result = .failure(error) }
+            bench.kubelet.end()
+            try await group.waitForAll()
+            bench.holder.signal(SIGTERM)
+            _ = await bench.holder.ended()
+            try result.get()
+        }
+        // Neither a mount nor a process is left of it.
+        #expect(try !#require(Files.text(of: "/proc/self/mountinfo")).contains(bench.directory))
+        #expect(Self.processes(naming: bench.directory).isEmpty)
+    }
+
+    func tell(_ name: String, _ spec: String, deletedWithin grace: Int? = nil) throws {
+        let deletion = grace.map { #","deletionTimestamp":"2026-01-01T00:00:00Z","deletionGracePeriodSeconds":\#($0)"# } ?? ""
+        kubelet.tell(
+            .present(
+                try JSONReader().value(
+                    #"{"metadata":{"name":"\#(name)","namespace":"shop","uid":"uid-\#(name)","labels":{"app":"x"}\#(deletion)},"spec":\#(spec)}"#
+                )))
+    }
+
+    /// What a command in a container says, and its exit code.
+    func execute(_ command: [String], _ pod: String, _ container: String) async throws -> (status: Int32, text: String) {
+        let path = directory + "/exec"
+        let output = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        defer {
+            close(output)
+            close(null)
+        }
+        let status = try await kubelet.execute(
+            command, namespace: "shop", pod: pod, container: container, input: null, output: output, error: output)
+        return (status, Files.text(of: path) ?? "")
+    }
+
+    func log(_ pod: String, _ container: String, isPrevious: Bool = false) async throws -> [String] {
+        let path = try #require(await kubelet.logFile(namespace: "shop", pod: pod, container: container, isPrevious: isPrevious))
+        return (Files.text(of: path) ?? "").split(separator: "\n").map(String.init)
+    }
+
+    static func program(_ name: String) throws -> String {
+        let bundle = try #require(CommandLine.arguments.first { $0.hasSuffix(".xctest") })
+        return bundle[..<(bundle.lastIndex(of: "/") ?? bundle.endIndex)] + "/" + name
+    }
+
+    static func processes(naming text: String) -> [String] {
+        Files.names(in: "/proc").filter { name in
+            Int32(name) != nil && Int32(name) != getpid() && (Files.text(of: "/proc/\(name)/cmdline") ?? "").contains(text)
+        }
+    }
+}
+
+@Suite(
+    "the kubelet", .tags(.kernel), .serialized, .timeLimit(.minutes(1)),
+    .enabled(if: geteuid() == 0 || getenv("REQUIRE_KERNEL") != nil))
+struct KubeletTests {
+    @Test("the containers of a pod share localhost and its name, and have processes of their own")
+    func shares() async throws {
+        try await Bench.run { bench in
+            try bench.tell(
+                "web",
+                #"{"containers":[{"name":"a","image":"echo","ports":[{"containerPort":80}]},{"name":"b","image":"busybox","command":["sleep","1000"]}]}"#
+            )
+            await bench.board.until { $0.isReady("web") }
+            let launcher = try Bench.program("tulle-pod")
+            let answer = try await bench.execute([launcher, "ask", "--tcp", "127.0.0.1", "80"], "web", "b")
+            #expect(answer.status == 0 && answer.text.contains("pod=web node=n1"))
+            #expect(try await bench.execute(["hostname"], "web", "b").text == "web\n")
+            #expect(try await bench.execute(["cat", "/proc/1/comm"], "web", "b").text == "sleep\n")
+            #expect(try await bench.execute(["sh", "-c", "exit 42"], "web", "b").status == 42)
+            let calls = try #require(Files.text(of: bench.directory + "/calls"))
+            #expect(calls.contains("ADD eth0 IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;"))
+            #expect(calls.contains(#""type":"plugin""#))
+        }
+    }
+
+    @Test("variables, volumes and names arrive in the container, and the host is not changed")
+    func arrives() async throws {
+        try await Bench.run { bench in
+            bench.board.put("ConfigMap", "settings", ["data": ["colour": "blue"]])
+            bench.board.put("Secret", "keys", ["data": ["key": "c2VjcmV0"]])
+            bench.board.serve([
+                [
+                    "metadata": ["name": "db", "namespace": "shop"],
+                    "spec": ["clusterIP": "192.0.2.9", "ports": [["port": 5432]]],
+                ]
+            ])
+            try bench.tell(
+                "web",
+                """
+                {"volumes":[{"name":"c","configMap":{"name":"settings"}},{"name":"s","secret":{"secretName":"keys"}},
+                {"name":"e","emptyDir":{}}],"containers":[{"name":"a","image":"busybox","command":["sleep","1000"],
+                "workingDir":"/tulle-test-work","env":[{"name":"POD","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}},
+                {"name":"IP","valueFrom":{"fieldRef":{"fieldPath":"status.podIP"}}},{"name":"BOTH","value":"$(POD)-$(COLOUR)$(K)"},
+                {"name":"COLOUR","valueFrom":{"configMapKeyRef":{"name":"settings","key":"colour"}}}],
+                "envFrom":[{"prefix":"S_","secretRef":{"name":"keys"}}],
+                "volumeMounts":[{"name":"c","mountPath":"/tulle-test-c"},{"name":"s","mountPath":"/tulle-test-s/key","subPath":"key"},
+                {"name":"e","mountPath":"/tulle-test-e"}]}]}
+                """)
+            await bench.board.until { $0.isReady("web") }
+            func ask(_ script: String) async throws -> String { try await bench.execute(["sh", "-c", script], "web", "a").text }
+            #expect(try await ask("echo $POD $IP $BOTH $COLOUR $S_key") == "web 192.0.2.77 web-$(COLOUR)$(K) blue secret\n")
+            #expect(try await ask("echo $DB_SERVICE_HOST $DB_PORT_5432_TCP_PORT") == "192.0.2.9 5432\n")
+            #expect(try await ask("cat /tulle-test-c/colour /tulle-test-s/key; pwd") == "bluesecret/tulle-test-work\n")
+            #expect(
+                try await ask("echo 1 > /tulle-test-e/f && cat /tulle-test-e/f; echo 2 > /tulle-test-file; cat /tulle-test-file")
+                    == "1\n2\n")
+            #expect(try await ask("grep web /etc/hosts; cat /etc/hostname") == "192.0.2.77\tweb\nweb\n")
+            #expect(
+                try await ask("cat /etc/resolv.conf")
+                    == "search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 192.0.2.53\noptions ndots:5\n")
+            #expect(try await ask("echo x > /tulle-test-c/colour").contains("Read-only"))
+            #expect(Files.names(in: "/").allSatisfy { !$0.hasPrefix("tulle-test") })
+        }
+    }
+
+    @Test("a container that ends is started again, its log and the one before are kept")
+    func restarts() async throws {
+        try await Bench.run { bench in
+            try bench.tell(
+                "web",
+                #"{"containers":[{"name":"a","image":"busybox","command":["sh","-c","echo out; echo err >&2; printf rest; exit 3"]}]}"#
+            )
+            await bench.board.until { ($0.container("web")?["restartCount"]?.number?.integer ?? 0) >= 2 }
+            let ending = bench.board.news.container("web")?["lastState"]?["terminated"]
+            #expect(ending?["exitCode"]?.number?.integer == 3 && ending?["reason"]?.string == "Error")
+            let lines = try await bench.log("web", "a", isPrevious: true).map {
+                $0.split(separator: " ").dropFirst().joined(separator: " ")
+            }
+            #expect(lines.sorted() == ["stderr F err", "stdout F out", "stdout F rest"])
+        }
+    }
+
+    @Test("probes by exec, TCP and HTTP decide whether a pod is ready")
+    func probes() async throws {
+        try await Bench.run { bench in
+            try bench.tell(
+                "web",
+                """
+                {"hostNetwork":true,"containers":[{"name":"a","image":"echo","ports":[{"containerPort":8080}],
+                "readinessProbe":{"httpGet":{"path":"/","port":8080},"periodSeconds":1}},
+                {"name":"b","image":"echo","ports":[{"containerPort":8081,"name":"tcp"}],
+                "readinessProbe":{"tcpSocket":{"port":"tcp"},"periodSeconds":1}},
+                {"name":"c","image":"busybox","command":["sleep","1000"],
+                "readinessProbe":{"exec":{"command":["test","-e","/ready"]},"periodSeconds":1,"failureThreshold":1}}]}
+                """)
+            await bench.board.until { $0.container("web", 0)?["ready"] == true && $0.container("web", 1)?["ready"] == true }
+            await bench.board.until { $0.events.contains("web Unhealthy") }
+            #expect(!bench.board.news.isReady("web"))
+            _ = try await bench.execute(["touch", "/ready"], "web", "c")
+            await bench.board.until { $0.isReady("web") }
+            _ = try await bench.execute(["rm", "/ready"], "web", "c")
+            await bench.board.until { !$0.isReady("web") }
+        }
+    }
+
+    @Test("deletion lets the container end in its own way, takes its address back, and then removes the object")
+    func deletes() async throws {
+        try await Bench.run { bench in
+            let spec =
+                #"{"containers":[{"name":"a","image":"busybox","command":["sh","-c","trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done"]}]}"#
+            try bench.tell("web", spec)
+            await bench.board.until { $0.isReady("web") }
+            // Until its trap is set, SIGTERM means nothing to process 1.
+            while try await bench.log("web", "a").isEmpty { await Task.yield() }
+            try bench.tell("web", spec, deletedWithin: 20)
+            await bench.board.until { $0.removed.contains("web") }
+            let ending = bench.board.news.container("web")?["state"]?["terminated"]
+            #expect(ending?["exitCode"]?.number?.integer == 7)
+            #expect(Files.text(of: bench.directory + "/calls")?.contains("DEL eth0") == true)
+            #expect(bench.board.news.events.contains("web Killing"))
+        }
+    }
+
+    @Test("a container that does not end when asked is killed when its grace is over")
+    func kills() async throws {
+        try await Bench.run { bench in
+            let spec = #"{"containers":[{"name":"a","image":"busybox","command":["sleep","1000"]}]}"#
+            try bench.tell("web", spec)
+            await bench.board.until { $0.isReady("web") }
+            let begin = ContinuousClock.now
+            try bench.tell("web", spec, deletedWithin: 1)
+            await bench.board.until { $0.removed.contains("web") }
+            #expect(ContinuousClock.now - begin >= .seconds(1))
+            #expect(bench.board.news.container("web")?["state"]?["terminated"]?["exitCode"]?.number?.integer == 137)
+        }
+    }
+
+    @Test("a command that is not there, and a volume that is not, are told with the container's name")
+    func refuses() async throws {
+        try await Bench.run { bench in
+            try bench.tell("web", #"{"restartPolicy":"Never","containers":[{"name":"a","image":"x","command":["/no/such"]}]}"#)
+            await bench.board.until { $0.statuses["web"]?["phase"] == "Failed" }
+            let ending = bench.board.news.container("web")?["state"]?["terminated"]
+            #expect(ending?["reason"]?.string == "StartError" && ending?["message"]?.string?.contains("/no/such") == true)
+            try bench.tell(
+                "vol", #"{"volumes":[{"name":"c","configMap":{"name":"none"}}],"containers":[{"name":"a","image":"echo"}]}"#)
+            await bench.board.until { $0.events.contains("vol FailedMount") }
+            bench.board.put("ConfigMap", "none", ["data": [:]])
+            await bench.board.until { $0.isReady("vol") }
+        }
+    }
+
+    @Test("kill -9 of the process that runs the kubelet leaves no process and no mount of a container")
+    func killed() async throws {
+        var template = Array("/tmp/tulle-kubelet-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        let directory = String(decoding: template.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        defer { Files.remove(directory) }
+        try Files.makeDirectories(directory + "/root")
+        // The shell is the kubelet here: it starts a sandbox and a container in it, and becomes the sleeper that is killed. Every
+        // process of them has descriptor 3 or 1 of ours: the pipe ends when the last of them has.
+        let launcher = try Bench.program("tulle-pod")
+        let script = """
+            mkfifo \(directory)/fifo
+            \(launcher) pause --new net,uts,ipc,pid > \(directory)/fifo &
+            read holder < \(directory)/fifo
+            \(launcher) container --join $holder --root \(directory)/root -- sh -c 'echo up; sleep 1000 & exec sleep 1000' > \(directory)/fifo &
+            read line < \(directory)/fifo
+            echo $line > \(directory)/line
+            exec 3>&-
+            exec sleep 1000
+            """
+        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        let lasting = try Child(
+            ["/bin/sh", "-c", script], environment: [("PATH", "/usr/bin:/bin")],
+            streams: Child.Streams(input: null, output: null, error: null), reports: true)
+        close(null)
+        while Files.text(of: directory + "/line") != "up\n" { await Task.yield() }
+        #expect(!Bench.processes(naming: directory).isEmpty)
+        lasting.signal(SIGKILL)
+        #expect(await lasting.ended() == 137)
+        // Descriptor 3 was inherited by all that the shell started before it closed its own.
+        _ = await lasting.reported()
+        #expect(Bench.processes(naming: directory).isEmpty)
+        #expect(try !#require(Files.text(of: "/proc/self/mountinfo")).contains(directory))
+    }
+}

@@ -1,0 +1,444 @@
+import Addressing
+import KubeAPI
+import Testing
+
+@testable import Lab
+
+/// One pod and the time, told what happens.
+private struct Script {
+    var worker: PodWorker
+    var now: Moment
+    var orders: [PodWorker.Order] = []
+    var status: JSONValue = [:]
+    var tree: JSONValue
+
+    init(_ spec: String, status: String = "{}", annotations: String = "{}") throws {
+        tree = try JSONReader().value(
+            #"{"metadata":{"name":"web","namespace":"shop","uid":"u1","annotations":\#(annotations)},"spec":\#(spec),"status":\#(status)}"#
+        )
+        now = Moment(.seconds(1_000_000))
+        let node = try #require(IPAddress("192.0.2.1"))
+        worker = PodWorker(PodManifest(tree), settings: .init(node: "n1", nodeAddresses: [node]), at: now)
+    }
+
+    /// What comes of an event, `after` so long.
+    @discardableResult
+    mutating func tell(_ event: PodWorker.Event, after wait: Duration = .zero) -> [PodWorker.Order] {
+        now = now + wait
+        orders = worker.handle(event, at: now)
+        for case .write(let status) in orders { self.status = status }
+        return orders
+    }
+
+    mutating func run() throws {
+        tell(.timer)
+        tell(.volumesReady)
+        tell(.sandboxReady)
+        tell(.attached([try #require(IPAddress("192.0.2.77"))]))
+    }
+
+    mutating func started(_ name: String, _ run: Int = 1, after wait: Duration = .zero) {
+        tell(.started(container: name, run: run, id: "\(name)-\(run)", image: "i", note: nil), after: wait)
+    }
+
+    mutating func exited(_ name: String, _ code: Int32, run: Int = 1, after wait: Duration = .zero) {
+        tell(.exited(container: name, run: run, code: code, message: ""), after: wait)
+    }
+
+    /// Orders without statuses and events, as words.
+    var words: [String] {
+        orders.compactMap {
+            switch $0 {
+            case .prepareVolumes: "volumes"
+            case .makeSandbox: "sandbox"
+            case .attach: "ADD"
+            case .detach: "DEL"
+            case .removeSandbox: "remove"
+            case .start(let container, let run, _): "start \(container.name) \(run)"
+            case .terminate(let name, _): "TERM \(name)"
+            case .kill(let name, _): "KILL \(name)"
+            case .probe(let name, _, let kind, _, _): "\(kind.rawValue) \(name)"
+            case .hook(let name, _, let hook, _, _, _): "\(hook.rawValue) \(name)"
+            case .removeObject: "remove object"
+            case .forget: "forget"
+            case .write, .record: nil
+            }
+        }
+    }
+
+    var reasons: [String] { orders.compactMap { if case .record(let event) = $0 { event.reason } else { nil } } }
+    var phase: String? { status["phase"]?.string }
+    func condition(_ type: String) -> String? {
+        status["conditions"]?.array?.first { $0["type"]?.string == type }?["status"]?.string
+    }
+    func container(_ index: Int = 0) -> JSONValue? { status["containerStatuses"]?.array?[index] }
+    var waiting: String? { container()?["state"]?["waiting"]?["reason"]?.string }
+    var restarts: Int64? { container()?["restartCount"]?.number?.integer }
+
+    mutating func delete(grace: Int, after wait: Duration = .zero) {
+        guard case .object(var object) = tree, case .object(var metadata)? = object["metadata"] else { return }
+        metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        metadata["deletionGracePeriodSeconds"] = .number(JSONNumber(Int64(grace)))
+        object["metadata"] = .object(metadata)
+        tell(.changed(PodManifest(.object(object))), after: wait)
+    }
+}
+
+@Suite("a pod's worker")
+struct PodWorkerTests {
+    @Test("volumes, the sandbox, ADD and the containers come in this order, and the status tells of each")
+    func begins() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"echo"},{"name":"b","image":"echo"}]}"#)
+        script.tell(.timer)
+        #expect(script.words == ["volumes"])
+        #expect(script.phase == "Pending" && script.waiting == "ContainerCreating")
+        script.tell(.volumesReady)
+        #expect(script.words == ["sandbox"])
+        script.tell(.sandboxReady)
+        #expect(script.words == ["ADD"])
+        #expect(script.condition("PodReadyToStartContainers") == "False")
+        script.tell(.attached([try #require(IPAddress("192.0.2.77"))]))
+        #expect(script.words == ["start a 1", "start b 1"])
+        #expect(script.condition("PodReadyToStartContainers") == "True" && script.condition("Initialized") == "True")
+        #expect(script.status["podIP"]?.string == "192.0.2.77" && script.status["hostIP"]?.string == "192.0.2.1")
+        script.started("a")
+        #expect(script.reasons == ["Pulled", "Created", "Started"])
+        #expect(script.phase == "Pending" && script.condition("Ready") == "False")
+        script.started("b")
+        #expect(script.phase == "Running" && script.condition("Ready") == "True")
+        #expect(script.condition("ContainersReady") == "True" && script.status["qosClass"]?.string == "BestEffort")
+    }
+
+    @Test("a failed ADD is told and tried again, later each time")
+    func retries() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"echo"}]}"#)
+        script.tell(.timer)
+        script.tell(.volumesReady)
+        script.tell(.sandboxReady)
+        for wait in [1, 2, 4] {
+            script.tell(.attachFailed("no address left"))
+            #expect(script.words.isEmpty && script.reasons == ["FailedCreatePodSandBox"])
+            #expect(script.worker.nextDeadline == script.now + .seconds(wait))
+            script.tell(.timer, after: .seconds(wait))
+            #expect(script.words == ["ADD"])
+        }
+    }
+
+    @Test("a container that crashes is started at once, then after 10 s, doubling, at most 5 minutes")
+    func crashes() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"x","command":["false"]}]}"#)
+        try script.run()
+        script.started("a")
+        script.exited("a", 1)
+        #expect(script.words == ["start a 2"])
+        for (index, wait) in [10, 20, 40, 80, 160, 300, 300].enumerated() {
+            let run = index + 2
+            script.started("a", run)
+            #expect(script.restarts == Int64(run - 1))
+            script.exited("a", 3, run: run)
+            #expect(script.words.isEmpty && script.waiting == "CrashLoopBackOff" && script.reasons == ["BackOff"])
+            #expect(script.container()?["lastState"]?["terminated"]?["exitCode"]?.number?.integer == 3)
+            #expect(script.worker.nextDeadline == script.now + .seconds(wait))
+            script.tell(.timer, after: .seconds(wait) - .milliseconds(1))
+            #expect(script.words.isEmpty)
+            script.tell(.timer, after: .milliseconds(1))
+            #expect(script.words == ["start a \(run + 1)"])
+        }
+        #expect(script.phase == "Running")
+    }
+
+    @Test(
+        "whether an ended container comes back, and what becomes of the pod, is the policy's",
+        arguments: [
+            ("Always", 0, true, "Running"), ("Always", 1, true, "Running"), ("OnFailure", 0, false, "Succeeded"),
+            ("OnFailure", 1, true, "Running"), ("Never", 0, false, "Succeeded"), ("Never", 1, false, "Failed"),
+        ] as [(String, Int32, Bool, String)])
+    func policy(_ policy: String, _ code: Int32, _ returns: Bool, _ phase: String) throws {
+        var script = try Script(#"{"restartPolicy":"\#(policy)","containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        script.started("a")
+        script.exited("a", code)
+        #expect(script.words == (returns ? ["start a 2"] : ["DEL"]))
+        #expect(script.phase == phase)
+        if !returns {
+            script.tell(.detached)
+            #expect(script.words == ["remove"])
+            script.tell(.sandboxRemoved)
+            #expect(script.words.isEmpty && script.phase == phase)
+            let ending = script.container()?["state"]?["terminated"]
+            #expect(ending?["reason"]?.string == (code == 0 ? "Completed" : "Error"))
+            script.delete(grace: 30)
+            #expect(script.words == ["remove"])
+            script.tell(.sandboxRemoved)
+            #expect(script.words == ["remove object", "forget"])
+        }
+    }
+
+    @Test("init containers run one after the other, and one that fails is tried again before the next")
+    func initialises() throws {
+        var script = try Script(
+            #"{"initContainers":[{"name":"i","image":"x"},{"name":"j","image":"x"}],"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        #expect(script.words == ["start i 1"])
+        #expect(script.waiting == "PodInitializing" && script.condition("Initialized") == "False")
+        script.started("i")
+        script.exited("i", 1)
+        #expect(script.words == ["start i 2"])
+        script.started("i", 2)
+        script.exited("i", 0, run: 2)
+        #expect(script.words == ["start j 1"])
+        script.started("j")
+        script.exited("j", 0)
+        #expect(script.words == ["start a 1"])
+        #expect(script.condition("Initialized") == "True")
+    }
+
+    @Test("a sidecar starts before the others, does not hold them up, and ends after them")
+    func sidecars() throws {
+        var script = try Script(
+            #"{"initContainers":[{"name":"s","image":"x","restartPolicy":"Always"}],"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        #expect(script.words == ["start s 1"])
+        script.started("s")
+        #expect(script.words == ["start a 1"])
+        script.started("a")
+        script.delete(grace: 30)
+        #expect(script.words == ["TERM a"])
+        script.exited("a", 143)
+        #expect(script.words == ["TERM s"])
+        script.exited("s", 143)
+        #expect(script.words == ["DEL"])
+    }
+
+    @Test("deletion: hook, SIGTERM, SIGKILL when the grace is over, DEL, the sandbox, and only then the object")
+    func ends() throws {
+        var script = try Script(
+            #"{"containers":[{"name":"a","image":"x","lifecycle":{"preStop":{"exec":{"command":["true"]}}}},{"name":"b","image":"x"}]}"#
+        )
+        try script.run()
+        script.started("a")
+        script.started("b")
+        script.delete(grace: 30)
+        #expect(script.words == ["PreStop a", "TERM b"] && script.reasons == ["Killing", "Killing"])
+        script.tell(.hookEnded(container: "a", run: 1, .preStop, failure: nil), after: .seconds(5))
+        #expect(script.words == ["TERM a"])
+        script.exited("b", 0)
+        #expect(script.words.isEmpty && script.condition("Ready") == "False")
+        #expect(script.worker.nextDeadline == script.now + .seconds(25))
+        script.tell(.timer, after: .seconds(25))
+        #expect(script.words == ["KILL a"])
+        script.exited("a", 137)
+        #expect(script.words == ["DEL"])
+        script.tell(.detached)
+        script.tell(.sandboxRemoved)
+        #expect(script.words == ["remove object", "forget"])
+        #expect(script.phase == "Failed" && script.container(0)?["state"]?["terminated"]?["exitCode"]?.number?.integer == 137)
+    }
+
+    @Test("a second deletion without grace hurries the first")
+    func hurries() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        script.started("a")
+        script.delete(grace: 30)
+        #expect(script.words == ["TERM a"])
+        script.delete(grace: 0, after: .seconds(1))
+        #expect(script.words == ["KILL a"])
+    }
+
+    @Test("a container that starts while its pod is being deleted ends too")
+    func startsTooLate() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        script.delete(grace: 30)
+        #expect(script.words.isEmpty)
+        script.started("a")
+        #expect(script.words == ["TERM a"])
+    }
+
+    @Test("a pod deleted while ADD is out waits for its answer, then DEL")
+    func deletedDuringAttach() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        script.tell(.timer)
+        script.tell(.volumesReady)
+        script.tell(.sandboxReady)
+        script.delete(grace: 30)
+        #expect(script.words.isEmpty)
+        script.tell(.attached([]))
+        #expect(script.words == ["DEL"])
+    }
+
+    @Test("readiness follows its probe, by its thresholds")
+    func readiness() throws {
+        var script = try Script(
+            """
+            {"containers":[{"name":"a","image":"x","readinessProbe":{"tcpSocket":{"port":80},"initialDelaySeconds":3,
+            "periodSeconds":5,"failureThreshold":2}}]}
+            """)
+        try script.run()
+        script.started("a")
+        #expect(script.words.isEmpty && script.condition("Ready") == "False")
+        #expect(script.worker.nextDeadline == script.now + .seconds(3))
+        script.tell(.timer, after: .seconds(3))
+        #expect(script.words == ["Readiness a"])
+        script.tell(.probed(container: "a", run: 1, .readiness, failure: nil))
+        #expect(script.condition("Ready") == "True")
+        script.tell(.timer, after: .seconds(5))
+        script.tell(.probed(container: "a", run: 1, .readiness, failure: "refused"))
+        #expect(script.condition("Ready") == "True" && script.reasons == ["Unhealthy"])
+        script.tell(.timer, after: .seconds(5))
+        script.tell(.probed(container: "a", run: 1, .readiness, failure: "refused"))
+        #expect(script.condition("Ready") == "False" && script.phase == "Running")
+    }
+
+    @Test("a startup probe holds back the others; liveness that fails ends the container, which comes back")
+    func liveness() throws {
+        var script = try Script(
+            """
+            {"containers":[{"name":"a","image":"x","startupProbe":{"exec":{"command":["true"]}},
+            "livenessProbe":{"httpGet":{"port":80},"failureThreshold":1}}]}
+            """)
+        try script.run()
+        script.started("a")
+        #expect(script.words == ["Startup a"])
+        script.tell(.probed(container: "a", run: 1, .startup, failure: nil))
+        #expect(script.words == ["Liveness a"] && script.container()?["started"]?.bool == true)
+        script.tell(.probed(container: "a", run: 1, .liveness, failure: "statuscode: 500"))
+        #expect(script.words == ["TERM a"] && script.reasons == ["Unhealthy", "Killing"])
+        script.tell(.timer, after: .seconds(30))
+        #expect(script.words == ["KILL a"])
+        script.exited("a", 137)
+        #expect(script.words == ["start a 2"])
+    }
+
+    @Test("news of an earlier run changes nothing")
+    func stale() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        script.started("a")
+        script.exited("a", 1)
+        script.started("a", 2)
+        script.exited("a", 1, run: 1)
+        #expect(script.words.isEmpty && script.container()?["state"]?["running"] != nil)
+    }
+
+    @Test("a sandbox that dies is made again, with DEL between, and its containers with it")
+    func sandboxDies() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        script.started("a")
+        script.tell(.sandboxEnded)
+        #expect(script.reasons.contains("SandboxChanged"))
+        script.exited("a", 137)
+        #expect(script.words == ["DEL"])
+        script.tell(.detached)
+        script.tell(.sandboxRemoved)
+        #expect(script.words == ["sandbox"])
+        script.tell(.sandboxReady)
+        script.tell(.attached([]))
+        #expect(script.words == ["start a 2"])
+    }
+
+    @Test("a pod of the host's network has its node's addresses and no ADD")
+    func hostNetwork() throws {
+        var script = try Script(#"{"hostNetwork":true,"containers":[{"name":"a","image":"x"}]}"#)
+        script.tell(.timer)
+        script.tell(.volumesReady)
+        script.tell(.sandboxReady)
+        #expect(script.words == ["start a 1"] && script.status["podIP"]?.string == "192.0.2.1")
+        script.started("a")
+        script.delete(grace: 0)
+        script.exited("a", 137)
+        #expect(script.words == ["remove"])
+    }
+
+    @Test("a kubelet that starts anew counts on, and lets rest what is over")
+    func recalls() throws {
+        let ran = #"{"phase":"Running","containerStatuses":[{"name":"a","restartCount":2,"state":{"running":{}}}]}"#
+        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#, status: ran)
+        try script.run()
+        script.started("a")
+        #expect(script.restarts == 3)
+        var over = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#, status: #"{"phase":"Succeeded"}"#)
+        #expect(over.tell(.timer).isEmpty)
+    }
+
+    @Test("a pod that is gone without a deletion ends, and nobody is told")
+    func gone() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        script.started("a")
+        script.tell(.gone)
+        #expect(script.words == ["TERM a"])
+        script.exited("a", 143)
+        script.tell(.detached)
+        script.tell(.sandboxRemoved)
+        #expect(script.words == ["forget"])
+    }
+}
+
+@Suite("what a kubelet computes")
+struct KubeletValueTests {
+    @Test(
+        "moments are written as the API writes them",
+        arguments: [
+            (0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_767_225_599, "2025-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] as [(Int64, String)])
+    func moments(_ seconds: Int64, _ text: String) {
+        #expect(Moment(.seconds(seconds)).description == text)
+        #expect(Moment(.seconds(seconds) + .microseconds(42)).precise == text.dropLast() + ".000042Z")
+    }
+
+    @Test(
+        "variables are expanded as kubelet does",
+        arguments: [
+            ("$(A)", "1"), ("x$(A)y$(B)", "x1y"), ("$$(A)", "$(A)"), ("$(NONE)", "$(NONE)"), ("$A $", "$A $"), ("$(A", "$(A"),
+        ])
+    func expands(_ text: String, _ result: String) {
+        #expect(ContainerEnvironment.expand(text, ["A": "1", "B": ""]) == result)
+    }
+
+    @Test("services are told in variables, headless ones are not") func services() throws {
+        let services = try JSONReader().value(
+            """
+            [{"metadata":{"name":"my-db"},"spec":{"clusterIP":"192.0.2.50","ports":[{"name":"sql","port":5432},{"port":53,"protocol":"UDP"}]}},
+             {"metadata":{"name":"headless"},"spec":{"clusterIP":"None","ports":[{"port":1}]}}]
+            """)
+        let lines = ContainerEnvironment.variables(of: services.array ?? []).map { "\($0.name)=\($0.value)" }
+        #expect(
+            lines == [
+                "MY_DB_SERVICE_HOST=192.0.2.50", "MY_DB_SERVICE_PORT=5432", "MY_DB_SERVICE_PORT_SQL=5432",
+                "MY_DB_PORT=tcp://192.0.2.50:5432", "MY_DB_PORT_5432_TCP=tcp://192.0.2.50:5432", "MY_DB_PORT_5432_TCP_PROTO=tcp",
+                "MY_DB_PORT_5432_TCP_PORT=5432", "MY_DB_PORT_5432_TCP_ADDR=192.0.2.50",
+                "MY_DB_PORT_53_UDP=udp://192.0.2.50:53", "MY_DB_PORT_53_UDP_PROTO=udp", "MY_DB_PORT_53_UDP_PORT=53",
+                "MY_DB_PORT_53_UDP_ADDR=192.0.2.50",
+            ])
+    }
+
+    @Test(
+        "images are matched with their tags and without",
+        arguments: [
+            ("nginx", "nginx", true), ("nginx:1.27", "nginx", true), ("registry.example.org:5000/a/nginx:1", "*/nginx", true),
+            ("registry.example.org:5000/nginx", "registry.example.org:5000/*", true), ("mynginx", "nginx", false),
+            ("nginx@sha256:00", "nginx", true), ("nginx:1", "nginx:2", false),
+        ])
+    func images(_ image: String, _ pattern: String, _ isMatch: Bool) {
+        #expect(ImageCatalogue.matches(image, pattern) == isMatch)
+    }
+
+    @Test(
+        "resources are told in units of their divisor, rounded up",
+        arguments: [
+            ("limits.cpu", "1", "1"), ("limits.cpu", "1m", "250"), ("requests.memory", "1Mi", "64"), ("limits.memory", "0", "0"),
+        ])
+    func resources(_ name: String, _ divisor: String, _ value: String) throws {
+        let tree = try JSONReader().value(
+            #"{"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":"250m"},"requests":{"memory":"64Mi"}}}]}}"#)
+        let container = try #require(PodManifest(tree).containers.first)
+        #expect(ContainerEnvironment.resource(name, divisor, of: container) == value)
+    }
+
+    @Test("secrets are read from base64", arguments: [("", ""), ("YQ==", "a"), ("YWI=", "ab"), ("YWJj", "abc")])
+    func base64(_ text: String, _ bytes: String) { #expect(Base64.bytes(of: text) == Array(bytes.utf8)) }
+}
