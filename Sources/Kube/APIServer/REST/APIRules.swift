@@ -1,0 +1,67 @@
+import KubeAPI
+
+/// The rules that the REST half asks and does not know: which kinds there are, what their objects must look like, how they are
+/// patched and printed. All of it pure.
+struct APIRules: Sendable {
+    /// A patch as it came.
+    struct PatchRequest: Sendable {
+        var contentType: String
+        var body: [UInt8]
+    }
+
+    /// What decoding an object finds.
+    struct Review: Sendable {
+        /// Fields of another JSON form than theirs: always refused.
+        var wrongForms: [FieldError] = []
+        /// Fields that the kind has not: kept, and told of as the client asks.
+        var unknownFields: [FieldPath] = []
+    }
+
+    /// A table without the objects of its rows.
+    struct Printed: Sendable {
+        var columns: JSONValue
+        /// One a row, in the order of the objects.
+        var cells: [JSONValue]
+    }
+
+    /// An answer that depends on the kinds alone.
+    struct Document: Sendable {
+        var contentType: String
+        var bytes: [UInt8]
+    }
+
+    var kinds: [ServedKind]
+    /// The kinds that a custom resource definition adds, one a served version.
+    var custom: @Sendable (_ definition: JSONValue) -> [ServedKind]
+    /// Whether the forms of an object are those of its kind, before anything else is asked of it.
+    var reviewed: @Sendable (JSONValue, ServedKind) -> Review
+    var defaulted: @Sendable (JSONValue, ServedKind) -> JSONValue
+    /// Everything wrong with an object that replaces another, or none when it is new.
+    var faults: @Sendable (JSONValue, _ old: JSONValue?, ServedKind) -> [FieldError]
+    /// - Throws: a ``Status``.
+    var patched: @Sendable (PatchRequest, JSONValue, ServedKind) throws -> JSONValue
+    var printed: @Sendable ([JSONValue], ServedKind, Timestamp) -> Printed
+    /// - Throws: a ``Status`` for a field that this kind cannot be selected by.
+    var fieldSelector: @Sendable (String, ServedKind) throws -> @Sendable (JSONValue) -> Bool
+    /// Discovery, OpenAPI, version; `nil` for a path that is none of them.
+    var document: @Sendable (_ path: String, _ accept: String?, [ServedKind]) -> Document?
+}
+
+extension APIRules {
+    static let standard = APIRules(
+        kinds: ServedKinds.all, custom: { ServedKind.kinds(ofCRD: $0) }, reviewed: { object, kind in
+            let review = Decoding.review(object, kind)
+            return Review(wrongForms: review.wrongForms, unknownFields: review.unknownFields)
+        },
+        defaulted: { object, _ in object },
+        faults: { _, _, _ in [] },
+        patched: { request, object, kind in
+            do throws(PatchError) {
+                return try Patch(contentType: request.contentType, body: request.body, kind: kind).applied(to: object)
+            } catch {
+                throw Status(code: error.status.code, reason: error.status.reason, message: error.message)
+            }
+        },
+        printed: { objects, _, _ in Printed(columns: [], cells: objects.map { _ in [] }) },
+        fieldSelector: { _, _ in { _ in true } }, document: { _, _, _ in nil })
+}
