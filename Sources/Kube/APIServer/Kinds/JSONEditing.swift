@@ -5,8 +5,8 @@ import KubeAPI
 
 extension JSONObject {
     /// Sets a member that is absent or null.
-    mutating func fill(_ key: String, _ value: @autoclosure () -> JSONValue) {
-        if isMissing(key) { self[key] = value() }
+    mutating func fill(_ key: String, _ value: JSONValue) {
+        if isMissing(key) { self[key] = value }
     }
 
     /// Absent or null, which Kubernetes takes for the same.

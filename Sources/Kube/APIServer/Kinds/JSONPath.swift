@@ -26,7 +26,8 @@ public struct JSONPath: Hashable, Sendable {
         var steps: [Step] = []
         while let first = inner.first {
             if first == "[" {
-                guard let close = Self.closing(inner), let step = Self.bracket(inner[inner.index(after: inner.startIndex)..<close])
+                guard let close = Self.closing(inner),
+                    let step = Self.bracket(inner[inner.index(after: inner.startIndex)..<close])
                 else { return nil }
                 steps.append(step)
                 inner = inner[inner.index(after: close)...]
