@@ -130,7 +130,9 @@ struct OwnershipTests {
         return object
     }
 
-    private func key(_ name: String) -> ObjectKey { ObjectKey(resource: "configmaps", namespace: "default", name: name) }
+    private func key(_ name: String, in namespace: String = "default") -> APIServer.ObjectKey {
+        APIServer.ObjectKey(resource: "configmaps", namespace: namespace, name: name)
+    }
 
     @Test("an object with an owner that is there and one that is not loses the reference, not its life")
     func twoOwners() {
@@ -151,7 +153,7 @@ struct OwnershipTests {
     @Test("an owner in another namespace is none")
     func foreignNamespace() {
         var world = Ownership()
-        world.put(ObjectKey(resource: "configmaps", namespace: "other", name: "a"), object("a"), at: Revision(rawValue: 1))
+        world.put(key("a", in: "other"), object("a"), at: Revision(rawValue: 1))
         world.put(key("b"), object("b", owners: ["a"]), at: Revision(rawValue: 2))
         #expect(world.chores { _ in true } == [.delete(key("b"), uid: "b", .background)])
     }

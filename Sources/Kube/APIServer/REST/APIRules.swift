@@ -53,8 +53,8 @@ extension APIRules {
             let review = Decoding.review(object, kind)
             return Review(wrongForms: review.wrongForms, unknownFields: review.unknownFields)
         },
-        defaulted: { object, _ in object },
-        faults: { _, _, _ in [] },
+        defaulted: { Defaults.applied(to: $0, $1) },
+        faults: { Validation.faults(of: $0, replacing: $1, $2) },
         patched: { request, object, kind in
             do throws(PatchError) {
                 return try Patch(contentType: request.contentType, body: request.body, kind: kind).applied(to: object)
@@ -63,5 +63,13 @@ extension APIRules {
             }
         },
         printed: { objects, _, _ in Printed(columns: [], cells: objects.map { _ in [] }) },
-        fieldSelector: { _, _ in { _ in true } }, document: { _, _, _ in nil })
+        fieldSelector: { text, kind in
+            do throws(FieldSelectorError) {
+                let selector = try FieldSelector(parsing: text, kind: kind)
+                return { selector.matches($0) }
+            } catch {
+                throw Status.badRequest(error.description)
+            }
+        },
+        document: { _, _, _ in nil })
 }
