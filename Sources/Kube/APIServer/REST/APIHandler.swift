@@ -34,8 +34,8 @@ struct APIHandler: Sendable {
     }
 
     private func document(_ request: Request) -> Response? {
-        let accept = request.headers[.accept]
-        guard let document = api.rules.document(request.uri.path, accept, api.kinds.all) else { return nil }
+        let name = DocumentName(path: request.uri.path, accept: request.headers[.accept] ?? "")
+        guard let document = api.kinds.document(name) else { return nil }
         return Response(
             status: .ok, headers: [.contentType: document.contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: document.bytes)))

@@ -17,19 +17,6 @@ struct APIRules: Sendable {
         var unknownFields: [FieldPath] = []
     }
 
-    /// A table without the objects of its rows.
-    struct Printed: Sendable {
-        var columns: JSONValue
-        /// One a row, in the order of the objects.
-        var cells: [JSONValue]
-    }
-
-    /// An answer that depends on the kinds alone.
-    struct Document: Sendable {
-        var contentType: String
-        var bytes: [UInt8]
-    }
-
     var kinds: [ServedKind]
     /// The kinds that a custom resource definition adds, one a served version.
     var custom: @Sendable (_ definition: JSONValue) -> [ServedKind]
@@ -40,11 +27,10 @@ struct APIRules: Sendable {
     var faults: @Sendable (JSONValue, _ old: JSONValue?, ServedKind) -> [FieldError]
     /// - Throws: a ``Status``.
     var patched: @Sendable (PatchRequest, JSONValue, ServedKind) throws -> JSONValue
-    var printed: @Sendable ([JSONValue], ServedKind, Timestamp) -> Printed
+    /// A table of objects; the last is the list's metadata.
+    var table: @Sendable ([JSONValue], ServedKind, Timestamp, Table.Inclusion, JSONObject) -> JSONValue
     /// - Throws: a ``Status`` for a field that this kind cannot be selected by.
     var fieldSelector: @Sendable (String, ServedKind) throws -> @Sendable (JSONValue) -> Bool
-    /// Discovery, OpenAPI, version; `nil` for a path that is none of them.
-    var document: @Sendable (_ path: String, _ accept: String?, [ServedKind]) -> Document?
 }
 
 extension APIRules {
@@ -62,7 +48,9 @@ extension APIRules {
                 throw Status(code: error.status.code, reason: error.status.reason, message: error.message)
             }
         },
-        printed: { objects, _, _ in Printed(columns: [], cells: objects.map { _ in [] }) },
+        table: { objects, kind, now, inclusion, list in
+            Table(of: objects, kind, now: now).tree(including: inclusion, list: list)
+        },
         fieldSelector: { text, kind in
             do throws(FieldSelectorError) {
                 let selector = try FieldSelector(parsing: text, kind: kind)
@@ -70,6 +58,5 @@ extension APIRules {
             } catch {
                 throw Status.badRequest(error.description)
             }
-        },
-        document: { _, _, _ in nil })
+        })
 }

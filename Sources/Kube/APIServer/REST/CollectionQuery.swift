@@ -21,13 +21,7 @@ struct CollectionQuery: Sendable {
     /// In seconds; `nil` for no end.
     var timeout: Int64?
     /// What a table shows of the objects beside their rows.
-    var includeObject = IncludeObject.metadata
-
-    enum IncludeObject: String, Hashable, Sendable {
-        case none = "None"
-        case metadata = "Metadata"
-        case object = "Object"
-    }
+    var includeObject = Table.Inclusion.metadata
 
     init(_ query: Query, _ kind: ServedKind, _ rules: APIRules) throws {
         isWatch = try query.bool("watch")
@@ -48,7 +42,7 @@ struct CollectionQuery: Sendable {
         }
         if let text = query["fieldSelector"] { fields = try rules.fieldSelector(text, kind) }
         if let text = query["includeObject"] {
-            guard let known = IncludeObject(rawValue: text) else {
+            guard let known = Table.Inclusion(rawValue: text) else {
                 throw Status.badRequest("includeObject must be None, Metadata or Object, not \"\(text)\"")
             }
             includeObject = known

@@ -22,7 +22,6 @@ extension JSONValue {
 
 /// What the server reads of any object's metadata. Wrong forms read as absent: what comes in is checked before it is kept.
 extension JSONValue {
-    var name: String { at("metadata", "name")?.string ?? "" }
     var namespace: String { at("metadata", "namespace")?.string ?? "" }
     var uid: String { at("metadata", "uid")?.string ?? "" }
     var resourceVersion: String { at("metadata", "resourceVersion")?.string ?? "" }

@@ -13,6 +13,7 @@ final class KindBoard: Sendable {
         var byDefinition: [String: [ServedKind]] = [:]
         var byAddress: [Address: ServedKind] = [:]
         var all: [ServedKind] = []
+        var documents: [DocumentName: Document] = [:]
     }
 
     private let rules: APIRules
@@ -45,6 +46,21 @@ final class KindBoard: Sendable {
     /// The kinds of one definition.
     func kinds(of definition: String) -> [ServedKind] { state.withLock { $0.byDefinition[definition] ?? [] } }
 
+    /// What the server says of itself. Large, and kept until the kinds change.
+    func document(_ name: DocumentName) -> Document? {
+        let (known, custom) = state.withLock { state in
+            (state.documents[name], state.byDefinition.sorted { $0.key < $1.key }.flatMap(\.value))
+        }
+        if let known { return known }
+        guard let made = Document(name, Discovery(custom: custom)) else { return nil }
+        state.withLock { state in
+            // It may be of yesterday already.
+            let now = state.byDefinition.sorted { $0.key < $1.key }.flatMap(\.value)
+            if now == custom { state.documents[name] = made }
+        }
+        return made
+    }
+
     func set(definition: JSONValue) {
         let kinds = rules.custom(definition)
         rebuild { $0[definition.name] = kinds }
@@ -58,6 +74,7 @@ final class KindBoard: Sendable {
             let custom = state.byDefinition.sorted { $0.key < $1.key }.flatMap(\.value)
             state.all = rules.kinds + custom
             state.byAddress = [:]
+            state.documents = [:]
             for kind in state.all {
                 let address = Address(group: kind.group, version: kind.version, plural: kind.plural)
                 // A definition cannot take the place of what was there first.

@@ -134,8 +134,8 @@ extension ObjectAPI {
             let old = try Self.tree(stored, as: kind)
             let new = try edit(old)
             try Self.check(new, replaces: old, kind)
-            var result = life.changed(new, over: old, part: part)
-            result = rules.defaulted(result, kind)
+            // Defaults first: what a client left out is no change of what was filled in before.
+            var result = life.changed(rules.defaulted(new, kind), over: old, part: part)
             if kind.isDefinition, part == .main { result = CustomDefinition.established(result, now: surroundings.now) }
             if result == old { return Outcome(object: old) }
             let faults = life.faults(of: result, over: old) + rules.faults(result, old, kind)

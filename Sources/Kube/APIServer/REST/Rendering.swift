@@ -8,7 +8,7 @@ struct Rendering: Sendable {
     let form: Form
     let kind: ServedKind
     let rules: APIRules
-    var includeObject = CollectionQuery.IncludeObject.metadata
+    var includeObject = Table.Inclusion.metadata
     let now: Timestamp
 
     func one(_ object: JSONValue) -> JSONValue {
@@ -46,18 +46,7 @@ struct Rendering: Sendable {
     }
 
     private func table(_ objects: [JSONValue], metadata: JSONValue) -> JSONValue {
-        let printed = rules.printed(objects, kind, now)
-        let rows = zip(objects, printed.cells).map { object, cells -> JSONValue in
-            switch includeObject {
-            case .none: ["cells": cells]
-            case .metadata: ["cells": cells, "object": Self.partial(object)]
-            case .object: ["cells": cells, "object": object]
-            }
-        }
-        return [
-            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": printed.columns,
-            "rows": .array(rows),
-        ]
+        rules.table(objects, kind, now, includeObject, metadata.object ?? [:])
     }
 
     private static func partial(_ object: JSONValue) -> JSONValue {
