@@ -54,7 +54,10 @@ struct DoorTests {
         let pod = Target(path: "/api/v1/namespaces/a/pods/b/log")
         #expect(pod?.namespace == "a" && pod?.plural == "pods" && pod?.name == "b" && pod?.subresource == "log")
         #expect(Target(path: "/apis/apps/v1/deployments")?.namespace == nil)
-        for path in ["/", "/api", "/api/v1", "/apis/apps/v1", "/api/v1/namespaces/a/pods/b/c/d", "/api/v1/..", "/api/v1/%2F", "/api/v1/%zz"] {
+        for path in [
+            "/", "/api", "/api/v1", "/apis/apps/v1", "/api/v1/namespaces/a/pods/b/c/d", "/api/v1/..", "/api/v1/%2F",
+            "/api/v1/%zz",
+        ] {
             #expect(Target(path: path) == nil, "\(path)")
         }
     }

@@ -61,7 +61,8 @@ struct FuzzTests {
                         switch Int.random(in: 0..<3, using: &random) {
                         case 0: bytes[position] = UInt8.random(in: 0x20...0x7E, using: &random)
                         case 1: bytes.remove(at: position)
-                        default: bytes.insert(contentsOf: Array("null{}[]1\"".utf8).shuffled(using: &random).prefix(2), at: position)
+                        default:
+                            bytes.insert(contentsOf: Array("null{}[]1\"".utf8).shuffled(using: &random).prefix(2), at: position)
                         }
                     }
                     let answer = try await client.ask(.POST, Self.pods, String(decoding: bytes, as: UTF8.self))

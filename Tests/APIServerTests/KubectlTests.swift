@@ -23,7 +23,9 @@ struct Kubectl: Sendable {
 
     static var isThere: Bool { program != nil && Program.path("openssl") != nil }
 
-    func callAsFunction(_ arguments: String..., input: String? = nil, environment: [String: String] = [:]) async throws -> Program.Outcome {
+    func callAsFunction(_ arguments: String..., input: String? = nil, environment: [String: String] = [:]) async throws
+        -> Program.Outcome
+    {
         try await Program.run(
             program, ["--kubeconfig", "\(directory.path)/kubeconfig"] + arguments,
             environment: ["HOME": directory.path].merging(environment) { $1 }, input: input)
@@ -128,7 +130,9 @@ struct KubectlTests {
             _ = try await kubectl.output("edit", "cm", "m", environment: ["KUBE_EDITOR": editor])
             #expect(try await kubectl.output("get", "cm", "m", "-o", "jsonpath={.data.n}") == "3")
             #expect(try await kubectl.output("delete", "ns", "lab").contains(#"namespace "lab" deleted"#))
-            #expect(try await kubectl("apply", "--server-side", "-f", "-", input: web).error.contains("server-side apply is not served yet"))
+            #expect(
+                try await kubectl("apply", "--server-side", "-f", "-", input: web).error.contains(
+                    "server-side apply is not served yet"))
         }
     }
 

@@ -66,7 +66,8 @@ struct LifeTests {
                 // The same again is no change.
                 #expect(answer["metadata", "resourceVersion"] == version)
                 answer = try await client.ask(
-                    .PATCH, path, #"{"metadata":{"labels":{"a":"b"}}}"#, headers: [("Content-Type", "application/merge-patch+json")])
+                    .PATCH, path, #"{"metadata":{"labels":{"a":"b"}}}"#,
+                    headers: [("Content-Type", "application/merge-patch+json")])
                 #expect(answer["metadata", "labels", "a"] == "b" && answer["metadata", "generation"] == "2")
             }
         }
@@ -87,7 +88,8 @@ struct LifeTests {
                 #expect(try await client.ask(.GET, "\(deployments)/d")["spec", "replicas"] == "4")
                 #expect(try await client.ask(.PUT, path, body).status == 409)
                 let patch = [("Content-Type", "application/merge-patch+json")]
-                #expect(try await client.ask(.PATCH, path, #"{"spec":{"replicas":2}}"#, headers: patch)["spec", "replicas"] == "2")
+                #expect(
+                    try await client.ask(.PATCH, path, #"{"spec":{"replicas":2}}"#, headers: patch)["spec", "replicas"] == "2")
                 #expect(try await client.ask(.PATCH, path, #"{"spec":{"replicas":-1}}"#, headers: patch).status == 422)
                 #expect(try await client.ask(.GET, "\(pods)/d/scale").status == 404)
             }
@@ -157,7 +159,8 @@ struct LifeTests {
         try await withServer { port, _ in
             try await Client.with(port: port) { client in
                 _ = try await client.ask(.POST, pods, podBody("a"))
-                let binding = #"{"apiVersion":"v1","kind":"Binding","metadata":{"name":"a"},"target":{"kind":"Node","name":"n1"}}"#
+                let binding =
+                    #"{"apiVersion":"v1","kind":"Binding","metadata":{"name":"a"},"target":{"kind":"Node","name":"n1"}}"#
                 let bound = try await client.ask(.POST, "\(pods)/a/binding", binding)
                 #expect(bound.status == 201 && bound["status"] == "Success")
                 let pod = try await client.ask(.GET, "\(pods)/a")
@@ -208,7 +211,8 @@ struct LifeTests {
     func selectiveWatch() async throws {
         try await withServer { port, _ in
             try await Client.with(port: port) { watching in
-                _ = try await watching.begin(.GET, "\(maps)?watch=1&labelSelector=colour%3Dred&timeoutSeconds=30&resourceVersion=0")
+                _ = try await watching.begin(
+                    .GET, "\(maps)?watch=1&labelSelector=colour%3Dred&timeoutSeconds=30&resourceVersion=0")
                 try await Client.with(port: port) { client in
                     func body(_ colour: String) -> String { #"{"metadata":{"name":"a","labels":{"colour":"\#(colour)"}}}"# }
                     _ = try await client.ask(.POST, maps, map("other"))

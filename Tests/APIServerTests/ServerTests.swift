@@ -223,7 +223,8 @@ struct ServerTests {
         let socket = try Loopback.bound()
         listen(socket.descriptor, 16)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let server = Server(store, on: [Listener(owning: socket.descriptor)], webSockets: [.echo(path: "/echo")], surroundings: .test,
+        let server = Server(
+            store, on: [Listener(owning: socket.descriptor)], webSockets: [.echo(path: "/echo")], surroundings: .test,
             logger: logger)
         let services = ServiceGroup(configuration: .init(services: [server], logger: logger))
         async let running: Void = services.run()

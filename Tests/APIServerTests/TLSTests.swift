@@ -12,7 +12,10 @@ struct TLSTests {
         try await withServer(security: Server.Security(tls: identity, tokens: AccessTokens(["t": "admin"]))) { port, _ in
             let answer = try await Program.run(
                 "curl",
-                ["-sS", "--cacert", "\(directory.path)/cert.pem", "-H", "Authorization: Bearer t", "https://127.0.0.1:\(port)/healthz"])
+                [
+                    "-sS", "--cacert", "\(directory.path)/cert.pem", "-H", "Authorization: Bearer t",
+                    "https://127.0.0.1:\(port)/healthz",
+                ])
             #expect(answer.output == "ok", "\(answer.error)")
             let plain = try await Program.run("curl", ["-sS", "http://127.0.0.1:\(port)/healthz"])
             #expect(plain.status != 0)

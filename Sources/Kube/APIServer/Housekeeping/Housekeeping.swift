@@ -89,7 +89,9 @@ struct Housekeeping: Sendable {
             _ = try await api.delete(try kind(key), key.namespace, key.name, options)
         case .removeOwners(let key, let uid, let owners):
             try await edit(key, uid) { object in
-                let kept = (object.at("metadata", "ownerReferences")?.array ?? []).filter { !owners.contains($0["uid"]?.string ?? "") }
+                let kept = (object.at("metadata", "ownerReferences")?.array ?? []).filter {
+                    !owners.contains($0["uid"]?.string ?? "")
+                }
                 object.set(kept.isEmpty ? JSONValue?.none : .array(kept), at: "metadata", "ownerReferences")
             }
         case .removeFinalizer(let key, let uid, let finalizer):

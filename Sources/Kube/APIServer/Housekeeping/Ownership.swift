@@ -111,7 +111,8 @@ extension Ownership.Node {
             guard !uid.isEmpty else { return nil }
             let kind = GroupVersionKind(apiVersion: reference.string("apiVersion"), kind: reference.string("kind"))
             return Ownership.Owner(
-                uid: uid, group: kind?.group ?? "", kind: reference.string("kind"), blocks: reference["blockOwnerDeletion"] == true)
+                uid: uid, group: kind?.group ?? "", kind: reference.string("kind"),
+                blocks: reference["blockOwnerDeletion"] == true)
         }
         isDeleting = object.isBeingDeleted
         let finalizers = object.finalizers
@@ -181,7 +182,9 @@ extension Ownership {
 
     private func emptying(_ contents: Set<String>, or end: Chore) -> [Chore] {
         if contents.isEmpty { return [end] }
-        return contents.sorted().compactMap { nodes[$0] }.filter { !$0.isDeleting }.map { .delete($0.key, uid: $0.uid, .background) }
+        return contents.sorted().compactMap { nodes[$0] }.filter { !$0.isDeleting }.map {
+            .delete($0.key, uid: $0.uid, .background)
+        }
     }
 
     /// `widgets.example.org` defines `example.org/widgets`.
@@ -194,7 +197,8 @@ extension Ownership {
 extension Ownership.Chore {
     var uid: String {
         switch self {
-        case .delete(_, let uid, _), .removeOwners(_, let uid, _), .removeFinalizer(_, let uid, _), .finishNamespace(_, let uid): uid
+        case .delete(_, let uid, _), .removeOwners(_, let uid, _), .removeFinalizer(_, let uid, _), .finishNamespace(_, let uid):
+            uid
         }
     }
 }

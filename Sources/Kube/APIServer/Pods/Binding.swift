@@ -8,7 +8,9 @@ enum Binding {
         guard before.isEmpty else {
             throw .conflict(kind, pod.name, "pod \(pod.name) is already assigned to node \"\(before)\"")
         }
-        guard !pod.isBeingDeleted else { throw .conflict(kind, pod.name, "pod \(pod.name) is being deleted, cannot be assigned to a host") }
+        guard !pod.isBeingDeleted else {
+            throw .conflict(kind, pod.name, "pod \(pod.name) is being deleted, cannot be assigned to a host")
+        }
         var pod = pod
         pod.set(.string(node), at: "spec", "nodeName")
         return pod

@@ -8,7 +8,9 @@ struct PodRoutes: Sendable {
     /// `nil`: nobody runs pods here.
     let streams: (any PodStreams)?
 
-    func log(_ kind: ServedKind, _ namespace: String, _ name: String, _ query: Query, _ channel: any Channel) async throws -> Response {
+    func log(_ kind: ServedKind, _ namespace: String, _ name: String, _ query: Query, _ channel: any Channel) async throws
+        -> Response
+    {
         let options = try LogOptions(query)
         let target = try await target(kind, namespace, name)
         guard let streams else { throw Self.nobody }
@@ -56,7 +58,9 @@ struct PodRoutes: Sendable {
             throw Status.unknownPath
         }
         let target = try await target(kind, place.namespace ?? "", name)
-        if stream == .exec, options.command.isEmpty { throw Status.badRequest("you must specify at least one command for the container") }
+        if stream == .exec, options.command.isEmpty {
+            throw Status.badRequest("you must specify at least one command for the container")
+        }
         guard let streams else { throw Self.nobody }
         try await streams.serve(stream, of: target, options, over: socket)
     }
@@ -69,5 +73,6 @@ struct PodRoutes: Sendable {
     }
 
     private static let nobody = Status(
-        code: 503, reason: "ServiceUnavailable", message: "nobody runs pods for this server: their logs and streams cannot be had")
+        code: 503, reason: "ServiceUnavailable", message: "nobody runs pods for this server: their logs and streams cannot be had"
+    )
 }

@@ -87,7 +87,9 @@ extension APIHandler {
         case .get:
             let query = try exchange.query()
             // kubectl's old way to watch one object.
-            guard try !query.bool("watch") else { throw Status.badRequest("watch the collection with fieldSelector=metadata.name=\(name)") }
+            guard try !query.bool("watch") else {
+                throw Status.badRequest("watch the collection with fieldSelector=metadata.name=\(name)")
+            }
             return .json(rendering.one(try await api.object(exchange.kind, exchange.namespace, name)))
         case .put: return try await rendered(exchange) { try await replace(exchange, name, .main) }
         case .patch: return try await rendered(exchange) { try await patch(exchange, name, .main) }

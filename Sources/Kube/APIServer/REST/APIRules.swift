@@ -35,7 +35,8 @@ struct APIRules: Sendable {
 
 extension APIRules {
     static let standard = APIRules(
-        kinds: ServedKinds.all, custom: { ServedKind.kinds(ofCRD: $0) }, reviewed: { object, kind in
+        kinds: ServedKinds.all, custom: { ServedKind.kinds(ofCRD: $0) },
+        reviewed: { object, kind in
             let review = Decoding.review(object, kind)
             return Review(wrongForms: review.wrongForms, unknownFields: review.unknownFields)
         },

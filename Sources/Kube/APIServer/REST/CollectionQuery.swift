@@ -29,16 +29,22 @@ struct CollectionQuery: Sendable {
         wantsBookmarks = try query.bool("allowWatchBookmarks")
         timeout = try query.integer("timeoutSeconds").flatMap { $0 > 0 ? $0 : nil }
         if let text = query["resourceVersion"], text != "0" {
-            guard let number = Revision(text) else { throw Self.invalid(kind, "resourceVersion", text, "must be a version that this server gave") }
+            guard let number = Revision(text) else {
+                throw Self.invalid(kind, "resourceVersion", text, "must be a version that this server gave")
+            }
             revision = number
         }
         if let text = query["limit"], text != "0" {
-            guard let number = Int(text), number > 0 else { throw Self.invalid(kind, "limit", text, "must be greater than or equal to 0") }
+            guard let number = Int(text), number > 0 else {
+                throw Self.invalid(kind, "limit", text, "must be greater than or equal to 0")
+            }
             limit = number
         }
         match = try Self.match(query, kind, isWatch: isWatch)
         if let text = query["labelSelector"] {
-            do { labels = try LabelSelector(parsing: text) } catch { throw Status.badRequest("unable to parse requirement: \(error)") }
+            do { labels = try LabelSelector(parsing: text) } catch {
+                throw Status.badRequest("unable to parse requirement: \(error)")
+            }
         }
         if let text = query["fieldSelector"] { fields = try rules.fieldSelector(text, kind) }
         if let text = query["includeObject"] {

@@ -213,7 +213,8 @@ extension ObjectAPI {
     /// - Parameter object: as watches see it last, but for its version.
     private func remove(_ object: JSONValue, _ stored: StoredObject, _ kind: ServedKind) async throws -> Outcome {
         let text = StampedBody(object)
-        let gone = try await store.delete(stored.key, expected: stored.revision, if: kind.isNamespace ? empty(object.name) : nil) {
+        let gone = try await store.delete(stored.key, expected: stored.revision, if: kind.isNamespace ? empty(object.name) : nil)
+        {
             text.bytes(at: $1)
         }
         if kind.isDefinition { kinds.remove(definition: object.name) }

@@ -54,7 +54,9 @@ extension ObjectLife {
             result = old
             result.set(new.at("spec", "finalizers"), at: "spec", "finalizers")
         }
-        for field in ["uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generateName"] {
+        for field in [
+            "uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generateName",
+        ] {
             result.set(old.at("metadata", field), at: "metadata", field)
         }
         if kind.isNamespace, part == .main {

@@ -60,7 +60,8 @@ extension Response {
         var response = json(JSONWriter().bytes(of: tree), status: status)
         guard let name = HTTPField.Name("Warning") else { return response }
         for warning in warnings {
-            let text = JSONValue.string(String(warning.unicodeScalars.filter { $0.isASCII && $0.value >= 0x20 }.map(Character.init)))
+            let text = JSONValue.string(
+                String(warning.unicodeScalars.filter { $0.isASCII && $0.value >= 0x20 }.map(Character.init)))
             response.headers.append(HTTPField(name: name, value: "299 - \(text)"))
         }
         return response

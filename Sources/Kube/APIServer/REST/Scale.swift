@@ -15,7 +15,10 @@ struct Scale: Sendable {
     init(_ kind: ServedKind) throws(Status) {
         guard kind.subresource("scale") != nil else { throw .unknownPath }
         func path(_ text: String) -> [String] { text.split(separator: ".").map(String.init) }
-        (specPath, statusPath) = (path(kind.custom?.scale?.specReplicas ?? "spec.replicas"), path(kind.custom?.scale?.statusReplicas ?? "status.replicas"))
+        (specPath, statusPath) = (
+            path(kind.custom?.scale?.specReplicas ?? "spec.replicas"),
+            path(kind.custom?.scale?.statusReplicas ?? "status.replicas")
+        )
         selectorPath = kind.custom == nil ? nil : path(kind.custom?.scale?.labelSelector ?? "")
     }
 

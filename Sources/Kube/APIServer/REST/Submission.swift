@@ -36,7 +36,9 @@ struct Submission: Sendable {
         }
         let unknown = review.unknownFields.map { "unknown field \"\($0)\"" }
         if options.fieldValidation == .strict, !unknown.isEmpty {
-            throw .badRequest("\(kind.kind) in version \"\(kind.version)\" cannot be handled as a \(kind.kind): strict decoding error: \(unknown.joined(separator: ", "))")
+            throw .badRequest(
+                "\(kind.kind) in version \"\(kind.version)\" cannot be handled as a \(kind.kind): strict decoding error: \(unknown.joined(separator: ", "))"
+            )
         }
         return unknown
     }

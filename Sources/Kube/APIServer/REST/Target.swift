@@ -20,7 +20,9 @@ struct Target: Hashable, Sendable {
     init?(path: String) {
         var parts: [String] = []
         for part in path.split(separator: "/", omittingEmptySubsequences: true) {
-            guard let text = Percent.decoded(part), !text.isEmpty, text != ".", text != "..", !text.contains("/") else { return nil }
+            guard let text = Percent.decoded(part), !text.isEmpty, text != ".", text != "..", !text.contains("/") else {
+                return nil
+            }
             parts.append(text)
         }
         var rest: ArraySlice<String>
@@ -30,7 +32,8 @@ struct Target: Hashable, Sendable {
         default: return nil
         }
         // `namespaces/x/status` is a part of the namespace, not a resource in it.
-        let isInNamespace = rest.first == "namespaces" && rest.count > 2 && !(rest.count == 3 && Self.ownParts.contains(parts.last ?? ""))
+        let isInNamespace =
+            rest.first == "namespaces" && rest.count > 2 && !(rest.count == 3 && Self.ownParts.contains(parts.last ?? ""))
         if isInNamespace {
             namespace = rest[rest.startIndex + 1]
             rest = rest.dropFirst(2)

@@ -51,7 +51,8 @@ struct WatchStream: Sendable {
     }
 
     private func tick(on loop: any EventLoop) -> RepeatedTask {
-        loop.scheduleRepeatedTask(initialDelay: Self.bookmarkInterval, delay: Self.bookmarkInterval) { [watch] _ in watch.nudge() }
+        loop.scheduleRepeatedTask(initialDelay: Self.bookmarkInterval, delay: Self.bookmarkInterval) { [watch] _ in watch.nudge()
+        }
     }
 }
 
