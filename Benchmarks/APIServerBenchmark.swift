@@ -36,14 +36,21 @@ enum APIServerBenchmark {
         for round in 1...5 { try await killed(directory.file("killed-\(round)"), socket, after: 700 * round) }
     }
 
-    private static let body =
-        #"{"kind":"ConfigMap","metadata":{"name":"x"},"data":{"key":""# + String(repeating: "v", count: 200) + #""}}"#
+    private static let body = body(named: "x")
+
+    /// A ConfigMap of about 280 bytes.
+    private static func body(named name: String) -> String {
+        #"{"kind":"ConfigMap","metadata":{"name":"\#(name)"},"data":{"key":""# + String(repeating: "v", count: 200) + #""}}"#
+    }
 
     private static func serve(_ path: String) async throws {
         let store = try Store(path: path)
         var logger = Logger(label: "api")
         logger.logLevel = .error
-        try await Server(store, on: [Listener(owning: 3)], webSockets: [.echo(path: "/echo")], logger: logger).run()
+        let surroundings = Surroundings(seconds: { Int64(time(nil)) }, random: { UInt64.random(in: 0...(.max)) })
+        try await Server(
+            store, on: [Listener(owning: 3)], webSockets: [.echo(path: "/echo")], surroundings: surroundings, logger: logger
+        ).run()
     }
 }
 
@@ -98,9 +105,11 @@ extension APIServerBenchmark {
             var client = try PlainConnection(socket.namespace, port: socket.port)
             defer { client.close() }
             return try (0..<count / connections).map { number in
-                let path = "/api/v1/namespaces/default/configmaps/c\(connections)-\(connection)-\(number)"
+                let body = body(named: "c\(connections)-\(connection)-\(number)")
                 let start = clock.now
-                guard try client.ask("POST", path, body).status == 201 else { throw PlainConnection.Ended() }
+                guard try client.ask("POST", "/api/v1/namespaces/default/configmaps", body).status == 201 else {
+                    throw PlainConnection.Ended()
+                }
                 return clock.now - start
             }
         }.flatMap { $0 }
@@ -126,13 +135,14 @@ extension APIServerBenchmark {
         var writer = try PlainConnection(socket.namespace, port: socket.port)
         var watching = try (0..<count).map { _ in try PlainConnection(socket.namespace, port: socket.port) }
         defer { for connection in watching + [writer] { connection.close() } }
+        _ = try writer.ask("POST", "/api/v1/namespaces", #"{"metadata":{"name":"watched\#(count)"}}"#)
         let path = "/api/v1/namespaces/watched\(count)/configmaps"
         for index in watching.indices { try watching[index].send("GET", path + "?watch=1") }
         for index in watching.indices { _ = try watching[index].head() }
         let clock = ContinuousClock()
         var (last, each): ([Duration], [Duration]) = ([], [])
         for round in 0..<rounds {
-            guard try writer.ask("POST", path + "/c\(round)", body).status == 201 else { throw PlainConnection.Ended() }
+            guard try writer.ask("POST", path, body(named: "c\(round)")).status == 201 else { throw PlainConnection.Ended() }
             let acknowledged = clock.now
             var missing = Set(watching.indices)
             while !missing.isEmpty {
@@ -181,9 +191,8 @@ extension APIServerBenchmark {
             do {
                 for number in 0... {
                     let name = "c\(writer)-\(number)"
-                    guard try client.ask("POST", "/api/v1/namespaces/default/configmaps/\(name)", body).status == 201 else {
-                        break
-                    }
+                    let path = "/api/v1/namespaces/default/configmaps"
+                    guard try client.ask("POST", path, body(named: name)).status == 201 else { break }
                     acknowledged.append(name)
                     if writer == 0, number == limit / 8 { server.kill() }
                 }

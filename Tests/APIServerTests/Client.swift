@@ -1,4 +1,5 @@
 import Glibc
+import KubeAPI
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -10,6 +11,24 @@ struct Client {
         var status: Int
         var headers: HTTPHeaders
         var body: String
+
+        /// A member of a member of …: a string as it is, anything else as JSON.
+        subscript(_ path: String...) -> String? { Client.member(body, path) }
+
+        /// The names of a list's items.
+        var names: [String] {
+            guard let tree = try? JSONReader().value(body) else { return [] }
+            return tree["items"]?.array?.compactMap { $0["metadata"]?["name"]?.string } ?? []
+        }
+    }
+
+    fileprivate static func member(_ text: String, _ path: [String]) -> String? {
+        guard var value = try? JSONReader().value(text) else { return nil }
+        for key in path {
+            guard let next = value[key] else { return nil }
+            value = next
+        }
+        return value.string ?? value.description
     }
 
     private var inbound: NIOAsyncChannelInboundStream<HTTPClientResponsePart>.AsyncIterator
@@ -69,6 +88,13 @@ struct Client {
         try await outbound.write(contentsOf: [.head(head), .body(.byteBuffer(ByteBuffer(string: body))), .end(nil)])
         guard case .head(let answer)? = try await inbound.next() else { throw Ended() }
         return Answer(status: Int(answer.status.code), headers: answer.headers, body: "")
+    }
+
+    /// The next event of a watch: its type and the name of its object.
+    mutating func event() async throws -> String? {
+        guard let line = try await line() else { return nil }
+        return [Client.member(line, ["type"]), Client.member(line, ["object", "metadata", "name"])].compactMap(\.self)
+            .joined(separator: " ")
     }
 
     /// The next line of a streamed answer; `nil` at its end.

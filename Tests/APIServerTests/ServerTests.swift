@@ -9,22 +9,26 @@ import Testing
 
 /// Runs a server on a free port of the loopback for as long as the closure runs.
 func withServer<Result>(
-    memory: Store.Memory = Store.Memory(), limits: Server.Limits = Server.Limits(),
-    _ body: (UInt16, Store) async throws -> Result
+    memory: Store.Memory = Store.Memory(), limits: Server.Limits = Server.Limits(), security: Server.Security = .none,
+    pods: (any PodStreams)? = nil, surroundings: Surroundings = .test, _ body: (UInt16, Store) async throws -> Result
 ) async throws -> Result {
     let directory = try TemporaryDirectory()
     let store = try Store(path: directory.store, memory: memory)
     let socket = try Loopback.bound()
-    let result = try await withServer(store, on: [socket.descriptor], limits: limits) { try await body(socket.port, store) }
+    let result = try await withServer(
+        store, on: [socket.descriptor], limits: limits, security: security, pods: pods, surroundings: surroundings
+    ) { try await body(socket.port, store) }
     try store.close()
     return result
 }
 
 func withServer<Result>(
-    _ store: Store, on descriptors: [CInt], limits: Server.Limits = Server.Limits(), _ body: () async throws -> Result
+    _ store: Store, on descriptors: [CInt], limits: Server.Limits = Server.Limits(), security: Server.Security = .none,
+    pods: (any PodStreams)? = nil, surroundings: Surroundings = .test, _ body: () async throws -> Result
 ) async throws -> Result {
     let server = Server(
-        store, on: descriptors.map { Listener(owning: $0) }, webSockets: [.echo(path: "/echo")], limits: limits,
+        store, on: descriptors.map { Listener(owning: $0) }, security: security, pods: pods,
+        webSockets: [.echo(path: "/echo")], limits: limits, surroundings: surroundings,
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     // A socket that is bound but does not listen yet refuses; a client may come before the server's task has run.
     for descriptor in descriptors { listen(descriptor, 16) }
@@ -37,7 +41,17 @@ func withServer<Result>(
     }
 }
 
+extension Surroundings {
+    /// It is always 2030-03-17T17:46:40Z.
+    static let test = Surroundings(seconds: { 1_900_000_000 }, random: { UInt64.random(in: 0...(.max)) })
+}
+
 let maps = "/api/v1/namespaces/default/configmaps"
+
+/// A ConfigMap as a client sends it.
+func map(_ name: String, _ data: String = "{}") -> String {
+    #"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"\#(name)"},"data":\#(data)}"#
+}
 
 @Suite("the server", .timeLimit(.minutes(1)))
 struct ServerTests {
@@ -45,12 +59,14 @@ struct ServerTests {
     func roundTrip() async throws {
         try await withServer { port, _ in
             try await Client.with(port: port) { client in
-                let made = try await client.ask(.POST, "\(maps)/a", #"{"data":{"k":"1"}}"#)
-                #expect(made.status == 201 && made.headers["etag"] == ["\"1\""])
-                #expect(try await client.ask(.GET, "\(maps)/a").body == #"{"data":{"k":"1"}}"#)
-                let changed = try await client.ask(.PUT, "\(maps)/a", "{}", headers: [("If-Match", "\"1\"")])
-                #expect(changed.status == 200 && changed.headers["etag"] == ["\"2\""])
-                #expect(try await client.ask(.DELETE, "\(maps)/a").status == 200)
+                let made = try await client.ask(.POST, maps, map("a", #"{"k":"1"}"#))
+                #expect(made.status == 201)
+                #expect(made["metadata", "creationTimestamp"] == "2030-03-17T17:46:40Z")
+                #expect(try await client.ask(.GET, "\(maps)/a")["data"] == #"{"k":"1"}"#)
+                let changed = try await client.ask(.PUT, "\(maps)/a", map("a", #"{"k":"2"}"#))
+                #expect(changed.status == 200 && changed["metadata", "uid"] == made["metadata", "uid"])
+                let gone = try await client.ask(.DELETE, "\(maps)/a")
+                #expect(gone.status == 200 && gone["status"] == "Success" && gone["details", "name"] == "a")
                 #expect(try await client.ask(.GET, "\(maps)/a").status == 404)
             }
         }
@@ -60,29 +76,67 @@ struct ServerTests {
         "what cannot be done is said as a Status",
         arguments: [
             (HTTPMethod.GET, "\(maps)/none", "", 404, "NotFound"),
-            (.PUT, "\(maps)/none", "{}", 404, "NotFound"),
-            (.POST, "\(maps)/a", "{}", 409, "AlreadyExists"),
-            (.PUT, "\(maps)/a", "{}", 409, "Conflict"),
+            (.PUT, "\(maps)/none", map("none"), 404, "NotFound"),
+            (.DELETE, "\(maps)/none", "", 404, "NotFound"),
+            (.POST, maps, map("a"), 409, "AlreadyExists"),
+            (.PUT, "\(maps)/a", #"{"metadata":{"resourceVersion":"1"}}"#, 409, "Conflict"),
+            (.PUT, "\(maps)/a", #"{"metadata":{"uid":"other"}}"#, 409, "Conflict"),
+            (.DELETE, "\(maps)/a", #"{"preconditions":{"uid":"other"}}"#, 409, "Conflict"),
+            (.DELETE, "\(maps)/a", #"{"preconditions":{"resourceVersion":"1"}}"#, 409, "Conflict"),
+            (.DELETE, "/api/v1/namespaces/default", "", 403, "Forbidden"),
             (.GET, "/nowhere", "", 404, "NotFound"),
+            (.GET, "/api/v1/unknowns", "", 404, "NotFound"),
+            (.GET, "/api/v1/configmaps/a", "", 404, "NotFound"),
+            (.POST, "/api/v1/configmaps", map("b"), 405, "MethodNotAllowed"),
+            (.PUT, maps, map("b"), 405, "MethodNotAllowed"),
+            (.POST, "\(maps)/a", map("a"), 405, "MethodNotAllowed"),
             (.GET, "\(maps)?limit=x", "", 400, "BadRequest"),
             (.GET, "\(maps)?continue=x", "", 400, "BadRequest"),
+            (.GET, "\(maps)?labelSelector=%3D", "", 400, "BadRequest"),
+            (.GET, "\(maps)?labelSelector=%F", "", 400, "BadRequest"),
             (.GET, "\(maps)?watch=1&resourceVersion=x", "", 400, "BadRequest"),
+            (.GET, "\(maps)?watch=1&sendInitialEvents=true", "", 422, "Invalid"),
             (.GET, "\(maps)?watch=1&resourceVersion=99", "", 504, "Timeout"),
+            (.GET, "\(maps)?resourceVersion=99", "", 504, "Timeout"),
+            (.GET, "\(maps)?resourceVersionMatch=Exact", "", 422, "Invalid"),
             (.GET, "\(maps)?watch=1&resourceVersion=1", "", 410, "Expired"),
-            (.POST, "\(maps)/large", String(repeating: "x", count: 2000), 413, "RequestEntityTooLarge"),
+            (.POST, maps, map("large", #"{"k":"\#(String(repeating: "x", count: 2000))"}"#), 413, "RequestEntityTooLarge"),
+            (.POST, "\(maps)?dryRun=Some", map("b"), 400, "BadRequest"),
+            (.POST, "\(maps)?fieldValidation=Some", map("b"), 400, "BadRequest"),
+            (.POST, maps, "", 400, "BadRequest"),
+            (.POST, maps, "[]", 400, "BadRequest"),
+            (.POST, maps, "null", 400, "BadRequest"),
+            (.POST, maps, #"{"kind":"Pod"}"#, 400, "BadRequest"),
+            (.POST, maps, #"{"apiVersion":"v2"}"#, 400, "BadRequest"),
+            (.POST, maps, #"{"metadata":5}"#, 400, "BadRequest"),
+            (.POST, maps, #"{"metadata":{"name":5}}"#, 400, "BadRequest"),
+            (.POST, maps, #"{"metadata":{"name":"b","labels":{"a":1}}}"#, 400, "BadRequest"),
+            (.POST, maps, #"{"metadata":{"name":"b","namespace":"other"}}"#, 400, "BadRequest"),
+            (.POST, maps, #"{"metadata":{"name":"b","resourceVersion":"1"}}"#, 400, "BadRequest"),
+            (.POST, maps, #"{"metadata":{"name":"b","name":"c"}}"#, 400, "BadRequest"),
+            (.POST, maps, #"{"metadata":{}}"#, 422, "Invalid"),
+            (.POST, "/api/v1/namespaces/absent/configmaps", map("a"), 404, "NotFound"),
+            (.PUT, "\(maps)/a", map("b"), 400, "BadRequest"),
+            (.DELETE, "\(maps)/a", "[]", 400, "BadRequest"),
+            (.DELETE, "\(maps)/a", #"{"gracePeriodSeconds":"x"}"#, 400, "BadRequest"),
+            (.DELETE, "\(maps)/a?propagationPolicy=Some", "", 400, "BadRequest"),
+            (.PATCH, "\(maps)/a", "{}", 415, "UnsupportedMediaType"),
+            (.POST, "/api/v1/namespaces/default/serviceaccounts/a/token", "{}", 501, "NotImplemented"),
+            (.GET, "\(maps)/a/status", "", 404, "NotFound"),
         ])
     func refusal(_ method: HTTPMethod, _ uri: String, _ body: String, _ code: Int, _ reason: String) async throws {
         try await withServer(limits: Server.Limits(body: 1000)) { port, store in
-            let made = try await store.create(
-                ObjectKey(resource: "configmaps", namespace: "default", name: "a"), Body(text: "{}"))
-            _ = try await store.create(ObjectKey(resource: "configmaps", namespace: "default", name: "b"), Body(text: "{}"))
-            store.compact("configmaps", through: Revision(rawValue: 2))
             try await Client.with(port: port) { client in
-                let answer = try await client.ask(method, uri, body, headers: [("If-Match", "\(made.revision.rawValue + 1)")])
-                #expect(answer.status == code)
-                #expect(answer.body.contains(#""kind":"Status""#) && answer.body.contains(#""reason":"\#(reason)""#))
-                // The connection is still good.
-                #expect(try await client.ask(.GET, "\(maps)/a").body == "{}")
+                #expect(try await client.ask(.POST, maps, map("a")).status == 201)
+                store.compact("configmaps", through: try await store.revision())
+                let before = try await client.ask(.GET, "\(maps)/a").body
+                let answer = try await client.ask(method, uri, body)
+                #expect(answer.status == code, "\(answer.body)")
+                #expect(answer["kind"] == "Status" && answer["reason"] == reason && answer["code"] == "\(code)", "\(answer.body)")
+                // The connection is still good, and nothing was half done.
+                #expect(try await client.ask(.GET, "\(maps)/a").body == before)
+                #expect(try await client.ask(.GET, maps)["items"]?.hasPrefix("[{") == true)
+                #expect(try await client.ask(.GET, "\(maps)/b").status == 404)
             }
         }
     }
@@ -90,22 +144,22 @@ struct ServerTests {
     @Test("a list is cut into pages, and its revision is where a watch goes on")
     func listAndWatch() async throws {
         try await withServer { port, store in
-            for name in ["a", "b", "c"] {
-                let key = ObjectKey(resource: "configmaps", namespace: "default", name: name)
-                _ = try await store.create(key, Body(text: #"{"n":"\#(name)"}"#))
-            }
             try await Client.with(port: port) { client in
+                for name in ["a", "b", "c"] { _ = try await client.ask(.POST, maps, map(name)) }
                 let first = try await client.ask(.GET, "\(maps)?limit=2")
-                #expect(first.body.contains(#""resourceVersion":"3","continue":"3/default/b"},"items":[{"n":"a"},{"n":"b"}]"#))
-                let second = try await client.ask(.GET, "\(maps)?limit=2&continue=3/default/b")
-                #expect(second.body.contains(#"{"resourceVersion":"3"},"items":[{"n":"c"}]"#))
-                let watch = try await client.begin(.GET, "\(maps)?watch=1&resourceVersion=3")
-                #expect(watch.status == 200 && watch.headers["transfer-encoding"] == ["chunked"])
-                let key = ObjectKey(resource: "configmaps", namespace: "default", name: "a")
-                _ = try await store.update(key, Body(text: #"{"n":"new"}"#))
-                _ = try await store.delete(key)
-                #expect(try await client.line() == #"{"type":"MODIFIED","object":{"n":"new"}}"#)
-                #expect(try await client.line() == #"{"type":"DELETED","object":{"n":"new"}}"#)
+                let version = try #require(first["metadata", "resourceVersion"])
+                #expect(first["metadata", "continue"] == "\(version)/default/b" && first.names == ["a", "b"])
+                let second = try await client.ask(.GET, "\(maps)?limit=2&continue=\(version)/default/b")
+                #expect(second["metadata", "resourceVersion"] == version && second["metadata", "continue"] == nil)
+                #expect(second.names == ["c"])
+                try await Client.with(port: port) { watching in
+                    let watch = try await watching.begin(.GET, "\(maps)?watch=1&resourceVersion=\(version)")
+                    #expect(watch.status == 200 && watch.headers["transfer-encoding"] == ["chunked"])
+                    _ = try await client.ask(.PUT, "\(maps)/a", map("a", #"{"k":"new"}"#))
+                    _ = try await client.ask(.DELETE, "\(maps)/a")
+                    #expect(try await watching.event() == "MODIFIED a")
+                    #expect(try await watching.event() == "DELETED a")
+                }
             }
         }
     }
@@ -113,12 +167,14 @@ struct ServerTests {
     @Test("a watch without a revision begins with what is there, and one of a whole resource sees every namespace")
     func watchAll() async throws {
         try await withServer { port, store in
-            _ = try await store.create(pod("a", in: "one"), Body(text: "1"))
-            try await Client.with(port: port) { client in
-                _ = try await client.begin(.GET, "/api/v1/pods?watch=true")
-                #expect(try await client.line() == #"{"type":"ADDED","object":1}"#)
-                _ = try await store.create(pod("b", in: "two"), Body(text: "2"))
-                #expect(try await client.line() == #"{"type":"ADDED","object":2}"#)
+            try await Client.with(port: port) { writer in
+                _ = try await writer.ask(.POST, maps, map("a"))
+                try await Client.with(port: port) { client in
+                    _ = try await client.begin(.GET, "/api/v1/configmaps?watch=true")
+                    #expect(try await client.event() == "ADDED a")
+                    _ = try await writer.ask(.POST, "/api/v1/namespaces/kube-system/configmaps", map("b"))
+                    #expect(try await client.event() == "ADDED b")
+                }
             }
         }
     }
@@ -149,11 +205,14 @@ struct ServerTests {
     @Test("a watch of something quiet is forgotten when its client hangs up")
     func hangUp() async throws {
         try await withServer { port, store in
+            // The housekeeping watches as well.
+            while store.hub.read({ $0.watcherCount }) != 1 { await Task.yield() }
             try await Client.with(port: port) { client in
                 _ = try await client.begin(.GET, "/api/v1/pods?watch=1&resourceVersion=0")
+                #expect(store.hub.read { $0.watcherCount } == 2)
             }
             // The suite's time limit ends this when it never happens.
-            while store.hub.read({ $0.watcherCount }) > 0 { await Task.yield() }
+            while store.hub.read({ $0.watcherCount }) > 1 { await Task.yield() }
         }
     }
 
@@ -164,7 +223,9 @@ struct ServerTests {
         let socket = try Loopback.bound()
         listen(socket.descriptor, 16)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let server = Server(store, on: [Listener(owning: socket.descriptor)], webSockets: [.echo(path: "/echo")], logger: logger)
+        let server = Server(
+            store, on: [Listener(owning: socket.descriptor)], webSockets: [.echo(path: "/echo")], surroundings: .test,
+            logger: logger)
         let services = ServiceGroup(configuration: .init(services: [server], logger: logger))
         async let running: Void = services.run()
         try await Client.with(port: socket.port) { idle in
@@ -218,7 +279,7 @@ struct ServerTests {
                 }
             }
             try await Client.with(connected: client) { client in
-                let answer = try await client.ask(.POST, "\(maps)/a", "{}")
+                let answer = try await client.ask(.POST, maps, map("a"))
                 #expect(answer.status == 201)
             }
             // And nowhere else: in the namespace of this process nobody listens on that port.

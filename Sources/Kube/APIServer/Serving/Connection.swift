@@ -6,6 +6,7 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
+import NIOSSL
 import NIOWebSocket
 
 /// One accepted connection. Whether it speaks HTTP or becomes a WebSocket is known with its first request.
@@ -22,18 +23,22 @@ struct Connection: ServerChildChannelValue {
 /// Sets an accepted channel up and serves it: Hummingbird's HTTP, with NIO's upgrade before it.
 ///
 /// ```
-///   bytes ─► HTTP/1 decoder ─► pipelining ─► gate ─► upgrade ─┬─► codec to HTTP types ─► Hummingbird's handleHTTP
-///   (TLS goes before this)                                    └─► frame codec ─► aggregator ─► WebSocketRoute
+///   bytes ─► TLS? ─► HTTP/1 decoder ─► pipelining ─► gate ─► upgrade ─┬─► codec to HTTP types ─► Hummingbird's handleHTTP
+///                                                                     └─► frame codec ─► aggregator ─► WebSocketRoute
 /// ```
 /// Hummingbird's own `HTTP1Channel` builds this pipeline without the upgrade step, and can only be had whole; its serving loop
 /// (`HTTPChannelHandler.handleHTTP`) stands alone and is used as it is.
 struct ConnectionSetup: ServerChildChannel, HTTPChannelHandler {
     let responder: HTTPChannelHandler.Responder
     let webSockets: [WebSocketRoute]
+    let tokens: AccessTokens
+    /// `nil`: plain HTTP.
+    let tls: TLSIdentity?
     let largestMessage: Int
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Connection> {
         channel.eventLoop.makeCompletedFuture {
+            if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.context)) }
             let upgrade = NIOTypedHTTPServerUpgradeConfiguration(upgraders: [upgrader]) { channel in
                 channel.eventLoop.makeCompletedFuture { Connection.Kind.http(try Self.http(channel)) }
             }
@@ -91,6 +96,7 @@ struct ConnectionSetup: ServerChildChannel, HTTPChannelHandler {
         guard head.headers[canonicalForm: "Upgrade"].contains(where: { $0.lowercased() == "websocket" }),
             head.headers["Sec-WebSocket-Version"] == ["13"], head.headers["Sec-WebSocket-Key"].count == 1
         else { return nil }
+        guard tokens.user(authorization: head.headers.first(name: "Authorization")) != nil else { return nil }
         for route in webSockets {
             if let handshake = WebSocketHandshake(head, route: route) { return (route, handshake) }
         }

@@ -22,38 +22,63 @@ public struct Server: Service {
         }
     }
 
+    /// Who may come in, and what the server shows for itself.
+    public struct Security: Sendable {
+        /// `nil`: plain HTTP.
+        public var tls: TLSIdentity?
+        public var tokens: AccessTokens
+
+        public init(tls: TLSIdentity? = nil, tokens: AccessTokens = .open) {
+            self.tls = tls
+            self.tokens = tokens
+        }
+
+        /// Plain HTTP, for everybody who reaches the socket.
+        public static let none = Security()
+    }
+
     private let listeners: [Listener]
-    private let store: Store
+    private let api: ObjectAPI
     private let connections: ConnectionSetup
     private let logger: Logger
 
-    /// - Parameter listeners: where it is reached. The server owns their descriptors, and must therefore be run.
+    /// - Parameters:
+    ///   - listeners: where it is reached. The server owns their descriptors, and must therefore be run.
+    ///   - pods: who answers logs, exec, attach and port-forward; `nil` when nobody runs pods.
     public init(
-        _ store: Store, on listeners: [Listener], webSockets: [WebSocketRoute] = [], limits: Limits = Limits(), logger: Logger
+        _ store: Store, on listeners: [Listener], security: Security = .none, pods: (any PodStreams)? = nil,
+        webSockets: [WebSocketRoute] = [], limits: Limits = Limits(), surroundings: Surroundings, logger: Logger
     ) {
-        self.store = store
+        self.init(
+            store, rules: .standard, on: listeners, security: security, pods: pods, webSockets: webSockets, limits: limits,
+            surroundings: surroundings, logger: logger)
+    }
+
+    init(
+        _ store: Store, rules: APIRules, on listeners: [Listener], security: Security = .none, pods: (any PodStreams)? = nil,
+        webSockets: [WebSocketRoute] = [], limits: Limits = Limits(), surroundings: Surroundings, logger: Logger
+    ) {
         self.listeners = listeners
         self.logger = logger
-        let router = Router(context: Call.self)
-        router.add(middleware: StatusMiddleware())
-        ObjectRoutes(store: store, largestBody: limits.body).add(to: router)
-        let responder = router.buildResponder()
+        api = ObjectAPI(store: store, kinds: KindBoard(rules), rules: rules, surroundings: surroundings)
+        let routes = PodRoutes(api: api, streams: pods)
+        let handler = APIHandler(api: api, tokens: security.tokens, pods: routes, largestBody: limits.body)
+        let webSockets = routes.webSockets + webSockets
         connections = ConnectionSetup(
             responder: { request, writer, channel in
-                let context = Call(source: ApplicationRequestContextSource(channel: channel, logger: logger))
-                let webSocket = webSockets.first { $0.serves(request.uri.path) }
-                var response =
-                    if let webSocket { webSocket.refusal.response } else {
-                        try await responder.respond(to: request, context: context)
-                    }
+                var response = await handler.answer(request, on: channel)
+                if response.status != .unauthorized, let webSocket = webSockets.first(where: { $0.serves(request.uri.path) }) {
+                    response = webSocket.refusal.response
+                }
                 if request.headers[.connection] == "close" { response.headers[.connection] = "close" }
                 try await writer.write(response: response.head, body: response.body)
             },
-            webSockets: webSockets, largestMessage: limits.message)
+            webSockets: webSockets, tokens: security.tokens, tls: security.tls, largestMessage: limits.message)
     }
 
     /// Serves until the task is cancelled or the service group shuts down.
     public func run() async throws {
+        try await Opening(api: api).run()
         let acceptor = Acceptor(connections, logger: logger)
         let accepted: AsyncStream<Connection>
         do {
@@ -64,12 +89,13 @@ public struct Server: Service {
         }
         await withTaskCancellationOrGracefulShutdownHandler {
             await withDiscardingTaskGroup { group in
+                group.addTask { await Housekeeping(api: api, logger: logger).run() }
                 for await connection in accepted {
                     group.addTask { await connections.handle(value: connection, logger: logger) }
                 }
             }
         } onCancelOrGracefulShutdown: {
-            store.endWatches()
+            api.store.endWatches()
             acceptor.stop()
         }
     }

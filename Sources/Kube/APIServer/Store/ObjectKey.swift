@@ -43,7 +43,10 @@ public struct Selection: Hashable, Sendable {
         self.namespace = namespace
     }
 
+    /// Every resource: for watches, not for lists.
+    static let everything = Selection(resource: "*")
+
     public func contains(_ key: ObjectKey) -> Bool {
-        key.resource == resource && namespace.map { $0 == key.namespace } ?? true
+        (key.resource == resource || self == .everything) && namespace.map { $0 == key.namespace } ?? true
     }
 }

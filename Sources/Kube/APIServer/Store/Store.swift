@@ -41,9 +41,11 @@ public final class Store: Sendable {
 
     // MARK: Writing
 
-    /// - Throws: ``StoreError/Code/alreadyExists``.
-    public func create(_ key: ObjectKey, _ body: Body) async throws(StoreError) -> StoredObject {
-        try await queue.submit(Write(key: key, action: .create(body))).object
+    /// - Throws: ``StoreError/Code/alreadyExists``, ``StoreError/Code/refused``.
+    public func create(
+        _ key: ObjectKey, _ body: Body, if condition: WriteCondition? = nil
+    ) async throws(StoreError) -> StoredObject {
+        try await queue.submit(Write(key: key, action: .create(body), condition: condition)).object
     }
 
     /// - Parameter expected: the revision the new body was made from; `nil` overwrites whatever is there.
@@ -58,12 +60,12 @@ public final class Store: Sendable {
     ///   - expected: the revision that is to be deleted; `nil` deletes whatever is there.
     ///   - last: the body that watches see with the deletion, from the object as it was and the deletion's own revision.
     /// - Returns: the object with the body and the revision of its deletion.
-    /// - Throws: ``StoreError/Code/notFound``, ``StoreError/Code/conflict``.
+    /// - Throws: ``StoreError/Code/notFound``, ``StoreError/Code/conflict``, ``StoreError/Code/refused``.
     public func delete(
-        _ key: ObjectKey, expected: Revision? = nil,
+        _ key: ObjectKey, expected: Revision? = nil, if condition: WriteCondition? = nil,
         last: @escaping @Sendable (StoredObject, Revision) -> [UInt8] = { object, _ in object.body }
     ) async throws(StoreError) -> StoredObject {
-        try await queue.submit(Write(key: key, action: .delete(expected: expected, last: last))).object
+        try await queue.submit(Write(key: key, action: .delete(expected: expected, last: last), condition: condition)).object
     }
 
     // MARK: Reading

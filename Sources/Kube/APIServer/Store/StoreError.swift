@@ -1,7 +1,7 @@
 /// The store refused or could not do what it was asked.
 public struct StoreError: Error, Sendable {
     public struct Code: Hashable, Sendable {
-        private enum Value { case alreadyExists, notFound, conflict, expired, future, busy, storage }
+        private enum Value { case alreadyExists, notFound, conflict, expired, future, busy, storage, refused }
         private var value: Value
 
         /// A new object has the name of one that is there.
@@ -17,6 +17,8 @@ public struct StoreError: Error, Sendable {
         public static let busy = Code(value: .busy)
         /// The disk or SQLite said no; the cause tells what. Nothing was written.
         public static let storage = Code(value: .storage)
+        /// The write's own condition does not hold; the cause tells why. Nothing was written.
+        public static let refused = Code(value: .refused)
     }
 
     public var code: Code

@@ -1,6 +1,34 @@
 import FoundationEssentials
 import GRDB
 
+/// What must hold for a write, judged inside its transaction: nothing can change between the judgement and the write.
+public struct WriteCondition: Sendable {
+    let check: @Sendable (StoreView) throws(StoreError) -> Void
+
+    /// - Parameter check: throws ``StoreError/Code/refused`` when it does not hold. Called on the store's writing queue: it must
+    ///   be quick and must not call the store.
+    public init(_ check: @escaping @Sendable (StoreView) throws(StoreError) -> Void) { self.check = check }
+}
+
+/// The store as a transaction sees it.
+public struct StoreView {
+    let db: Database
+
+    public func object(_ key: ObjectKey) throws(StoreError) -> StoredObject? {
+        do { return try db.object(key) } catch { throw StoreError(.storage, "read \(key)", cause: error) }
+    }
+
+    /// Whether there is nothing of a resource in a namespace.
+    public func isEmpty(_ resource: String, in namespace: String) throws(StoreError) -> Bool {
+        do {
+            let statement = try db.cachedStatement(sql: "SELECT 1 FROM objects WHERE resource = ? AND namespace = ? LIMIT 1")
+            return try Row.fetchOne(statement, arguments: [resource, namespace]) == nil
+        } catch {
+            throw StoreError(.storage, "look for \(resource) in \(namespace)", cause: error)
+        }
+    }
+}
+
 /// One change that somebody asks for.
 struct Write: Sendable {
     enum Action: Sendable {
@@ -12,10 +40,13 @@ struct Write: Sendable {
 
     var key: ObjectKey
     var action: Action
+    /// What must hold when the change is made; `nil` for nothing.
+    var condition: WriteCondition?
 
     /// Makes the change as part of a transaction, or throws a ``StoreError`` having touched nothing.
     func apply(to db: Database, at revision: Revision) throws -> Change {
-        switch action {
+        try condition?.check(StoreView(db: db))
+        return switch action {
         case .create(let body): try create(body, db, revision)
         case .update(let body, let expected): try update(body, expected, db, revision)
         case .delete(let expected, let last): try delete(expected, last, db, revision)

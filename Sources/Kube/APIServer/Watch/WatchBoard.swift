@@ -54,8 +54,11 @@ struct WatchBoard: Sendable {
         let empty = emptyTopic
         for change in changes {
             published = max(published, change.revision)
-            topics[change.key.resource, default: empty].log.append(change)
-            topics[change.key.resource, default: empty].watchers.wake(for: change, into: &woken)
+            // The log of everything shares the bodies with the others.
+            for topic in [change.key.resource, Selection.everything.resource] {
+                topics[topic, default: empty].log.append(change)
+                topics[topic, default: empty].watchers.wake(for: change, into: &woken)
+            }
         }
         return woken
     }

@@ -5,6 +5,8 @@ final class WatchHub: Sendable {
     private struct State: Sendable {
         var board: WatchBoard
         var waiting: [WatchBoard.WatcherID: CheckedContinuation<Void, Never>] = [:]
+        /// Watchers that are to say how far they are.
+        var nudged: Set<WatchBoard.WatcherID> = []
 
         /// What is published up to here need not be waited for.
         mutating func take(_ ids: [WatchBoard.WatcherID]) -> [CheckedContinuation<Void, Never>] {
@@ -43,9 +45,36 @@ final class WatchHub: Sendable {
     fileprivate func remove(_ id: WatchBoard.WatcherID) {
         let woken = state.withLock { state in
             state.board.remove(id)
+            state.nudged.remove(id)
             return state.take([id])
         }
         for task in woken { task.resume() }
+    }
+
+    fileprivate func nudge(_ id: WatchBoard.WatcherID) {
+        let woken = state.withLock { state in
+            state.nudged.insert(id)
+            return state.take([id])
+        }
+        for task in woken { task.resume() }
+    }
+
+    /// The next changes, or, to one that was nudged and has read everything, up to which revision that is.
+    fileprivate func step(_ id: WatchBoard.WatcherID, atMost limit: Int) async throws(StoreError) -> Watch.Step? {
+        while true {
+            let (step, mark) = state.withLock { state in
+                let step = state.board.next(id, atMost: limit)
+                let isMarked = step == .wait && state.nudged.remove(id) != nil
+                return (step, isMarked ? state.board.published : nil)
+            }
+            if let mark { return .bookmark(mark) }
+            switch step {
+            case .changes(let changes): return .changes(changes)
+            case .expired(let position, let oldest): throw .expired(position, oldest: oldest)
+            case .ended: return nil
+            case .wait: await wait(id)
+            }
+        }
     }
 
     fileprivate func next(_ id: WatchBoard.WatcherID, atMost limit: Int) async throws(StoreError) -> [Change]? {
@@ -65,7 +94,7 @@ final class WatchHub: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let waits = state.withLock { state in
-                    let waits = state.board.isWaiting(id)
+                    let waits = state.board.isWaiting(id) && !state.nudged.contains(id)
                     if waits { state.waiting[id] = continuation }
                     return waits
                 }
@@ -97,6 +126,21 @@ public final class Watch: Sendable {
     public func next(atMost limit: Int = 256) async throws(StoreError) -> [Change]? {
         try await hub.next(id, atMost: limit)
     }
+
+    /// What a watch comes to next.
+    public enum Step: Hashable, Sendable {
+        case changes([Change])
+        /// Everything up to this revision was read: the answer to ``Watch/nudge()``.
+        case bookmark(Revision)
+    }
+
+    /// As ``next(atMost:)``, for a watch that is nudged now and then.
+    public func step(atMost limit: Int = 256) async throws(StoreError) -> Step? {
+        try await hub.step(id, atMost: limit)
+    }
+
+    /// Asks for a ``Step/bookmark(_:)`` when the changes are read. May be called from anywhere, and often.
+    public func nudge() { hub.nudge(id) }
 
     /// Ends the watch; a task that waits in ``next(atMost:)`` gets `nil`. May be called from anywhere, and twice.
     public func cancel() { hub.remove(id) }

@@ -1,0 +1,72 @@
+public import KubeAPI
+
+/// The built-in kinds. What a custom resource definition adds is made by ``ServedKind/init(crd:)``-like readers at run time.
+public enum ServedKinds {
+    public static let all: [ServedKind] = core + apps + networking + rest
+
+    /// By group, version and kind.
+    public static let byKind = Dictionary(all.map { ($0.groupVersionKind, $0) }) { $1 }
+
+    public static func kind(_ kind: GroupVersionKind) -> ServedKind? { byKind[kind] }
+
+    /// A kind by the words of a path: `apps`, `v1`, `deployments`.
+    public static func kind(group: String, version: String, plural: String) -> ServedKind? {
+        all.first { $0.plural == plural && $0.group == group && $0.version == version }
+    }
+}
+
+extension ServedKinds {
+    private static let core: [ServedKind] = [
+        kind("ConfigMap", "configmaps", ["cm"]),
+        kind("Endpoints", "endpoints", ["ep"], singular: "endpoints"),
+        kind("Event", "events", ["ev"]),
+        kind("Namespace", "namespaces", ["ns"], isNamespaced: false, [.status, finalize]),
+        kind("Node", "nodes", ["no"], isNamespaced: false, [.status]),
+        kind("Pod", "pods", ["po"], categories: ["all"], podParts),
+        kind("Secret", "secrets"),
+        kind("Service", "services", ["svc"], categories: ["all"], [.status]),
+        kind("ServiceAccount", "serviceaccounts", ["sa"]),
+    ]
+
+    private static let apps: [ServedKind] = [
+        kind("DaemonSet", "daemonsets", ["ds"], in: "apps", categories: ["all"], [.status]),
+        kind("Deployment", "deployments", ["deploy"], in: "apps", categories: ["all"], [.status, .scale]),
+        kind("ReplicaSet", "replicasets", ["rs"], in: "apps", categories: ["all"], [.status, .scale]),
+        kind("StatefulSet", "statefulsets", ["sts"], in: "apps", categories: ["all"], [.status, .scale]),
+    ]
+
+    private static let networking: [ServedKind] = [
+        kind("Ingress", "ingresses", ["ing"], in: "networking.k8s.io", [.status]),
+        kind("IngressClass", "ingressclasses", in: "networking.k8s.io", isNamespaced: false),
+        kind("NetworkPolicy", "networkpolicies", ["netpol"], in: "networking.k8s.io"),
+    ]
+
+    private static let rest: [ServedKind] = [
+        kind("EndpointSlice", "endpointslices", in: "discovery.k8s.io"),
+        kind("Lease", "leases", in: "coordination.k8s.io"),
+        kind(
+            "CustomResourceDefinition", "customresourcedefinitions", ["crd", "crds"], in: "apiextensions.k8s.io",
+            isNamespaced: false, categories: ["api-extensions"], [.status]),
+    ]
+
+    private static let finalize = ServedKind.Subresource(name: "finalize", verbs: ["update"])
+
+    private static let podParts: [ServedKind.Subresource] = [
+        .status,
+        .stream("attach", "PodAttachOptions"),
+        ServedKind.Subresource(name: "binding", kind: GroupVersionKind(version: "v1", kind: "Binding"), verbs: ["create"]),
+        .stream("exec", "PodExecOptions"),
+        ServedKind.Subresource(name: "log", verbs: ["get"]),
+        .stream("portforward", "PodPortForwardOptions"),
+    ]
+
+    private static func kind(
+        _ kind: String, _ plural: String, _ shortNames: [String] = [], in group: String = "", singular: String? = nil,
+        isNamespaced: Bool = true, categories: [String] = [], _ subresources: [ServedKind.Subresource] = []
+    ) -> ServedKind {
+        ServedKind(
+            group: group, version: "v1", kind: kind, plural: plural, singular: singular ?? kind.lowercased(),
+            shortNames: shortNames, categories: categories, isNamespaced: isNamespaced, subresources: subresources,
+            listKind: kind + "List")
+    }
+}

@@ -1,0 +1,26 @@
+/// What all objects have, and the bodies of some requests.
+extension TypeTable {
+    static let metaTypes = #"""
+        package io.k8s.apimachinery.pkg.apis.meta.v1
+        DeleteOptions
+          dryRun [string] atomic; gracePeriodSeconds int64; ignoreStoreReadErrorWithClusterBreakingPotential bool;
+          orphanDependents bool; preconditions Preconditions; propagationPolicy string
+        ObjectMeta
+          annotations {string}; creationTimestamp time; deletionGracePeriodSeconds int64; deletionTimestamp time;
+          finalizers [string] merge set; generateName string; generation int64; labels {string};
+          managedFields [ManagedFieldsEntry] atomic; name string; namespace string;
+          ownerReferences [OwnerReference] merge(uid) keys(uid); resourceVersion string; selfLink string; uid string
+        Preconditions
+          resourceVersion string; uid string
+        ManagedFieldsEntry
+          apiVersion string; fieldsType string; fieldsV1 any; manager string; operation string; subresource string; time time
+        OwnerReference
+          apiVersion! string; blockOwnerDeletion bool; controller bool; kind! string; name! string; uid! string
+        Condition
+          lastTransitionTime! time; message! string; observedGeneration int64; reason! string; status! string; type! string
+        LabelSelector
+          matchExpressions [LabelSelectorRequirement] atomic; matchLabels {string}
+        LabelSelectorRequirement
+          key! string; operator! string; values [string] atomic
+        """#
+}
