@@ -48,14 +48,16 @@ var foundations: [Target] {
 var kube: [Target] {
     [
         room("KubeAPI", in: "Kube", ["Addressing"]),
-        room("KubeClient", in: "Kube", [
+        room(
+            "KubeClient", in: "Kube",
+            [
                 "KubeAPI", "Reconcile", .asyncHTTPClient, .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .yams, .logging,
             ]),
         room(
             "APIServer", in: "Kube",
             [
-                "KubeAPI", .hummingbird, .hummingbirdCore, .httpTypes, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioCore, .nioPosix,
-                .nioHTTP1, .nioWebSocket, .grdb, .lifecycle, .logging,
+                "Addressing", "KubeAPI", .hummingbird, .hummingbirdCore, .httpTypes, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioCore,
+                .nioPosix, .nioHTTP1, .nioSSL, .nioWebSocket, .grdb, .lifecycle, .logging,
             ]),
     ]
 }
@@ -145,7 +147,7 @@ var tests: [Target] {
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("CNI", ["CLinux"]),
         suite("Agent", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "Netlink", "KubeAPI", "Plan"]),
-        suite("Lab", ["Addressing", "HostNetwork", "HostNetworkKernel", "KubeAPI", "Netlink"]),
+        suite("Lab", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "KubeAPI", "Netlink", "Reconcile"]),
     ]
 }
 

@@ -49,15 +49,17 @@ extension Room {
             name: "KubeClient", floor: .kube, purpose: "list and watch, informer, objects from files",
             ours: ["KubeAPI", "Reconcile"],
             others: [
-                "AsyncHTTPClient", "FoundationEssentials", "Glibc", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "Yams",
+                "AsyncHTTPClient", "FoundationEssentials", "Glibc", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL",
+                "Yams",
             ]),
         // Glibc: the lock file of the store, bound sockets by descriptor. FoundationEssentials: GRDB's blobs are its Data.
         // HTTPTypes and NIOHTTPTypes are the words of Hummingbird's requests.
         Room(
-            name: "APIServer", floor: .kube, purpose: "embedded Kubernetes API: store, watch, WebSocket", ours: ["KubeAPI"],
+            name: "APIServer", floor: .kube, purpose: "embedded Kubernetes API: store, watch, WebSocket",
+            ours: ["Addressing", "KubeAPI"],
             others: [
                 "FoundationEssentials", "GRDB", "Glibc", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Logging", "NIOCore",
-                "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "NIOPosix", "NIOWebSocket", "ServiceLifecycle",
+                "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket", "ServiceLifecycle",
                 "Synchronization",
             ]),
 
