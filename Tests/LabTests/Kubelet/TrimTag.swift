@@ -1,3 +1,0 @@
-import Testing
-
-extension Tag { @Tag static var kernel: Self }
