@@ -132,7 +132,8 @@ extension Container {
                 }
             }
             while !hasEnded, let signal = signals.next() {
-                if signal != SIGCHLD { kill(child, signal) }
+                // Whoever kills us leaves inner to the host's process 1, which may reap late, and the sandbox's end waits for that.
+                if signal != SIGCHLD { kill(child, signal == SIGUSR2 ? SIGKILL : signal) }
             }
             // Its process 1 has ended, and with it all that could still write: the pipes come to their end.
             if !hasEnded, waitpid(child, &status, WNOHANG) == child { hasEnded = true }

@@ -56,7 +56,8 @@ struct Main {
             Runs a command as process 1 of a container: PID and mount namespaces of its own, the others of the pod. Its root
             is the host's, and what it writes is forgotten with it; DIRECTORY is empty and stays so. The log is kept in the
             form of the CRI, one file that was full before beside it. Descriptor N gets “pid NUMBER” and ends when the command
-            runs, or gets “error WHY”. Exits as the command does.
+            runs, or gets “error WHY”. Exits as the command does;
+            SIGUSR2 kills it.
 
                 tulle-pod container --join 1234 --root /tmp/empty --mount /srv/www:/data:ro -- ls /data
 

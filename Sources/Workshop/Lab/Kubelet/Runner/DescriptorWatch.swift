@@ -18,13 +18,12 @@ final class DescriptorWatch: Sendable {
 
     private init() {
         var thread = pthread_t()
-        pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<DescriptorWatch>.fromOpaque(argument).takeRetainedValue().loop()
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
+        // It waits there until this initialiser has returned.
+        let begin: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { _ in
+            DescriptorWatch.shared.loop()
+            return nil
+        }
+        pthread_create(&thread, nil, begin, nil)
         pthread_detach(thread)
     }
 

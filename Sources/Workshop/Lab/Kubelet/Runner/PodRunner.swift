@@ -42,7 +42,7 @@ actor PodRunner {
             report(.sandboxRemoved)
         case .start(let container, let run, let addresses): await start(container, run, addresses, pod)
         case .terminate(let name, let run): signal(name, run, SIGTERM)
-        case .kill(let name, let run): signal(name, run, SIGKILL)
+        case .kill(let name, let run): signal(name, run, Self.kill)
         case .probe(let name, let run, let kind, let probe, let address):
             let failure = await perform(probe.action, container: name, run: run, limit: probe.timeout, address: address)
             report(.probed(container: name, run: run, kind, failure: failure))
@@ -61,6 +61,9 @@ actor PodRunner {
             report(bad("\(error)"))
         }
     }
+
+    /// What has a shim kill its container.
+    private static let kill = SIGUSR2
 
     private func signal(_ name: String, _ run: Int, _ number: CInt) {
         if let running = containers[name], running.run == run { running.child.signal(number) }
@@ -117,7 +120,7 @@ extension PodRunner {
     private func removeSandbox() async {
         isRemoving = true
         for running in containers.values {
-            running.child.signal(SIGKILL)
+            running.child.signal(Self.kill)
             _ = await running.child.ended()
         }
         guard let child = sandbox?.child else { return }
