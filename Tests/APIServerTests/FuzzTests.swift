@@ -71,4 +71,14 @@ struct FuzzTests {
             }
         }
     }
+
+    @Test("random protobuf is refused, and never ends the server")
+    func protobuf() {
+        let seed = UInt64.random(in: 0...(.max))
+        var random = SeededGenerator(state: seed)
+        for _ in 0..<2_000 {
+            let noise = (0..<Int.random(in: 0...40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            #expect(throws: Status.self, "seed \(seed)") { try ProtobufBody.tree([0x6B, 0x38, 0x73, 0] + noise) }
+        }
+    }
 }

@@ -85,20 +85,24 @@ extension APIHandler {
 
     private var tooLarge: Status { .tooLarge("the request is too large: the limit is \(largestBody) bytes") }
 
-    /// The body of a create or an update.
+    /// The body of a create or an update, as JSON.
     func json(_ exchange: Exchange) async throws -> [UInt8] {
         let header = exchange.request.headers[.contentType] ?? "application/json"
-        guard ["application/json", ""].contains(MediaType(header).type) else {
+        switch MediaType(header).type {
+        case "application/json", "": return try await body(exchange)
+        case ProtobufBody.mediaType: return JSONWriter().bytes(of: try ProtobufBody.tree(try await body(exchange)))
+        default:
             throw Status(
                 code: 415, reason: "UnsupportedMediaType",
                 message: "the body of the request was in an unknown format - accepted media types include: application/json")
         }
-        return try await body(exchange)
     }
 
     /// The body of a delete, which may be empty.
     func deleteOptions(_ exchange: Exchange) async throws -> DeleteOptions {
-        let bytes = try await body(exchange)
+        let header = exchange.request.headers[.contentType] ?? ""
+        let isProtobuf = MediaType(header).type == ProtobufBody.mediaType
+        let bytes = isProtobuf ? try await json(exchange) : try await body(exchange)
         let tree: JSONValue? = bytes.isEmpty ? Optional.none : try Submission.tree(bytes, refusingDuplicates: false)
         return try DeleteOptions(try exchange.query(), body: tree)
     }
