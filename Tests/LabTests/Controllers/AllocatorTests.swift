@@ -33,9 +33,9 @@ struct AllocatorTests {
         for number in 0..<200 {
             let tree = try accepted(
                 allocator.admit(service("s\(number)", ["type": "NodePort", "ports": [["port": 80]]]), random: &dice))
-            let address = try #require(tree[at: "spec", "clusterIP"]?.string.flatMap { IPv4Address($0) })
+            let address = try #require(tree[field: "spec", "clusterIP"]?.string.flatMap { IPv4Address($0) })
             #expect(address.rawValue & 255 > 16)
-            #expect(try #require(tree[at: "spec", "ports"]?.array?[0]["nodePort"]?.integer) >= 30086)
+            #expect(try #require(tree[field: "spec", "ports"]?.array?[0]["nodePort"]?.integer) >= 30086)
         }
         #expect(Set(allocator.addresses.keys).count == 200)
         #expect(Set(allocator.ports.keys).count == 200)
@@ -100,8 +100,8 @@ struct AllocatorTests {
         var dice = Dice(seed: 1)
         var allocator = try allocator("198.51.100.0/24", "2001:db8::/112")
         let tree = try accepted(allocator.admit(service("a", spec), random: &dice))
-        #expect(tree[at: "spec", "ipFamilies"]?.array?.compactMap(\.string) == families)
-        let addresses = try #require(tree[at: "spec", "clusterIPs"]?.array?.compactMap { $0.string.flatMap { IPAddress($0) } })
+        #expect(tree[field: "spec", "ipFamilies"]?.array?.compactMap(\.string) == families)
+        let addresses = try #require(tree[field: "spec", "clusterIPs"]?.array?.compactMap { $0.string.flatMap { IPAddress($0) } })
         #expect(addresses.map(\.family.name) == families)
     }
 
@@ -113,26 +113,26 @@ struct AllocatorTests {
         let first = try accepted(allocator.admit(service("a", ["ports": ports]), random: &dice))
         let node = try accepted(
             allocator.admit(service("a", ["type": "NodePort", "ports": ports]), replacing: first, random: &dice))
-        #expect(node[at: "spec", "clusterIP"] == first[at: "spec", "clusterIP"])
+        #expect(node[field: "spec", "clusterIP"] == first[field: "spec", "clusterIP"])
         #expect(allocator.ports.count == 1, "two protocols share a number")
         let again = try accepted(
             allocator.admit(service("a", ["type": "NodePort", "ports": ports]), replacing: node, random: &dice))
         #expect(again == node)
         var dual = node
-        dual[at: "spec", "ipFamilyPolicy"] = "PreferDualStack"
+        dual[field: "spec", "ipFamilyPolicy"] = "PreferDualStack"
         dual = try accepted(allocator.admit(dual, replacing: node, random: &dice))
         #expect(allocator.addresses.count == 2)
         var single = dual
-        single[at: "spec", "ipFamilyPolicy"] = "SingleStack"
+        single[field: "spec", "ipFamilyPolicy"] = "SingleStack"
         single = try accepted(allocator.admit(single, replacing: dual, random: &dice))
         #expect(allocator.addresses.count == 1)
         var moved = single
-        moved[at: "spec", "clusterIP"] = "198.51.100.77"
+        moved[field: "spec", "clusterIP"] = "198.51.100.77"
         #expect(text(allocator.admit(moved, replacing: single, random: &dice)).hasSuffix("may not change once set"))
         var external = single
-        external[at: "spec", "type"] = "ExternalName"
+        external[field: "spec", "type"] = "ExternalName"
         external = try accepted(allocator.admit(external, replacing: single, random: &dice))
-        #expect(external[at: "spec", "clusterIP"] == nil)
+        #expect(external[field: "spec", "clusterIP"] == nil)
         #expect(allocator.addresses.isEmpty)
         #expect(allocator.ports.isEmpty)
     }
@@ -142,8 +142,8 @@ struct AllocatorTests {
         var dice = Dice(seed: 7)
         var allocator = try allocator("198.51.100.0/24")
         let tree = try accepted(allocator.admit(service("a", ["clusterIP": "None", "selector": ["a": "b"]]), random: &dice))
-        #expect(tree[at: "spec", "clusterIPs"] == ["None"])
-        #expect(tree[at: "spec", "ipFamilies"] == ["IPv4"])
+        #expect(tree[field: "spec", "clusterIPs"] == ["None"])
+        #expect(tree[field: "spec", "ipFamilies"] == ["IPv4"])
         #expect(allocator.addresses.isEmpty)
     }
 
@@ -161,11 +161,11 @@ struct AllocatorTests {
                 continue
             }
             var tree = stored[name] ?? service(name, ["ports": [["port": 80]]])
-            tree[at: "spec", "type"] = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"].randomElement(using: &dice)
-            tree[at: "spec", "ipFamilyPolicy"] = ["SingleStack", "PreferDualStack"].randomElement(using: &dice)
+            tree[field: "spec", "type"] = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"].randomElement(using: &dice)
+            tree[field: "spec", "ipFamilyPolicy"] = ["SingleStack", "PreferDualStack"].randomElement(using: &dice)
             if case .accepted(let next) = allocator.admit(tree, replacing: stored[name], random: &dice) { stored[name] = next }
-            let addresses = stored.values.flatMap { $0[at: "spec", "clusterIPs"]?.array ?? [] }
-            let ports = stored.values.flatMap { $0[at: "spec", "ports"]?.array ?? [] }.compactMap { $0["nodePort"] }
+            let addresses = stored.values.flatMap { $0[field: "spec", "clusterIPs"]?.array ?? [] }
+            let ports = stored.values.flatMap { $0[field: "spec", "ports"]?.array ?? [] }.compactMap { $0["nodePort"] }
             try #require(Set(addresses).count == addresses.count, "seed \(seed)")
             try #require(Set(ports).count == ports.count, "seed \(seed)")
             try #require(allocator.addresses.count == addresses.count, "seed \(seed)")

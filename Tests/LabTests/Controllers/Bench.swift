@@ -33,8 +33,8 @@ extension Bench {
         guard let item = Item(tree) else { preconditionFailure("a test's object without a name") }
         if let present = cluster.objects[item.key] {
             var next = present
-            next[at: "spec"] = tree["spec"]
-            next[at: "metadata", "labels"] = tree[at: "metadata", "labels"]
+            next[field: "spec"] = tree["spec"]
+            next[field: "metadata", "labels"] = tree[field: "metadata", "labels"]
             carryOut(.update(next))
         } else {
             carryOut(.create(tree))
@@ -135,13 +135,13 @@ extension Bench {
             let number = addresses
             addresses += 1
             let pair = ["192.0.2.\(number % 250)", "2001:db8::\(String(number, radix: 16))"]
-            tree[at: "status", "podIPs"] = .array(pair.map { ["ip": .string($0)] })
-            tree[at: "status", "podIP"] = .string(pair[0])
+            tree[field: "status", "podIPs"] = .array(pair.map { ["ip": .string($0)] })
+            tree[field: "status", "podIP"] = .string(pair[0])
         }
-        tree[at: "status", "phase"] = "Running"
+        tree[field: "status", "phase"] = "Running"
         var conditions = ConditionList(tree["status"] ?? [:])
         conditions.set("Ready", ready ? "True" : "False", reason: "", message: "", at: now)
-        tree[at: "status", "conditions"] = .array(conditions.entries)
+        tree[field: "status", "conditions"] = .array(conditions.entries)
         carryOut(.updateStatus(tree))
     }
 
@@ -191,8 +191,8 @@ enum Sample {
                 ],
             ],
         ]
-        if let replicas { tree[at: "spec", "replicas"] = JSONValue(replicas) }
-        if kind == "Deployment" { tree[at: "spec", "progressDeadlineSeconds"] = 600 }
+        if let replicas { tree[field: "spec", "replicas"] = JSONValue(replicas) }
+        if kind == "Deployment" { tree[field: "spec", "progressDeadlineSeconds"] = 600 }
         change(&tree)
         return tree
     }

@@ -16,7 +16,7 @@ struct HistoryTests {
         bench.watch = { cluster, write in Self.check(write, in: cluster, seed) }
         bench.apply(Sample.service())
         bench.apply(Sample.service("db", app: "db"))
-        bench.apply(Sample.workload("Deployment", replicas: 4) { $0[at: "spec", "strategy"] = Self.strategy })
+        bench.apply(Sample.workload("Deployment", replicas: 4) { $0[field: "spec", "strategy"] = Self.strategy })
         bench.apply(Sample.workload("StatefulSet", "db", replicas: 3))
         bench.apply(Sample.workload("DaemonSet", "agent", replicas: nil))
         for _ in 0..<60 {
@@ -38,7 +38,7 @@ struct HistoryTests {
         ] {
             #expect(active.count { $0.labels["app"] == app } == count, "\(app), seed \(seed)")
         }
-        let version = bench[Kinds.deployment, "web"]?.spec[at: "template", "spec", "hostname"]
+        let version = bench[Kinds.deployment, "web"]?.spec[field: "template", "spec", "hostname"]
         #expect(active.allSatisfy { $0.labels["app"] != "web" || $0.spec["hostname"] == version }, "seed \(seed)")
         #expect(bench.writesWhenLookedAtAgain() == [], "seed \(seed)")
     }
@@ -49,16 +49,16 @@ struct HistoryTests {
         let pod = bench.pods.randomElement(using: &dice)
         switch Int.random(in: 0..<12, using: &dice) {
         case 0:
-            bench.edit(Kinds.deployment, "web") { $0[at: "spec", "replicas"] = JSONValue(Int.random(in: 0..<7, using: &dice)) }
+            bench.edit(Kinds.deployment, "web") { $0[field: "spec", "replicas"] = JSONValue(Int.random(in: 0..<7, using: &dice)) }
         case 1:
-            bench.edit(Kinds.statefulSet, "db") { $0[at: "spec", "replicas"] = JSONValue(Int.random(in: 0..<5, using: &dice)) }
+            bench.edit(Kinds.statefulSet, "db") { $0[field: "spec", "replicas"] = JSONValue(Int.random(in: 0..<5, using: &dice)) }
         case 2:
             let version = JSONValue.string("v\(Int.random(in: 0..<4, using: &dice))")
-            bench.edit(Kinds.deployment, "web") { $0[at: "spec", "template", "spec", "hostname"] = version }
+            bench.edit(Kinds.deployment, "web") { $0[field: "spec", "template", "spec", "hostname"] = version }
         case 3:
             let version = JSONValue.string("v\(Int.random(in: 0..<4, using: &dice))")
             let kind = Bool.random(using: &dice) ? (Kinds.statefulSet, "db") : (Kinds.daemonSet, "agent")
-            bench.edit(kind.0, kind.1) { $0[at: "spec", "template", "metadata", "labels", "v"] = version }
+            bench.edit(kind.0, kind.1) { $0[field: "spec", "template", "metadata", "labels", "v"] = version }
         case 4: if let pod { bench.delete(Kinds.pod, pod.name) }
         case 5: if let pod, pod.phase == "Running", !pod.isBeingDeleted { bench.run(pod, ready: !pod.isReadyPod) }
         case 6: bench.addNode("n\(Int.random(in: 1..<6, using: &dice))")
@@ -85,7 +85,7 @@ struct HistoryTests {
         for slice in bench.cluster.all(Kinds.endpointSlice) {
             let endpoints = slice.tree["endpoints"]?.array ?? []
             #expect(endpoints.count <= 100)
-            let uids = endpoints.compactMap { $0[at: "targetRef", "uid"]?.string }
+            let uids = endpoints.compactMap { $0[field: "targetRef", "uid"]?.string }
             try #require(uids.allSatisfy { pods[$0] != nil }, "an endpoint of a pod that is gone, seed \(seed)")
             try #require(Set(uids).count == uids.count, "an endpoint twice, seed \(seed)")
         }
@@ -93,13 +93,13 @@ struct HistoryTests {
         try #require(Set(daemons.map(\.nodeName)).count == daemons.count, "two daemons on a node, seed \(seed)")
         for service in bench.cluster.all(Kinds.service) {
             let wanted = bench.pods.filter {
-                $0.labels["app"] == service.spec[at: "selector", "app"]?.string && !$0.isFinished && !$0.podAddresses.isEmpty
+                $0.labels["app"] == service.spec[field: "selector", "app"]?.string && !$0.isFinished && !$0.podAddresses.isEmpty
                     && bench[Kinds.node, $0.nodeName] != nil
             }
             for family in ["IPv4", "IPv6"] {
                 let told = bench.cluster.all(Kinds.endpointSlice).filter {
                     $0.labels["kubernetes.io/service-name"] == service.name && $0.tree["addressType"]?.string == family
-                }.flatMap { $0.tree["endpoints"]?.array ?? [] }.compactMap { $0[at: "targetRef", "uid"]?.string }
+                }.flatMap { $0.tree["endpoints"]?.array ?? [] }.compactMap { $0[field: "targetRef", "uid"]?.string }
                 try #require(Set(told) == Set(wanted.map(\.uid)), "\(service.name) \(family), seed \(seed)")
             }
         }

@@ -13,16 +13,16 @@ struct NodeTests {
     @Test("a pod that fits nowhere is told why, and is bound when that changes")
     func obstacles() {
         var bench = Bench()
-        bench.edit(Kinds.node, "n1") { $0[at: "spec", "taints"] = [["key": "k", "value": "v", "effect": "NoSchedule"]] }
-        bench.edit(Kinds.node, "n2") { $0[at: "spec", "unschedulable"] = true }
-        bench.apply(Sample.pod("p") { $0[at: "spec", "nodeSelector"] = ["disk": "ssd"] })
+        bench.edit(Kinds.node, "n1") { $0[field: "spec", "taints"] = [["key": "k", "value": "v", "effect": "NoSchedule"]] }
+        bench.edit(Kinds.node, "n2") { $0[field: "spec", "unschedulable"] = true }
+        bench.apply(Sample.pod("p") { $0[field: "spec", "nodeSelector"] = ["disk": "ssd"] })
         bench.settle()
         #expect(
             message(bench, "p")
                 == "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
         )
         #expect(bench.writesWhenLookedAtAgain() == [])
-        bench.edit(Kinds.node, "n3") { $0[at: "metadata", "labels", "disk"] = "ssd" }
+        bench.edit(Kinds.node, "n3") { $0[field: "metadata", "labels", "disk"] = "ssd" }
         bench.settle()
         #expect(bench[Kinds.pod, "p"]?.nodeName == "n3")
     }
@@ -62,7 +62,7 @@ struct NodeTests {
         var bench = Bench()
         bench.apply(
             Sample.workload("ReplicaSet", replicas: 4) {
-                $0[at: "spec", "template", "spec", "containers"] = [
+                $0[field: "spec", "template", "spec", "containers"] = [
                     ["name": "c", "image": "a", "ports": [["containerPort": 80, "hostPort": 80]]]
                 ]
             })
@@ -82,10 +82,10 @@ struct NodeTests {
     func topology() {
         var bench = Bench(nodes: 0)
         for (name, zone) in [("n1", "a"), ("n2", "a"), ("n3", "b")] { bench.addNode(name, labels: ["zone": zone]) }
-        bench.edit(Kinds.node, "n3") { $0[at: "spec", "unschedulable"] = true }
+        bench.edit(Kinds.node, "n3") { $0[field: "spec", "unschedulable"] = true }
         bench.apply(
             Sample.workload("ReplicaSet", replicas: 3) {
-                $0[at: "spec", "template", "spec", "topologySpreadConstraints"] = [
+                $0[field: "spec", "template", "spec", "topologySpreadConstraints"] = [
                     [
                         "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
                         "labelSelector": ["matchLabels": ["app": "web"]],
@@ -132,7 +132,7 @@ struct NodeTests {
         func renew(_ node: String) {
             let key = ObjectKey(Kinds.lease, namespace: "kube-node-lease", name: node)
             guard var tree = bench.cluster.objects[key] else { return }
-            tree[at: "spec", "renewTime"] = .string(bench.now.precise)
+            tree[field: "spec", "renewTime"] = .string(bench.now.precise)
             bench.carryOut(.update(tree))
         }
         for _ in 0..<5 {
@@ -158,7 +158,7 @@ struct NodeTests {
         #expect(bench.pods.count { $0.nodeName == "n1" } == 2)
         let heartbeat = JSONValue.string(bench.now.description)
         bench.editStatus(Kinds.node, "n2") {
-            $0[at: "status", "conditions"] = [["type": "Ready", "status": "True", "lastHeartbeatTime": heartbeat]]
+            $0[field: "status", "conditions"] = [["type": "Ready", "status": "True", "lastHeartbeatTime": heartbeat]]
         }
         renew("n2")
         bench.settle()

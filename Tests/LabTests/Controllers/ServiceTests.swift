@@ -13,7 +13,7 @@ struct ServiceTests {
     @Test("a service has a slice of each family, and one object of the older form")
     func families() throws {
         var bench = Bench()
-        bench.apply(Sample.service { $0[at: "metadata", "labels"] = ["team": "a"] })
+        bench.apply(Sample.service { $0[field: "metadata", "labels"] = ["team": "a"] })
         bench.apply(Sample.workload("ReplicaSet"))
         bench.settle()
         for family in ["IPv4", "IPv6"] {
@@ -43,14 +43,14 @@ struct ServiceTests {
         ])
     func conditions(ready: Bool, leaving: Bool, publishes: Bool, expected: [Bool]) throws {
         var bench = Bench()
-        bench.apply(Sample.service { $0[at: "spec", "publishNotReadyAddresses"] = .bool(publishes) })
+        bench.apply(Sample.service { $0[field: "spec", "publishNotReadyAddresses"] = .bool(publishes) })
         bench.apply(Sample.pod("p", labels: ["app": "web"]))
         bench.quiesce()
         bench.run(try #require(bench[Kinds.pod, "p"]), ready: ready)
         if leaving { bench.delete(Kinds.pod, "p") }
         bench.quiesce()
         let endpoint = slices(bench).first?.tree["endpoints"]?.array?.first
-        #expect(["ready", "serving", "terminating"].map { endpoint?[at: "conditions", $0]?.bool } == expected)
+        #expect(["ready", "serving", "terminating"].map { endpoint?[field: "conditions", $0]?.bool } == expected)
     }
 
     @Test("a pod that ended, has no address or is gone is no endpoint")
@@ -63,7 +63,7 @@ struct ServiceTests {
         bench.run(try #require(bench[Kinds.pod, "p"]))
         bench.quiesce()
         #expect(slices(bench).first?.tree["endpoints"]?.array?.count == 1)
-        bench.editStatus(Kinds.pod, "p") { $0[at: "status", "phase"] = "Succeeded" }
+        bench.editStatus(Kinds.pod, "p") { $0[field: "status", "phase"] = "Succeeded" }
         bench.quiesce()
         #expect(slices(bench).first?.tree["endpoints"] == [])
     }
@@ -75,8 +75,8 @@ struct ServiceTests {
         bench.apply(Sample.service("other"))
         bench.apply(
             Sample.pod("p", labels: ["app": "web"]) {
-                $0[at: "spec", "hostname"] = "h"
-                $0[at: "spec", "subdomain"] = "web"
+                $0[field: "spec", "hostname"] = "h"
+                $0[field: "spec", "subdomain"] = "web"
             })
         bench.settle()
         for slice in slices(bench) {
@@ -89,7 +89,7 @@ struct ServiceTests {
     func hints() {
         var bench = Bench(nodes: 0)
         bench.addNode("n1", labels: ["topology.kubernetes.io/zone": "z"])
-        bench.apply(Sample.service { $0[at: "spec", "trafficDistribution"] = "PreferSameNode" })
+        bench.apply(Sample.service { $0[field: "spec", "trafficDistribution"] = "PreferSameNode" })
         bench.apply(Sample.pod("p", labels: ["app": "web"]))
         bench.settle()
         let endpoint = slices(bench).first?.tree["endpoints"]?.array?.first
@@ -100,26 +100,26 @@ struct ServiceTests {
     @Test("250 pods make three slices, one pod less changes one of them, and a named port that differs makes its own")
     func packing() throws {
         var bench = Bench()
-        bench.apply(Sample.service { $0[at: "spec", "ipFamilies"] = ["IPv4"] })
+        bench.apply(Sample.service { $0[field: "spec", "ipFamilies"] = ["IPv4"] })
         bench.apply(Sample.workload("ReplicaSet", replicas: 250))
         bench.quiesce()
         // All kubelets at once: one after the other would be 250 rounds.
         for pod in bench.pods { bench.run(pod) }
         bench.quiesce()
         #expect(slices(bench).map { $0.tree["endpoints"]?.array?.count ?? 0 }.sorted() == [50, 100, 100])
-        bench.edit(Kinds.replicaSet, "web") { $0[at: "spec", "replicas"] = 249 }
+        bench.edit(Kinds.replicaSet, "web") { $0[field: "spec", "replicas"] = 249 }
         bench.quiesce()
         let before = bench.log.count
         while bench.kubeletStep() { bench.quiesce() }
         #expect(bench.log[before...].count { $0.key?.isOf(Kinds.endpointSlice) == true } == 1)
         bench.apply(
             Sample.pod("p", labels: ["app": "web"]) {
-                $0[at: "spec", "containers"] = [
+                $0[field: "spec", "containers"] = [
                     ["name": "c", "image": "a", "ports": [["name": "http", "containerPort": 9090]]]
                 ]
             })
         // The set adopts it, and has room for it.
-        bench.edit(Kinds.replicaSet, "web") { $0[at: "spec", "replicas"] = 250 }
+        bench.edit(Kinds.replicaSet, "web") { $0[field: "spec", "replicas"] = 250 }
         bench.settle()
         #expect(slices(bench).count { $0.tree["ports"]?.array?.first?["port"]?.integer == 9090 } == 1)
         #expect(bench.writesWhenLookedAtAgain() == [])
@@ -132,9 +132,9 @@ struct ServiceTests {
         _ = world.learn(service)
         for number in 0..<1001 {
             let pod = Sample.pod("p\(number)", labels: ["app": "web"]) {
-                $0[at: "metadata", "uid"] = .string("u\(number)")
-                $0[at: "spec", "containers"] = [["ports": [["name": "http", "containerPort": 1]]]]
-                $0[at: "status", "podIP"] = .string("192.0.\(number / 250).\(number % 250)")
+                $0[field: "metadata", "uid"] = .string("u\(number)")
+                $0[field: "spec", "containers"] = [["ports": [["name": "http", "containerPort": 1]]]]
+                $0[field: "status", "podIP"] = .string("192.0.\(number / 250).\(number % 250)")
             }
             _ = try world.learn(#require(Item(pod)))
         }
@@ -142,7 +142,7 @@ struct ServiceTests {
         let outcome = EndpointsController().reconcile(service.key, in: world, at: Moment(sinceEpoch: .zero), random: &dice)
         guard case .create(let tree)? = outcome.writes.first else { throw Missing() }
         #expect(tree["subsets"]?.array?.first?["notReadyAddresses"]?.array?.count == 1000)
-        #expect(tree[at: "metadata", "annotations", "endpoints.kubernetes.io/over-capacity"]?.string == "truncated")
+        #expect(tree[field: "metadata", "annotations", "endpoints.kubernetes.io/over-capacity"]?.string == "truncated")
     }
 
     private struct Missing: Error {}
@@ -151,7 +151,7 @@ struct ServiceTests {
     func endings() {
         var bench = Bench()
         bench.apply(Sample.service())
-        bench.apply(Sample.service("manual") { $0[at: "spec", "selector"] = nil })
+        bench.apply(Sample.service("manual") { $0[field: "spec", "selector"] = nil })
         bench.apply([
             "apiVersion": "v1", "kind": "Endpoints", "metadata": ["name": "manual", "namespace": "default"], "subsets": [],
         ])
@@ -175,7 +175,7 @@ struct ServiceTests {
         bench.settle()
         #expect(bench[Kinds.service, "kubernetes"]?.spec["clusterIP"]?.string == "198.51.100.1")
         #expect(bench[Kinds.endpointSlice, "kubernetes"]?.labels["kubernetes.io/service-name"] == "kubernetes")
-        #expect(bench[Kinds.configMap, "kube-root-ca.crt"]?.tree[at: "data", "ca.crt"]?.string == "PEM")
+        #expect(bench[Kinds.configMap, "kube-root-ca.crt"]?.tree[field: "data", "ca.crt"]?.string == "PEM")
         bench.delete(Kinds.serviceAccount, "default")
         bench.delete(Kinds.endpoints, "kubernetes")
         bench.settle()

@@ -38,7 +38,7 @@ struct WorkloadTests {
         var bench = Bench()
         bench.apply(
             Sample.workload("Deployment", replicas: 10) {
-                $0[at: "spec", "strategy"] = [
+                $0[field: "spec", "strategy"] = [
                     "type": "RollingUpdate", "rollingUpdate": ["maxSurge": "30%", "maxUnavailable": 2],
                 ]
             })
@@ -51,12 +51,12 @@ struct WorkloadTests {
             #expect(left >= 8, "only \(left) would be left")
             #expect(pods.count <= 13)
         }
-        bench.edit(Kinds.deployment, "web") { $0[at: "spec", "template", "spec", "terminationGracePeriodSeconds"] = 1 }
+        bench.edit(Kinds.deployment, "web") { $0[field: "spec", "template", "spec", "terminationGracePeriodSeconds"] = 1 }
         bench.settle()
         #expect(bench[Kinds.deployment, "web"]?.revision == 2)
         #expect(bench.pods.count == 10)
         #expect(bench.pods.allSatisfy { $0.spec["terminationGracePeriodSeconds"]?.integer == 1 })
-        bench.edit(Kinds.deployment, "web") { $0[at: "spec", "template", "spec", "terminationGracePeriodSeconds"] = nil }
+        bench.edit(Kinds.deployment, "web") { $0[field: "spec", "template", "spec", "terminationGracePeriodSeconds"] = nil }
         bench.settle()
         let again = try #require(bench[Kinds.replicaSet, first.name])
         #expect(bench.cluster.all(Kinds.replicaSet).count == 2)
@@ -68,16 +68,16 @@ struct WorkloadTests {
     @Test("recreate waits for the last old pod before the first new one")
     func recreate() {
         var bench = Bench()
-        bench.apply(Sample.workload("Deployment") { $0[at: "spec", "strategy"] = ["type": "Recreate"] })
+        bench.apply(Sample.workload("Deployment") { $0[field: "spec", "strategy"] = ["type": "Recreate"] })
         bench.settle()
         bench.watch = { cluster, write in
             guard case .create(let tree) = write, tree["kind"]?.string == "Pod" else { return }
             let old = cluster.all(Kinds.pod).filter {
-                $0.labels["pod-template-hash"] != tree[at: "metadata", "labels", "pod-template-hash"]?.string
+                $0.labels["pod-template-hash"] != tree[field: "metadata", "labels", "pod-template-hash"]?.string
             }
             #expect(old.isEmpty)
         }
-        bench.edit(Kinds.deployment, "web") { $0[at: "spec", "template", "spec", "hostname"] = "h" }
+        bench.edit(Kinds.deployment, "web") { $0[field: "spec", "template", "spec", "hostname"] = "h" }
         bench.settle()
         #expect(bench.pods.count == 3)
         #expect(bench.pods.allSatisfy { $0.spec["hostname"]?.string == "h" })
@@ -89,14 +89,14 @@ struct WorkloadTests {
         bench.apply(Sample.workload("Deployment"))
         bench.settle()
         bench.edit(Kinds.deployment, "web") {
-            $0[at: "spec", "paused"] = true
-            $0[at: "spec", "replicas"] = 5
-            $0[at: "spec", "template", "spec", "hostname"] = "h"
+            $0[field: "spec", "paused"] = true
+            $0[field: "spec", "replicas"] = 5
+            $0[field: "spec", "template", "spec", "hostname"] = "h"
         }
         bench.settle()
         #expect(bench.pods.count == 5)
         #expect(bench.cluster.all(Kinds.replicaSet).count == 1)
-        bench.edit(Kinds.deployment, "web") { $0[at: "spec", "paused"] = false }
+        bench.edit(Kinds.deployment, "web") { $0[field: "spec", "paused"] = false }
         bench.quiesce()
         bench.wait(.seconds(700))
         #expect(bench[Kinds.deployment, "web"]?.condition("Progressing")?["reason"]?.string == "ProgressDeadlineExceeded")
@@ -107,10 +107,10 @@ struct WorkloadTests {
     @Test("only as many old sets are kept as history asks for")
     func history() {
         var bench = Bench()
-        bench.apply(Sample.workload("Deployment", replicas: 1) { $0[at: "spec", "revisionHistoryLimit"] = 2 })
+        bench.apply(Sample.workload("Deployment", replicas: 1) { $0[field: "spec", "revisionHistoryLimit"] = 2 })
         bench.settle()
         for round in 1...5 {
-            bench.edit(Kinds.deployment, "web") { $0[at: "spec", "template", "spec", "hostname"] = .string("h\(round)") }
+            bench.edit(Kinds.deployment, "web") { $0[field: "spec", "template", "spec", "hostname"] = .string("h\(round)") }
             bench.settle()
         }
         #expect(bench.cluster.all(Kinds.replicaSet).count == 3)
@@ -121,7 +121,7 @@ struct WorkloadTests {
     func collision() {
         var bench = Bench()
         let deployment = Sample.workload("Deployment")
-        let hash = GivenName.hash(of: deployment[at: "spec", "template"] ?? [:], collisions: nil)
+        let hash = GivenName.hash(of: deployment[field: "spec", "template"] ?? [:], collisions: nil)
         bench.apply(Sample.workload("ReplicaSet", "web-\(hash)", replicas: 0))
         bench.apply(deployment)
         bench.settle()
@@ -138,13 +138,13 @@ struct WorkloadTests {
         bench.settle()
         #expect(bench.pods.count == 3)
         #expect(bench[Kinds.pod, "stray"]?.metadata.controller?.name == "web")
-        bench.edit(Kinds.pod, "stray") { $0[at: "metadata", "labels", "app"] = "other" }
+        bench.edit(Kinds.pod, "stray") { $0[field: "metadata", "labels", "app"] = "other" }
         bench.settle()
         #expect(bench[Kinds.pod, "stray"]?.metadata.controller == nil)
         #expect(bench.pods.count == 4)
         let sick = try #require(bench.pods.first { $0.name != "stray" })
         bench.run(sick, ready: false)
-        bench.edit(Kinds.replicaSet, "web") { $0[at: "spec", "replicas"] = 2 }
+        bench.edit(Kinds.replicaSet, "web") { $0[field: "spec", "replicas"] = 2 }
         bench.settle()
         #expect(bench[Kinds.pod, sick.name] == nil)
     }
@@ -152,7 +152,7 @@ struct WorkloadTests {
     @Test("a stateful set makes its pods in order, each after the one before is ready, and takes them away from the end")
     func ordered() {
         var bench = Bench()
-        bench.apply(Sample.workload("StatefulSet") { $0[at: "spec", "serviceName"] = "web" })
+        bench.apply(Sample.workload("StatefulSet") { $0[field: "spec", "serviceName"] = "web" })
         bench.quiesce()
         #expect(bench.pods.map(\.name) == ["web-0"])
         bench.settle()
@@ -162,7 +162,7 @@ struct WorkloadTests {
         #expect(pod?.labels["apps.kubernetes.io/pod-index"] == "1")
         #expect(pod?.spec["hostname"]?.string == "web-1")
         #expect(pod?.spec["subdomain"]?.string == "web")
-        bench.edit(Kinds.statefulSet, "web") { $0[at: "spec", "replicas"] = 1 }
+        bench.edit(Kinds.statefulSet, "web") { $0[field: "spec", "replicas"] = 1 }
         bench.quiesce()
         #expect(bench[Kinds.pod, "web-2"]?.isBeingDeleted == true)
         #expect(bench[Kinds.pod, "web-1"]?.isBeingDeleted == false)
@@ -173,7 +173,7 @@ struct WorkloadTests {
     @Test("a parallel stateful set does not wait")
     func parallel() {
         var bench = Bench()
-        bench.apply(Sample.workload("StatefulSet") { $0[at: "spec", "podManagementPolicy"] = "Parallel" })
+        bench.apply(Sample.workload("StatefulSet") { $0[field: "spec", "podManagementPolicy"] = "Parallel" })
         bench.quiesce()
         #expect(bench.pods.count == 3)
     }
@@ -183,16 +183,16 @@ struct WorkloadTests {
         var bench = Bench()
         bench.apply(
             Sample.workload("StatefulSet") {
-                $0[at: "spec", "updateStrategy"] = ["type": "RollingUpdate", "rollingUpdate": ["partition": 2]]
+                $0[field: "spec", "updateStrategy"] = ["type": "RollingUpdate", "rollingUpdate": ["partition": 2]]
             })
         bench.settle()
-        bench.edit(Kinds.statefulSet, "web") { $0[at: "spec", "template", "metadata", "labels", "v"] = "2" }
+        bench.edit(Kinds.statefulSet, "web") { $0[field: "spec", "template", "metadata", "labels", "v"] = "2" }
         bench.settle()
         #expect(bench.pods.map { $0.labels["v"] } == [nil, nil, "2"])
         bench.delete(Kinds.pod, "web-0")
         bench.settle()
         #expect(bench.pods.map { $0.labels["v"] } == [nil, nil, "2"])
-        bench.edit(Kinds.statefulSet, "web") { $0[at: "spec", "updateStrategy", "rollingUpdate", "partition"] = 0 }
+        bench.edit(Kinds.statefulSet, "web") { $0[field: "spec", "updateStrategy", "rollingUpdate", "partition"] = 0 }
         bench.settle()
         #expect(bench.pods.map { $0.labels["v"] } == ["2", "2", "2"])
         let status = bench[Kinds.statefulSet, "web"]?.status
@@ -203,10 +203,10 @@ struct WorkloadTests {
     @Test("with OnDelete a pod gets the new template when somebody deletes it", arguments: ["StatefulSet", "DaemonSet"])
     func onDelete(kind: String) {
         var bench = Bench()
-        bench.apply(Sample.workload(kind) { $0[at: "spec", "updateStrategy"] = ["type": "OnDelete"] })
+        bench.apply(Sample.workload(kind) { $0[field: "spec", "updateStrategy"] = ["type": "OnDelete"] })
         bench.settle()
         let kinds = [Kinds.statefulSet, Kinds.daemonSet]
-        for kind in kinds { bench.edit(kind, "web") { $0[at: "spec", "template", "metadata", "labels", "v"] = "2" } }
+        for kind in kinds { bench.edit(kind, "web") { $0[field: "spec", "template", "metadata", "labels", "v"] = "2" } }
         bench.settle()
         #expect(bench.pods.allSatisfy { $0.labels["v"] == nil })
         bench.delete(Kinds.pod, bench.pods[0].name)
@@ -217,7 +217,7 @@ struct WorkloadTests {
     @Test("a daemon set follows nodes, their labels and taints, and rolls one node at a time")
     func daemons() {
         var bench = Bench()
-        bench.edit(Kinds.node, "n1") { $0[at: "spec", "taints"] = [["key": "k", "effect": "NoSchedule"]] }
+        bench.edit(Kinds.node, "n1") { $0[field: "spec", "taints"] = [["key": "k", "effect": "NoSchedule"]] }
         bench.apply(Sample.workload("DaemonSet", replicas: nil))
         bench.settle()
         #expect(Set(bench.pods.map(\.nodeName)) == ["n2", "n3"])
@@ -228,7 +228,7 @@ struct WorkloadTests {
             guard case .delete(let key, _, _) = write, key.isOf(Kinds.pod) else { return }
             #expect(cluster.all(Kinds.pod).count { $0.key != key && $0.isReadyPod && !$0.isBeingDeleted } >= 2)
         }
-        bench.edit(Kinds.daemonSet, "web") { $0[at: "spec", "template", "metadata", "labels", "v"] = "2" }
+        bench.edit(Kinds.daemonSet, "web") { $0[field: "spec", "template", "metadata", "labels", "v"] = "2" }
         bench.settle()
         #expect(bench.pods.map { $0.labels["v"] } == ["2", "2", "2"])
         let status = bench[Kinds.daemonSet, "web"]?.status

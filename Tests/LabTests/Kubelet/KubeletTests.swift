@@ -75,7 +75,7 @@ final class Board: KubeletAPI {
 }
 
 /// A node in namespaces, a kubelet on it, and a plugin that writes down how it was called.
-private final class Bench: Sendable {
+private final class KubeletBench: Sendable {
     let directory: String
     let board = Board()
     let kubelet: Kubelet
@@ -109,8 +109,8 @@ private final class Bench: Sendable {
     }
 
     /// Runs the kubelet while the test does its part.
-    static func run(_ body: @escaping @Sendable (Bench) async throws -> Void) async throws {
-        let bench = try await Bench()
+    static func run(_ body: @escaping @Sendable (KubeletBench) async throws -> Void) async throws {
+        let bench = try await KubeletBench()
         defer { Files.remove(bench.directory) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await bench.kubelet.run() }
@@ -173,13 +173,13 @@ private final class Bench: Sendable {
 struct KubeletTests {
     @Test("the containers of a pod share localhost and its name, and have processes of their own")
     func shares() async throws {
-        try await Bench.run { bench in
+        try await KubeletBench.run { bench in
             try bench.tell(
                 "web",
                 #"{"containers":[{"name":"a","image":"echo","ports":[{"containerPort":80}]},{"name":"b","image":"busybox","command":["sleep","1000"]}]}"#
             )
             await bench.board.until { $0.isReady("web") }
-            let launcher = try Bench.program("tulle-pod")
+            let launcher = try KubeletBench.program("tulle-pod")
             let answer = try await bench.execute([launcher, "ask", "--tcp", "127.0.0.1", "80"], "web", "b")
             #expect(answer.status == 0 && answer.text.contains("pod=web node=n1"))
             #expect(try await bench.execute(["hostname"], "web", "b").text == "web\n")
@@ -193,7 +193,7 @@ struct KubeletTests {
 
     @Test("variables, volumes and names arrive in the container, and the host is not changed")
     func arrives() async throws {
-        try await Bench.run { bench in
+        try await KubeletBench.run { bench in
             bench.board.put("ConfigMap", "settings", ["data": ["colour": "blue"]])
             bench.board.put("Secret", "keys", ["data": ["key": "c2VjcmV0"]])
             bench.board.serve([
@@ -233,7 +233,7 @@ struct KubeletTests {
 
     @Test("a container that ends is started again, its log and the one before are kept")
     func restarts() async throws {
-        try await Bench.run { bench in
+        try await KubeletBench.run { bench in
             try bench.tell(
                 "web",
                 #"{"containers":[{"name":"a","image":"busybox","command":["sh","-c","echo out; echo err >&2; printf rest; exit 3"]}]}"#
@@ -250,7 +250,7 @@ struct KubeletTests {
 
     @Test("probes by exec, TCP and HTTP decide whether a pod is ready")
     func probes() async throws {
-        try await Bench.run { bench in
+        try await KubeletBench.run { bench in
             try bench.tell(
                 "web",
                 """
@@ -273,7 +273,7 @@ struct KubeletTests {
 
     @Test("deletion lets the container end in its own way, takes its address back, and then removes the object")
     func deletes() async throws {
-        try await Bench.run { bench in
+        try await KubeletBench.run { bench in
             let spec =
                 #"{"containers":[{"name":"a","image":"busybox","command":["sh","-c","trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done"]}]}"#
             try bench.tell("web", spec)
@@ -291,7 +291,7 @@ struct KubeletTests {
 
     @Test("a container that does not end when asked is killed when its grace is over")
     func kills() async throws {
-        try await Bench.run { bench in
+        try await KubeletBench.run { bench in
             let spec = #"{"containers":[{"name":"a","image":"busybox","command":["sleep","1000"]}]}"#
             try bench.tell("web", spec)
             await bench.board.until { $0.isReady("web") }
@@ -305,7 +305,7 @@ struct KubeletTests {
 
     @Test("a command that is not there, and a volume that is not, are told with the container's name")
     func refuses() async throws {
-        try await Bench.run { bench in
+        try await KubeletBench.run { bench in
             try bench.tell("web", #"{"restartPolicy":"Never","containers":[{"name":"a","image":"x","command":["/no/such"]}]}"#)
             await bench.board.until { $0.statuses["web"]?["phase"] == "Failed" }
             let ending = bench.board.news.container("web")?["state"]?["terminated"]
@@ -327,7 +327,7 @@ struct KubeletTests {
         try Files.makeDirectories(directory + "/root")
         // The shell is the kubelet here: it starts a sandbox and a container in it, and becomes the sleeper that is killed. Every
         // process of them has descriptor 3 or 1 of ours: the pipe ends when the last of them has.
-        let launcher = try Bench.program("tulle-pod")
+        let launcher = try KubeletBench.program("tulle-pod")
         let script = """
             mkfifo \(directory)/fifo
             \(launcher) pause --new net,uts,ipc,pid > \(directory)/fifo &
@@ -344,12 +344,12 @@ struct KubeletTests {
             streams: Child.Streams(input: null, output: null, error: null), reports: true)
         close(null)
         while Files.text(of: directory + "/line") != "up\n" { await Task.yield() }
-        #expect(!Bench.processes(naming: directory).isEmpty)
+        #expect(!KubeletBench.processes(naming: directory).isEmpty)
         lasting.signal(SIGKILL)
         #expect(await lasting.ended() == 137)
         // Descriptor 3 was inherited by all that the shell started before it closed its own.
         _ = await lasting.reported()
-        #expect(Bench.processes(naming: directory).isEmpty)
+        #expect(KubeletBench.processes(naming: directory).isEmpty)
         #expect(try !#require(Files.text(of: "/proc/self/mountinfo")).contains(directory))
     }
 }

@@ -38,7 +38,7 @@ public struct NamespaceFurnitureController: Controller {
                     "name": .string(Self.configMap), "namespace": .string(key.name), "annotations": [Self.note: Self.text],
                 ],
             ]
-        tree[at: "data"] = ["ca.crt": .string(certificate)]
+        tree[field: "data"] = ["ca.crt": .string(certificate)]
         if tree != present?.tree { outcome.writes.append(present == nil ? .create(tree) : .update(tree)) }
         return outcome
     }

@@ -69,7 +69,7 @@ public struct NodeLifecycleController: Controller {
             conditions.set(type, "Unknown", reason: reason, message: message, at: now, heartbeat: known?["lastHeartbeatTime"])
         }
         var status = node.status
-        status[at: "conditions"] = .array(conditions.entries)
+        status[field: "conditions"] = .array(conditions.entries)
         return status
     }
 
@@ -77,7 +77,7 @@ public struct NodeLifecycleController: Controller {
         for pod in world.pods(on: node.name) where pod.isReadyPod {
             var (status, conditions) = (pod.status, ConditionList(pod.status))
             conditions.set("Ready", "False", reason: "NodeLost", message: "Node \(node.name) is not ready", at: now)
-            status[at: "conditions"] = .array(conditions.entries)
+            status[field: "conditions"] = .array(conditions.entries)
             outcome.setStatus(status, of: pod)
             outcome.note(pod, "NodeNotReady", "Node is not ready", .warning, by: Self.self)
         }
@@ -114,12 +114,12 @@ extension NodeLifecycleController {
         var taints = present.filter { !Self.isOurs($0) || names.contains(key($0)) }
         for (entry, name) in zip(wanted, names) where !taints.contains(where: { key($0) == name }) {
             var taint: JSONValue = ["key": .string(Self.prefix + entry.key), "effect": .string(entry.effect)]
-            taint[at: "timeAdded"] = .string(now.description)
+            taint[field: "timeAdded"] = .string(now.description)
             taints.append(taint)
         }
         guard taints != present else { return node.tree }
         var tree = node.tree
-        tree[at: "spec", "taints"] = taints.isEmpty ? nil : .array(taints)
+        tree[field: "spec", "taints"] = taints.isEmpty ? nil : .array(taints)
         return tree
     }
 

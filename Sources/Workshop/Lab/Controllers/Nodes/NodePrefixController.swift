@@ -37,8 +37,8 @@ public struct NodePrefixController: Controller {
         let free = ranges.compactMap { Self.free(in: $0, besides: taken) }
         guard !ranges.isEmpty, free.count == ranges.count else { return outcome }
         var tree = node.tree
-        tree[at: "spec", "podCIDR"] = .string(free[0].description)
-        tree[at: "spec", "podCIDRs"] = .array(free.map { .string($0.description) })
+        tree[field: "spec", "podCIDR"] = .string(free[0].description)
+        tree[field: "spec", "podCIDRs"] = .array(free.map { .string($0.description) })
         outcome.writes = [.update(tree)]
         return outcome
     }

@@ -29,16 +29,16 @@ struct Claim {
 
     private static func adopted(_ item: Item, by owner: Item) -> JSONValue {
         var tree = item.tree
-        let others = tree[at: "metadata", "ownerReferences"]?.array ?? []
-        tree[at: "metadata", "ownerReferences"] = .array(
+        let others = tree[field: "metadata", "ownerReferences"]?.array ?? []
+        tree[field: "metadata", "ownerReferences"] = .array(
             others.filter { $0["uid"]?.string != owner.uid } + [owner.controllerReference])
         return tree
     }
 
     private static func released(_ item: Item, from owner: Item) -> JSONValue {
         var tree = item.tree
-        let others = (tree[at: "metadata", "ownerReferences"]?.array ?? []).filter { $0["uid"]?.string != owner.uid }
-        tree[at: "metadata", "ownerReferences"] = others.isEmpty ? nil : .array(others)
+        let others = (tree[field: "metadata", "ownerReferences"]?.array ?? []).filter { $0["uid"]?.string != owner.uid }
+        tree[field: "metadata", "ownerReferences"] = others.isEmpty ? nil : .array(others)
         return tree
     }
 }

@@ -50,7 +50,7 @@ extension Outcome {
     mutating func setStatus(_ status: JSONValue, of item: Item) {
         guard item.tree["status"] ?? [:] != status else { return }
         var tree = item.tree
-        tree[at: "status"] = status
+        tree[field: "status"] = status
         writes.append(.updateStatus(tree))
     }
 }

@@ -44,12 +44,12 @@ extension MemoryCluster {
     public mutating func carryOut(_ write: Write, at now: Moment) throws(Refusal) -> JSONValue? {
         switch write {
         case .create(let tree): return try create(tree, at: now)
-        case .update(let tree): return try replace(tree, at: now) { old, new in new[at: "status"] = old["status"] }
+        case .update(let tree): return try replace(tree, at: now) { old, new in new[field: "status"] = old["status"] }
         case .updateStatus(let tree):
             return try replace(tree, at: now) { old, new in
                 let status = new["status"]
                 new = old
-                new[at: "status"] = status
+                new[field: "status"] = status
             }
         case .bind(let key, let uid, let node): return try bind(key, uid, to: node, at: now)
         case .delete(let key, let uid, let grace): return try delete(key, uid, grace, at: now)
@@ -60,10 +60,10 @@ extension MemoryCluster {
         guard let item = Item(tree) else { throw .unreadable }
         guard objects[item.key] == nil else { throw .alreadyExists(item.key) }
         var tree = tree
-        tree[at: "metadata", "uid"] = .string("uid-\(revision + 1)")
-        tree[at: "metadata", "creationTimestamp"] = .string(now.description)
-        tree[at: "metadata", "generation"] = 1
-        if item.key.isOf(Kinds.pod), tree[at: "status", "phase"] == nil { tree[at: "status", "phase"] = "Pending" }
+        tree[field: "metadata", "uid"] = .string("uid-\(revision + 1)")
+        tree[field: "metadata", "creationTimestamp"] = .string(now.description)
+        tree[field: "metadata", "generation"] = 1
+        if item.key.isOf(Kinds.pod), tree[field: "status", "phase"] == nil { tree[field: "status", "phase"] = "Pending" }
         return store(tree, as: item.key)
     }
 
@@ -73,19 +73,19 @@ extension MemoryCluster {
         guard let item = Item(tree) else { throw .unreadable }
         guard let old = objects[item.key] else { throw .notFound(item.key) }
         let version = item.metadata.resourceVersion
-        guard item.uid.isEmpty || item.uid == old[at: "metadata", "uid"]?.string,
-            version.isEmpty || version == old[at: "metadata", "resourceVersion"]?.string
+        guard item.uid.isEmpty || item.uid == old[field: "metadata", "uid"]?.string,
+            version.isEmpty || version == old[field: "metadata", "resourceVersion"]?.string
         else { throw .conflict(item.key) }
         var new = tree
         merge(old, &new)
         for field in ["uid", "creationTimestamp", "deletionTimestamp", "resourceVersion", "generation"] {
-            new[at: "metadata", field] = old[at: "metadata", field]
+            new[field: "metadata", field] = old[field: "metadata", field]
         }
         if new == old { return old }
         if new["spec"] != old["spec"] {
-            new[at: "metadata", "generation"] = JSONValue((old[at: "metadata", "generation"]?.integer ?? 0) + 1)
+            new[field: "metadata", "generation"] = JSONValue((old[field: "metadata", "generation"]?.integer ?? 0) + 1)
         }
-        if new[at: "metadata", "deletionTimestamp"] != nil, !Self.isHeld(new), !item.key.isOf(Kinds.pod) {
+        if new[field: "metadata", "deletionTimestamp"] != nil, !Self.isHeld(new), !item.key.isOf(Kinds.pod) {
             drop(item.key)
             return nil
         }
@@ -96,13 +96,13 @@ extension MemoryCluster {
         _ key: ObjectKey, _ uid: String, to node: String, at now: Moment
     ) throws(Refusal) -> JSONValue {
         guard var tree = objects[key] else { throw .notFound(key) }
-        guard tree[at: "metadata", "uid"]?.string == uid, tree[at: "metadata", "deletionTimestamp"] == nil,
-            tree[at: "spec", "nodeName"]?.string ?? "" == ""
+        guard tree[field: "metadata", "uid"]?.string == uid, tree[field: "metadata", "deletionTimestamp"] == nil,
+            tree[field: "spec", "nodeName"]?.string ?? "" == ""
         else { throw .conflict(key) }
-        tree[at: "spec", "nodeName"] = .string(node)
+        tree[field: "spec", "nodeName"] = .string(node)
         var conditions = ConditionList(tree["status"] ?? [:])
         conditions.set("PodScheduled", "True", reason: "", message: "", at: now)
-        tree[at: "status", "conditions"] = .array(conditions.entries)
+        tree[field: "status", "conditions"] = .array(conditions.entries)
         return store(tree, as: key)
     }
 
@@ -117,23 +117,23 @@ extension MemoryCluster {
             return nil
         }
         if item.isBeingDeleted { return tree }
-        let own = tree[at: "spec", "terminationGracePeriodSeconds"]?.integer ?? 30
+        let own = tree[field: "spec", "terminationGracePeriodSeconds"]?.integer ?? 30
         let wait = isWaiting ? grace ?? .seconds(own) : .zero
-        tree[at: "metadata", "deletionTimestamp"] = .string((now + wait).description)
+        tree[field: "metadata", "deletionTimestamp"] = .string((now + wait).description)
         if key.isOf(Kinds.pod) {
-            tree[at: "metadata", "deletionGracePeriodSeconds"] = JSONValue(Int(wait.components.seconds))
+            tree[field: "metadata", "deletionGracePeriodSeconds"] = JSONValue(Int(wait.components.seconds))
         }
         return store(tree, as: key)
     }
 
     private static func isHeld(_ tree: JSONValue) -> Bool {
-        !(tree[at: "metadata", "finalizers"]?.array ?? []).isEmpty
+        !(tree[field: "metadata", "finalizers"]?.array ?? []).isEmpty
     }
 
     private mutating func store(_ tree: JSONValue, as key: ObjectKey) -> JSONValue {
         revision += 1
         var tree = tree
-        tree[at: "metadata", "resourceVersion"] = .string(String(revision))
+        tree[field: "metadata", "resourceVersion"] = .string(String(revision))
         objects[key] = tree
         events.append(.put(tree))
         return tree
@@ -141,14 +141,14 @@ extension MemoryCluster {
 
     /// Takes the object away, and what belonged to nobody else.
     private mutating func drop(_ key: ObjectKey) {
-        guard let uid = objects.removeValue(forKey: key)?[at: "metadata", "uid"]?.string else { return }
+        guard let uid = objects.removeValue(forKey: key)?[field: "metadata", "uid"]?.string else { return }
         revision += 1
         events.append(.gone(key))
         for (dependent, tree) in objects.sorted(by: { $0.key < $1.key }) {
-            let owners = (tree[at: "metadata", "ownerReferences"]?.array ?? []).compactMap { $0["uid"]?.string }
+            let owners = (tree[field: "metadata", "ownerReferences"]?.array ?? []).compactMap { $0["uid"]?.string }
             guard owners.contains(uid), owners.count == 1 else { continue }
             // A pod on a node goes at its kubelet's pace; anything else goes now.
-            let moment = Moment(tree[at: "metadata", "creationTimestamp"]?.string ?? "") ?? Moment(sinceEpoch: .zero)
+            let moment = Moment(tree[field: "metadata", "creationTimestamp"]?.string ?? "") ?? Moment(sinceEpoch: .zero)
             _ = try? delete(dependent, "", nil, at: moment)
         }
     }

@@ -4,6 +4,7 @@ public struct Moment: Hashable, Sendable, Comparable {
     public var sinceEpoch: Duration
 
     public init(sinceEpoch: Duration) { self.sinceEpoch = sinceEpoch }
+    public init(_ sinceEpoch: Duration) { self.sinceEpoch = sinceEpoch }
 
     public static func < (a: Self, b: Self) -> Bool { a.sinceEpoch < b.sinceEpoch }
     public static func + (moment: Self, duration: Duration) -> Self { Moment(sinceEpoch: moment.sinceEpoch + duration) }

@@ -53,14 +53,14 @@ extension Item {
 enum PodTemplate {
     static func pod(of template: JSONValue, named name: String, generateName: String?, owner: Item) -> JSONValue {
         var metadata: JSONValue = [:]
-        if let generateName { metadata[at: "generateName"] = .string(generateName) }
-        metadata[at: "name"] = .string(name)
-        metadata[at: "namespace"] = .string(owner.namespace)
+        if let generateName { metadata[field: "generateName"] = .string(generateName) }
+        metadata[field: "name"] = .string(name)
+        metadata[field: "namespace"] = .string(owner.namespace)
         for field in ["labels", "annotations", "finalizers"] {
-            metadata[at: field] = template[at: "metadata", field]
+            metadata[field: field] = template[field: "metadata", field]
         }
-        metadata[at: "ownerReferences"] = [owner.controllerReference]
-        return ["apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template[at: "spec"] ?? [:]]
+        metadata[field: "ownerReferences"] = [owner.controllerReference]
+        return ["apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template[field: "spec"] ?? [:]]
     }
 }
 
@@ -80,12 +80,12 @@ struct ConditionList {
         let old = self[type]
         let same = old?["status"]?.string == status
         var entry: JSONValue = ["type": .string(type), "status": .string(status)]
-        if updateTime { entry[at: "lastUpdateTime"] = .string(now.description) }
-        if let heartbeat { entry[at: "lastHeartbeatTime"] = heartbeat }
+        if updateTime { entry[field: "lastUpdateTime"] = .string(now.description) }
+        if let heartbeat { entry[field: "lastHeartbeatTime"] = heartbeat }
         let transition: JSONValue? = same ? old?["lastTransitionTime"] : .none
-        entry[at: "lastTransitionTime"] = transition ?? .string(now.description)
-        if !reason.isEmpty { entry[at: "reason"] = .string(reason) }
-        if !message.isEmpty { entry[at: "message"] = .string(message) }
+        entry[field: "lastTransitionTime"] = transition ?? .string(now.description)
+        if !reason.isEmpty { entry[field: "reason"] = .string(reason) }
+        if !message.isEmpty { entry[field: "message"] = .string(message) }
         if let position = entries.firstIndex(where: { $0["type"]?.string == type }) {
             entries[position] = entry
         } else {

@@ -4,7 +4,7 @@ import KubeAPI
 extension JSONValue {
     /// The value at a path of fields. Setting makes the objects on the way; setting `nil` removes the last field,
     /// and so does setting a null: `JSONValue` can be written as `nil` too, and `condition ? nil : value` means that one.
-    subscript(at path: String...) -> JSONValue? {
+    subscript(field path: String...) -> JSONValue? {
         get { field(path[...]) }
         set { setField(path[...], newValue?.isNull == true ? Optional.none : newValue) }
     }

@@ -12,9 +12,9 @@ struct NodeAffinity {
 
     init(of spec: JSONValue) {
         labels = LabelSelector(matching: spec["nodeSelector"]?.strings ?? [:])
-        let affinity = spec[at: "affinity", "nodeAffinity"]
-        terms = affinity?[at: Self.required, "nodeSelectorTerms"]?.array?.map(Term.init)
-        preferences = (affinity?[at: Self.preferred]?.array ?? []).map {
+        let affinity = spec[field: "affinity", "nodeAffinity"]
+        terms = affinity?[field: Self.required, "nodeSelectorTerms"]?.array?.map(Term.init)
+        preferences = (affinity?[field: Self.preferred]?.array ?? []).map {
             ($0["weight"]?.integer ?? 0, Term($0["preference"] ?? [:]))
         }
     }
@@ -33,13 +33,13 @@ struct NodeAffinity {
     /// Makes every term ask for this one node, as a DaemonSet does.
     static func pin(_ spec: inout JSONValue, to node: String) {
         let field: JSONValue = ["key": "metadata.name", "operator": "In", "values": [.string(node)]]
-        let present = spec[at: "affinity", "nodeAffinity", required, "nodeSelectorTerms"]?.array
+        let present = spec[field: "affinity", "nodeAffinity", required, "nodeSelectorTerms"]?.array
         let terms = (present ?? [[:]]).map { term in
             var term = term
-            term[at: "matchFields"] = [field]
+            term[field: "matchFields"] = [field]
             return term
         }
-        spec[at: "affinity", "nodeAffinity", required, "nodeSelectorTerms"] = .array(terms)
+        spec[field: "affinity", "nodeAffinity", required, "nodeSelectorTerms"] = .array(terms)
     }
 }
 

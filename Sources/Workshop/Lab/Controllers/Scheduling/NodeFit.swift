@@ -53,7 +53,7 @@ struct NodeFit {
             let taken = present.flatMap { HostPort.all(of: $0) }
             if taken.contains(where: { other in ports.contains { $0.conflicts(with: other) } }) { return .ports }
         }
-        if let room = node.status[at: "allocatable", "pods"].flatMap({ $0.integer ?? $0.string.flatMap { Int($0) } }),
+        if let room = node.status[field: "allocatable", "pods"].flatMap({ $0.integer ?? $0.string.flatMap { Int($0) } }),
             present.count >= room
         {
             return .tooManyPods

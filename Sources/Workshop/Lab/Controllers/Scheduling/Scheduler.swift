@@ -91,7 +91,7 @@ public struct Scheduler: Controller {
         var conditions = ConditionList(pod.status)
         conditions.set("PodScheduled", "False", reason: reason, message: message, at: now)
         var (outcome, status) = (Outcome(), pod.status)
-        status[at: "conditions"] = .array(conditions.entries)
+        status[field: "conditions"] = .array(conditions.entries)
         outcome.setStatus(status, of: pod)
         if reason == "Unschedulable" { outcome.note(pod, "FailedScheduling", message, .warning, by: Self.self) }
         return outcome

@@ -67,11 +67,11 @@ public struct EndpointSliceController: Controller {
             "conditions": ["ready": .bool(ready), "serving": .bool(serving), "terminating": .bool(pod.isBeingDeleted)],
             "targetRef": pod.reference,
         ]
-        if !pod.nodeName.isEmpty { endpoint[at: "nodeName"] = .string(pod.nodeName) }
-        if let hostname = pod.hostname(under: service) { endpoint[at: "hostname"] = .string(hostname) }
+        if !pod.nodeName.isEmpty { endpoint[field: "nodeName"] = .string(pod.nodeName) }
+        if let hostname = pod.hostname(under: service) { endpoint[field: "hostname"] = .string(hostname) }
         let zone = node?.labels[Self.zoneLabel]
-        if let zone { endpoint[at: "zone"] = .string(zone) }
-        if ready { endpoint[at: "hints"] = hints(service, zone: zone, node: pod.nodeName) }
+        if let zone { endpoint[field: "zone"] = .string(zone) }
+        if ready { endpoint[field: "hints"] = hints(service, zone: zone, node: pod.nodeName) }
         return endpoint
     }
 
@@ -79,8 +79,8 @@ public struct EndpointSliceController: Controller {
         let wish = service.spec["trafficDistribution"]?.string
         guard let wish, ["PreferClose", "PreferSameZone", "PreferSameNode"].contains(wish) else { return nil }
         var hints: JSONValue = [:]
-        if let zone { hints[at: "forZones"] = [["name": .string(zone)]] }
-        if wish == "PreferSameNode", !node.isEmpty { hints[at: "forNodes"] = [["name": .string(node)]] }
+        if let zone { hints[field: "forZones"] = [["name": .string(zone)]] }
+        if wish == "PreferSameNode", !node.isEmpty { hints[field: "forNodes"] = [["name": .string(node)]] }
         guard hints != [:] else { return nil }
         return hints
     }

@@ -41,16 +41,16 @@ public struct EndpointsController: Controller {
             ]
         var labels = service.endpointLabels
         labels[Self.managerLabel] = Self.name
-        tree[at: "metadata", "labels"] = JSONValue(labels)
+        tree[field: "metadata", "labels"] = JSONValue(labels)
         var entries = entries(of: service, pods)
         let isCut = entries.count > Self.limit
         if isCut {
             // Ready ones are worth more.
             entries = Array((entries.filter(\.isReady) + entries.filter { !$0.isReady }).prefix(Self.limit))
         }
-        tree[at: "metadata", "annotations", Self.overCapacity] = isCut ? "truncated" : nil
+        tree[field: "metadata", "annotations", Self.overCapacity] = isCut ? "truncated" : nil
         let subsets = Self.subsets(entries)
-        tree[at: "subsets"] = subsets.isEmpty ? nil : .array(subsets)
+        tree[field: "subsets"] = subsets.isEmpty ? nil : .array(subsets)
         return tree
     }
 
@@ -67,16 +67,16 @@ public struct EndpointsController: Controller {
                 return nil
             }
             var address: JSONValue = ["ip": .string(text)]
-            if let hostname = pod.hostname(under: service) { address[at: "hostname"] = .string(hostname) }
-            if !pod.nodeName.isEmpty { address[at: "nodeName"] = .string(pod.nodeName) }
-            address[at: "targetRef"] = pod.reference
+            if let hostname = pod.hostname(under: service) { address[field: "hostname"] = .string(hostname) }
+            if !pod.nodeName.isEmpty { address[field: "nodeName"] = .string(pod.nodeName) }
+            address[field: "targetRef"] = pod.reference
             let ports = service.servicePorts.compactMap { port -> JSONValue? in
                 guard let number = pod.targetPort(of: port) else { return nil }
                 var entry: JSONValue = [:]
-                if let name = port["name"]?.string, !name.isEmpty { entry[at: "name"] = .string(name) }
-                entry[at: "port"] = JSONValue(number)
-                entry[at: "protocol"] = .string(port["protocol"]?.string ?? "TCP")
-                entry[at: "appProtocol"] = port["appProtocol"]
+                if let name = port["name"]?.string, !name.isEmpty { entry[field: "name"] = .string(name) }
+                entry[field: "port"] = JSONValue(number)
+                entry[field: "protocol"] = .string(port["protocol"]?.string ?? "TCP")
+                entry[field: "appProtocol"] = port["appProtocol"]
                 return entry
             }
             guard !ports.isEmpty || service.servicePorts.isEmpty else { return nil }
@@ -94,9 +94,9 @@ public struct EndpointsController: Controller {
             }
             var subset: JSONValue = [:]
             let (ready, unready) = (addresses(true), addresses(false))
-            if !ready.isEmpty { subset[at: "addresses"] = .array(ready) }
-            if !unready.isEmpty { subset[at: "notReadyAddresses"] = .array(unready) }
-            if ports != [] { subset[at: "ports"] = ports }
+            if !ready.isEmpty { subset[field: "addresses"] = .array(ready) }
+            if !unready.isEmpty { subset[field: "notReadyAddresses"] = .array(unready) }
+            if ports != [] { subset[field: "ports"] = ports }
             return subset
         }
     }

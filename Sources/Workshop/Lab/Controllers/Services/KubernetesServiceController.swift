@@ -49,8 +49,8 @@ public struct KubernetesServiceController: Controller {
                 "apiVersion": .string(kind.apiVersion), "kind": .string(kind.kind),
                 "metadata": ["name": "kubernetes", "namespace": "default"],
             ]
-        tree[at: "metadata", "labels"] = JSONValue(labels)
-        for member in fields.members { tree[at: member.key] = member.value }
+        tree[field: "metadata", "labels"] = JSONValue(labels)
+        for member in fields.members { tree[field: member.key] = member.value }
         guard tree != present?.tree else { return }
         outcome.writes.append(present == nil ? .create(tree) : .update(tree))
     }

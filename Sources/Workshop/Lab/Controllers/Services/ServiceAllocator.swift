@@ -94,17 +94,19 @@ extension ServiceAllocator {
     }
 
     static func owner(_ service: JSONValue) -> String {
-        "\(service[at: "metadata", "namespace"]?.string ?? "")/\(service[at: "metadata", "name"]?.string ?? "")"
+        "\(service[field: "metadata", "namespace"]?.string ?? "")/\(service[field: "metadata", "name"]?.string ?? "")"
     }
 
     private static func addresses(of service: JSONValue) -> [IPAddress] {
-        (service[at: "spec", "clusterIPs"]?.array ?? [service[at: "spec", "clusterIP"] ?? .null])
+        (service[field: "spec", "clusterIPs"]?.array ?? [service[field: "spec", "clusterIP"] ?? .null])
             .compactMap { $0.string.flatMap { IPAddress($0) } }
     }
 
     private static func ports(of service: JSONValue) -> [UInt16] {
         let ports =
-            (service[at: "spec", "ports"]?.array ?? []).map { $0["nodePort"] } + [service[at: "spec", "healthCheckNodePort"]]
+            (service[field: "spec", "ports"]?.array ?? []).map { $0["nodePort"] } + [
+                service[field: "spec", "healthCheckNodePort"]
+            ]
         return ports.compactMap { $0?.integer.flatMap { UInt16(exactly: $0) } }.filter { $0 != 0 }
     }
 }

@@ -13,62 +13,62 @@ struct ServiceRequest {
 
     var owner: String { ServiceAllocator.owner(tree) }
 
-    private static func type(_ tree: JSONValue) -> String { tree[at: "spec", "type"]?.string ?? "ClusterIP" }
+    private static func type(_ tree: JSONValue) -> String { tree[field: "spec", "type"]?.string ?? "ClusterIP" }
     private static func needsClusterIP(_ tree: JSONValue) -> Bool { type(tree) != "ExternalName" }
     private static func bearsNodePorts(_ tree: JSONValue) -> Bool { ["NodePort", "LoadBalancer"].contains(type(tree)) }
     private static func needsHealthPort(_ tree: JSONValue) -> Bool {
-        type(tree) == "LoadBalancer" && tree[at: "spec", "externalTrafficPolicy"]?.string == "Local"
+        type(tree) == "LoadBalancer" && tree[field: "spec", "externalTrafficPolicy"]?.string == "Local"
     }
 
     private static func clusterIPs(_ tree: JSONValue) -> [String] {
-        let many = (tree[at: "spec", "clusterIPs"]?.array ?? []).compactMap(\.string)
+        let many = (tree[field: "spec", "clusterIPs"]?.array ?? []).compactMap(\.string)
         if !many.isEmpty { return many }
-        let one = tree[at: "spec", "clusterIP"]?.string ?? ""
+        let one = tree[field: "spec", "clusterIP"]?.string ?? ""
         return one.isEmpty ? [] : [one]
     }
 
     var needsClusterIP: Bool { Self.needsClusterIP(tree) }
     var needsHealthPort: Bool { Self.needsHealthPort(tree) }
     var isHeadless: Bool { clusterIPs.first == "None" }
-    private var hasSelector: Bool { !(tree[at: "spec", "selector"]?.object?.isEmpty ?? true) }
+    private var hasSelector: Bool { !(tree[field: "spec", "selector"]?.object?.isEmpty ?? true) }
 
     var givesNodePorts: Bool {
         Self.type(tree) == "NodePort"
-            || Self.type(tree) == "LoadBalancer" && tree[at: "spec", "allocateLoadBalancerNodePorts"]?.bool != false
+            || Self.type(tree) == "LoadBalancer" && tree[field: "spec", "allocateLoadBalancerNodePorts"]?.bool != false
     }
 
     /// The older, single field follows the first of the list.
     var clusterIPs: [String] {
         get { Self.clusterIPs(tree) }
         set {
-            tree[at: "spec", "clusterIP"] = newValue.first.map(JSONValue.string)
-            tree[at: "spec", "clusterIPs"] = newValue.isEmpty ? nil : .array(newValue.map(JSONValue.string))
+            tree[field: "spec", "clusterIP"] = newValue.first.map(JSONValue.string)
+            tree[field: "spec", "clusterIPs"] = newValue.isEmpty ? nil : .array(newValue.map(JSONValue.string))
         }
     }
 
     private var familyNames: [String] {
-        get { (tree[at: "spec", "ipFamilies"]?.array ?? []).compactMap(\.string) }
-        set { tree[at: "spec", "ipFamilies"] = newValue.isEmpty ? nil : .array(newValue.map(JSONValue.string)) }
+        get { (tree[field: "spec", "ipFamilies"]?.array ?? []).compactMap(\.string) }
+        set { tree[field: "spec", "ipFamilies"] = newValue.isEmpty ? nil : .array(newValue.map(JSONValue.string)) }
     }
 
     var families: [IPFamily] { familyNames.compactMap { name in IPFamily.allCases.first { $0.name == name } } }
 
     private var policy: String? {
-        get { tree[at: "spec", "ipFamilyPolicy"]?.string }
-        set { tree[at: "spec", "ipFamilyPolicy"] = newValue.map(JSONValue.string) }
+        get { tree[field: "spec", "ipFamilyPolicy"]?.string }
+        set { tree[field: "spec", "ipFamilyPolicy"] = newValue.map(JSONValue.string) }
     }
 
-    var ports: [JSONValue] { tree[at: "spec", "ports"]?.array ?? [] }
+    var ports: [JSONValue] { tree[field: "spec", "ports"]?.array ?? [] }
 
     mutating func setNodePort(_ number: Int?, at position: Int) {
         var ports = ports
-        ports[position][at: "nodePort"] = number.map { JSONValue($0) }
-        tree[at: "spec", "ports"] = .array(ports)
+        ports[position][field: "nodePort"] = number.map { JSONValue($0) }
+        tree[field: "spec", "ports"] = .array(ports)
     }
 
     var healthPort: Int? {
-        get { tree[at: "spec", "healthCheckNodePort"]?.integer.flatMap { $0 == 0 ? nil : $0 } }
-        set { tree[at: "spec", "healthCheckNodePort"] = newValue.map { JSONValue($0) } }
+        get { tree[field: "spec", "healthCheckNodePort"]?.integer.flatMap { $0 == 0 ? nil : $0 } }
+        set { tree[field: "spec", "healthCheckNodePort"] = newValue.map { JSONValue($0) } }
     }
 }
 
@@ -77,14 +77,14 @@ struct ServiceRequest {
 extension ServiceRequest {
     /// An update that leaves out what was given keeps it; one that changes the type drops what the new type has no use for.
     mutating func carryOver() -> [FieldError] {
-        let cluster = tree[at: "spec", "clusterIP"]?.string ?? ""
+        let cluster = tree[field: "spec", "clusterIP"]?.string ?? ""
         guard let old else {
             clusterIPs = clusterIPs
             return primaryFaults(cluster)
         }
         let before = Self.clusterIPs(old)
         if needsClusterIP, Self.needsClusterIP(old) {
-            let list = (tree[at: "spec", "clusterIPs"]?.array ?? []).compactMap(\.string)
+            let list = (tree[field: "spec", "clusterIPs"]?.array ?? []).compactMap(\.string)
             if cluster.isEmpty, list.isEmpty {
                 clusterIPs = before
             } else if !cluster.isEmpty, list.isEmpty || (list == before && cluster != before.first) {
@@ -99,8 +99,8 @@ extension ServiceRequest {
             }
         } else if !needsClusterIP {
             if clusterIPs == before { clusterIPs = [] }
-            for field in ["ipFamilies", "ipFamilyPolicy"] where tree[at: "spec", field] == old[at: "spec", field] {
-                tree[at: "spec", field] = nil
+            for field in ["ipFamilies", "ipFamilyPolicy"] where tree[field: "spec", field] == old[field: "spec", field] {
+                tree[field: "spec", field] = nil
             }
         }
         carryPorts(from: old)
@@ -114,7 +114,7 @@ extension ServiceRequest {
     }
 
     private mutating func carryPorts(from old: JSONValue) {
-        let before = old[at: "spec", "ports"]?.array ?? []
+        let before = old[field: "spec", "ports"]?.array ?? []
         func key(_ port: JSONValue) -> [JSONValue?] { [port["port"], port["protocol"] ?? "TCP"] }
         var taken = Set(ports.compactMap { $0["nodePort"]?.integer })
         for (position, port) in ports.enumerated() {
@@ -130,7 +130,7 @@ extension ServiceRequest {
                 setNodePort(nil, at: position)
             }
         }
-        let health = old[at: "spec", "healthCheckNodePort"]?.integer
+        let health = old[field: "spec", "healthCheckNodePort"]?.integer
         if needsHealthPort {
             if healthPort == nil, Self.needsHealthPort(old) { healthPort = health }
         } else if healthPort == health {
@@ -147,7 +147,7 @@ extension ServiceRequest {
         guard needsClusterIP, let primary = cluster.first, !isUntouchedPreference else { return [] }
         if policy == nil {
             let isOwn = isHeadless && !hasSelector
-            policy = old?[at: "spec", "ipFamilyPolicy"]?.string ?? (isOwn ? "RequireDualStack" : "SingleStack")
+            policy = old?[field: "spec", "ipFamilyPolicy"]?.string ?? (isOwn ? "RequireDualStack" : "SingleStack")
         }
         var errors = settleChange() + singleFaults()
         errors += infer(cluster)
@@ -179,17 +179,17 @@ extension ServiceRequest {
 
     /// A service that prefers two families is not given a second one because the cluster has learned it meanwhile.
     private var isUntouchedPreference: Bool {
-        guard let old, policy == "PreferDualStack", old[at: "spec", "ipFamilyPolicy"]?.string == "PreferDualStack" else {
+        guard let old, policy == "PreferDualStack", old[field: "spec", "ipFamilyPolicy"]?.string == "PreferDualStack" else {
             return false
         }
-        return clusterIPs == Self.clusterIPs(old) && tree[at: "spec", "ipFamilies"] == old[at: "spec", "ipFamilies"]
+        return clusterIPs == Self.clusterIPs(old) && tree[field: "spec", "ipFamilies"] == old[field: "spec", "ipFamilies"]
             && Self.needsClusterIP(old)
     }
 
     /// Going back to one family drops the second; dropping the second needs the policy that says so.
     private mutating func settleChange() -> [FieldError] {
         guard let old else { return [] }
-        let (addresses, names) = (Self.clusterIPs(old), (old[at: "spec", "ipFamilies"]?.array ?? []).compactMap(\.string))
+        let (addresses, names) = (Self.clusterIPs(old), (old[field: "spec", "ipFamilies"]?.array ?? []).compactMap(\.string))
         if policy == "SingleStack" {
             if clusterIPs == addresses, clusterIPs.count > 1 { clusterIPs = [clusterIPs[0]] }
             if familyNames == names, familyNames.count > 1 { familyNames = [familyNames[0]] }

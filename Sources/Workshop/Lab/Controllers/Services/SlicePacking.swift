@@ -38,7 +38,7 @@ struct SlicePacking {
                 "name": .string(port["name"]?.string ?? ""), "protocol": .string(port["protocol"]?.string ?? "TCP"),
                 "port": JSONValue(number),
             ]
-            entry[at: "appProtocol"] = port["appProtocol"]
+            entry[field: "appProtocol"] = port["appProtocol"]
             return entry
         }
         return .array(entries.sorted { ($0["name"]?.string ?? "") < ($1["name"]?.string ?? "") })
@@ -69,7 +69,7 @@ struct SlicePacking {
         var contents: [(slice: Item, endpoints: [JSONValue], isWritten: Bool)] = []
         for slice in present where slice.ports == group.ports {
             let before = slice.tree["endpoints"]?.array ?? []
-            let after = before.compactMap { $0[at: "targetRef", "uid"]?.string.flatMap { rest.removeValue(forKey: $0) } }
+            let after = before.compactMap { $0[field: "targetRef", "uid"]?.string.flatMap { rest.removeValue(forKey: $0) } }
             contents.append((slice, after, filled(slice.tree, ports: group.ports, after) != slice.tree))
         }
         var left = group.order.compactMap { rest[$0] }[...]
@@ -97,7 +97,7 @@ struct SlicePacking {
                 writes.append(.update(filled(slice.tree, ports: group.ports, share)))
             } else {
                 let tree = fresh(ports: group.ports, share, in: world, besides: names, &random)
-                tree[at: "metadata", "name"]?.string.map { _ = names.insert($0) }
+                tree[field: "metadata", "name"]?.string.map { _ = names.insert($0) }
                 writes.append(.create(tree))
             }
         }
@@ -118,9 +118,9 @@ struct SlicePacking {
     /// A slice with these contents, everything else as it is.
     private func filled(_ slice: JSONValue, ports: JSONValue?, _ endpoints: [JSONValue]) -> JSONValue {
         var tree = slice
-        tree[at: "metadata", "labels"] = JSONValue(labels)
-        tree[at: "ports"] = ports ?? []
-        tree[at: "endpoints"] = .array(endpoints)
+        tree[field: "metadata", "labels"] = JSONValue(labels)
+        tree[field: "ports"] = ports ?? []
+        tree[field: "endpoints"] = .array(endpoints)
         return tree
     }
 

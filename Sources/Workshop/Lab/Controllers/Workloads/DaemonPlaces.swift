@@ -21,14 +21,14 @@ struct DaemonPlaces {
     /// The node a pod is on or, before it is bound, meant for.
     private static func target(of pod: Item) -> String {
         if !pod.nodeName.isEmpty { return pod.nodeName }
-        let terms = pod.spec[at: "affinity", "nodeAffinity", NodeAffinity.required, "nodeSelectorTerms"]?.array ?? []
+        let terms = pod.spec[field: "affinity", "nodeAffinity", NodeAffinity.required, "nodeSelectorTerms"]?.array ?? []
         let fields = terms.first?["matchFields"]?.array ?? []
         return fields.first { $0["key"]?.string == "metadata.name" }?["values"]?.array?.first?.string ?? ""
     }
 
     /// Whether a new pod would be put on the node, and whether one that is there may stay.
     private func verdict(on node: Item) -> (runs: Bool, stays: Bool) {
-        let spec = Self.tolerating(set.spec[at: "template", "spec"] ?? [:])
+        let spec = Self.tolerating(set.spec[field: "template", "spec"] ?? [:])
         if let name = spec["nodeName"]?.string, !name.isEmpty, name != node.name { return (false, false) }
         guard NodeAffinity(of: spec).matches(node) else { return (false, false) }
         let tolerations = Toleration.all(of: spec)
@@ -81,11 +81,11 @@ extension DaemonPlaces {
         repeat { name = GivenName.random("\(set.name)-", &random) } while world[Kinds.pod, set.namespace, name] != nil
         let template = set.spec["template"] ?? [:]
         var tree = PodTemplate.pod(of: template, named: name, generateName: "\(set.name)-", owner: set)
-        tree[at: "metadata", "labels", Revisions.label] = .string(hash)
-        tree[at: "metadata", "labels", "pod-template-generation"] = .string(String(templateGeneration))
+        tree[field: "metadata", "labels", Revisions.label] = .string(hash)
+        tree[field: "metadata", "labels", "pod-template-generation"] = .string(String(templateGeneration))
         var spec = Self.tolerating(tree["spec"] ?? [:])
         NodeAffinity.pin(&spec, to: node.name)
-        tree[at: "spec"] = spec
+        tree[field: "spec"] = spec
         outcome.writes.append(.create(tree))
         outcome.note(set, "SuccessfulCreate", "Created pod: \(name)", by: DaemonSetController.self)
     }
@@ -110,7 +110,7 @@ extension DaemonPlaces {
         if spec["hostNetwork"]?.bool == true { pressures.append("network-unavailable") }
         wanted += pressures.map { ["key": .string("node.kubernetes.io/\($0)"), "operator": "Exists", "effect": "NoSchedule"] }
         let own = spec["tolerations"]?.array ?? []
-        spec[at: "tolerations"] = .array(own + wanted.filter { !own.contains($0) })
+        spec[field: "tolerations"] = .array(own + wanted.filter { !own.contains($0) })
         return spec
     }
 }
@@ -119,9 +119,9 @@ extension DaemonPlaces {
 
 extension DaemonPlaces {
     func roll(_ outcome: inout Outcome) {
-        guard set.spec[at: "updateStrategy", "type"]?.string ?? "RollingUpdate" == "RollingUpdate" else { return }
+        guard set.spec[field: "updateStrategy", "type"]?.string ?? "RollingUpdate" == "RollingUpdate" else { return }
         let places = nodes.filter { verdict(on: $0).runs }
-        let amount = Amount(set.spec[at: "updateStrategy", "rollingUpdate", "maxUnavailable"]) ?? .count(1)
+        let amount = Amount(set.spec[field: "updateStrategy", "rollingUpdate", "maxUnavailable"]) ?? .count(1)
         var budget = amount.of(places.count, roundingUp: true)
         var candidates: [Item] = []
         for node in places {
@@ -162,15 +162,15 @@ extension DaemonPlaces {
             if pod.labels[Revisions.label] == hash { updated += 1 }
         }
         var status = set.status
-        func count(_ name: String, _ number: Int) { status[at: name] = number == 0 ? nil : JSONValue(number) }
-        status[at: "currentNumberScheduled"] = JSONValue(current)
-        status[at: "numberMisscheduled"] = JSONValue(misplaced)
-        status[at: "desiredNumberScheduled"] = JSONValue(desired)
-        status[at: "numberReady"] = JSONValue(ready)
+        func count(_ name: String, _ number: Int) { status[field: name] = number == 0 ? nil : JSONValue(number) }
+        status[field: "currentNumberScheduled"] = JSONValue(current)
+        status[field: "numberMisscheduled"] = JSONValue(misplaced)
+        status[field: "desiredNumberScheduled"] = JSONValue(desired)
+        status[field: "numberReady"] = JSONValue(ready)
         count("updatedNumberScheduled", updated)
         count("numberAvailable", available)
         count("numberUnavailable", desired - available)
-        status[at: "observedGeneration"] = JSONValue(Int(set.metadata.generation))
+        status[field: "observedGeneration"] = JSONValue(Int(set.metadata.generation))
         return status
     }
 }

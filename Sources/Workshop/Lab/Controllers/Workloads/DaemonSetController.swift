@@ -24,7 +24,7 @@ public struct DaemonSetController: Controller {
         let revisions = Revisions(of: set, in: world)
         if let collisions = revisions.collisions {
             var (outcome, status) = (Outcome(), set.status)
-            status[at: "collisionCount"] = JSONValue(collisions)
+            status[field: "collisionCount"] = JSONValue(collisions)
             outcome.setStatus(status, of: set)
             return outcome
         }

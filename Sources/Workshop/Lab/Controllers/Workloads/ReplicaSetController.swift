@@ -48,7 +48,7 @@ public struct ReplicaSetController: Controller {
     }
 
     private func status(of set: Item, _ pods: [Item], at now: Moment, _ outcome: inout Outcome) -> JSONValue {
-        let labels = set.spec[at: "template", "metadata", "labels"]?.strings ?? [:]
+        let labels = set.spec[field: "template", "metadata", "labels"]?.strings ?? [:]
         let template = LabelSelector(matching: labels)
         var available = 0
         for pod in pods {
@@ -59,13 +59,13 @@ public struct ReplicaSetController: Controller {
             }
         }
         var status = set.status
-        status[at: "replicas"] = JSONValue(pods.count)
+        status[field: "replicas"] = JSONValue(pods.count)
         // Go leaves zeros out of these three.
-        func count(_ name: String, _ number: Int) { status[at: name] = number == 0 ? nil : JSONValue(number) }
+        func count(_ name: String, _ number: Int) { status[field: name] = number == 0 ? nil : JSONValue(number) }
         count("fullyLabeledReplicas", pods.count { template.matches($0.labels) })
         count("readyReplicas", pods.count(where: \.isReadyPod))
         count("availableReplicas", available)
-        status[at: "observedGeneration"] = JSONValue(Int(set.metadata.generation))
+        status[field: "observedGeneration"] = JSONValue(Int(set.metadata.generation))
         return status
     }
 }

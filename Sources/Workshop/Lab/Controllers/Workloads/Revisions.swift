@@ -22,7 +22,7 @@ struct Revisions {
             hash = known.labels[Self.label] ?? String(known.name.dropFirst(owner.name.count + 1))
             if known.number < newest {
                 var tree = known.tree
-                tree[at: "revision"] = JSONValue(newest + 1)
+                tree[field: "revision"] = JSONValue(newest + 1)
                 write = .update(tree)
             }
             return
@@ -41,8 +41,10 @@ struct Revisions {
 
     /// A template that was, by its revision's name; `nil` when no record of it is left.
     func template(_ name: String) -> JSONValue? {
-        guard var template = records.first(where: { $0.name == name })?.tree[at: "data", "spec", "template"] else { return nil }
-        template[at: "$patch"] = nil
+        guard var template = records.first(where: { $0.name == name })?.tree[field: "data", "spec", "template"] else {
+            return nil
+        }
+        template[field: "$patch"] = nil
         return template
     }
 
@@ -56,16 +58,16 @@ struct Revisions {
 
     private static func replacing(_ template: JSONValue) -> JSONValue {
         var template = template
-        template[at: "$patch"] = "replace"
+        template[field: "$patch"] = "replace"
         return template
     }
 
     private static func record(named name: String, _ hash: String, _ data: JSONValue, number: Int, of owner: Item) -> JSONValue {
-        var labels = owner.spec[at: "template", "metadata", "labels"]?.strings ?? [:]
+        var labels = owner.spec[field: "template", "metadata", "labels"]?.strings ?? [:]
         labels[label] = hash
         var metadata: JSONValue = ["name": .string(name), "namespace": .string(owner.namespace), "labels": JSONValue(labels)]
-        metadata[at: "annotations"] = owner.tree[at: "metadata", "annotations"]
-        metadata[at: "ownerReferences"] = [owner.controllerReference]
+        metadata[field: "annotations"] = owner.tree[field: "metadata", "annotations"]
+        metadata[field: "ownerReferences"] = [owner.controllerReference]
         return [
             "apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": metadata, "data": data,
             "revision": JSONValue(number),

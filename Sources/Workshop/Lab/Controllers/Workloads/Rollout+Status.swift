@@ -8,8 +8,8 @@ extension Rollout {
         var conditions = ConditionList(deployment.status)
         judgeAvailability(&conditions, status)
         judgeProgress(&conditions, status)
-        status[at: "conditions"] = .array(conditions.entries)
-        if let collisions { status[at: "collisionCount"] = JSONValue(collisions) }
+        status[field: "conditions"] = .array(conditions.entries)
+        if let collisions { status[field: "collisionCount"] = JSONValue(collisions) }
         guard !isWritten else { return }
         outcome.setStatus(status, of: deployment)
     }
@@ -18,8 +18,8 @@ extension Rollout {
         func sum(_ name: String) -> Int { sets.reduce(0) { $0 + $1.counter(name) } }
         let available = sum("availableReplicas")
         var status = deployment.status
-        func count(_ name: String, _ number: Int) { status[at: name] = number == 0 ? nil : JSONValue(number) }
-        status[at: "observedGeneration"] = JSONValue(Int(deployment.metadata.generation))
+        func count(_ name: String, _ number: Int) { status[field: name] = number == 0 ? nil : JSONValue(number) }
+        status[field: "observedGeneration"] = JSONValue(Int(deployment.metadata.generation))
         count("replicas", sum("replicas"))
         count("updatedReplicas", newest?.counter("replicas") ?? 0)
         count("readyReplicas", sum("readyReplicas"))

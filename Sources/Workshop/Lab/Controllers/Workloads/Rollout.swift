@@ -40,18 +40,18 @@ struct Rollout {
     /// A template without the label that tells its pods apart.
     static func bare(_ template: JSONValue?) -> JSONValue {
         var template = (template ?? [:]).withoutNulls
-        template[at: "metadata", "labels", hashLabel] = nil
+        template[field: "metadata", "labels", hashLabel] = nil
         return template
     }
 
     var old: [Item] { sets.filter { $0.uid != newest?.uid } }
     var isPaused: Bool { deployment.spec["paused"]?.bool == true }
-    private var isRecreating: Bool { deployment.spec[at: "strategy", "type"]?.string == "Recreate" }
+    private var isRecreating: Bool { deployment.spec[field: "strategy", "type"]?.string == "Recreate" }
 
     /// The two bounds, resolved. Both zero would never move: then one may be unavailable.
     var bounds: (surge: Int, unavailable: Int) {
         if isRecreating { return (0, 0) }
-        let rolling = deployment.spec[at: "strategy", "rollingUpdate"]
+        let rolling = deployment.spec[field: "strategy", "rollingUpdate"]
         let surge = (Amount(rolling?["maxSurge"]) ?? .percent(25)).of(deployment.replicas, roundingUp: true)
         let unavailable = (Amount(rolling?["maxUnavailable"]) ?? .percent(25)).of(deployment.replicas, roundingUp: false)
         return (surge, surge == 0 && unavailable == 0 ? 1 : min(unavailable, deployment.replicas))
@@ -149,7 +149,7 @@ extension Rollout {
 
     mutating func scale(_ set: Item, to replicas: Int) {
         var tree = set.tree
-        tree[at: "spec", "replicas"] = JSONValue(replicas)
+        tree[field: "spec", "replicas"] = JSONValue(replicas)
         mark(&tree)
         guard tree != set.tree else { return }
         outcome.writes.append(.update(tree))
@@ -161,8 +161,8 @@ extension Rollout {
     }
 
     func mark(_ tree: inout JSONValue) {
-        tree[at: "metadata", "annotations", RolloutMark.desired] = .string(String(deployment.replicas))
-        tree[at: "metadata", "annotations", RolloutMark.most] = .string(String(deployment.replicas + bounds.surge))
+        tree[field: "metadata", "annotations", RolloutMark.desired] = .string(String(deployment.replicas))
+        tree[field: "metadata", "annotations", RolloutMark.most] = .string(String(deployment.replicas + bounds.surge))
     }
 
     /// Old sets beyond the limit, empty and settled, lowest revision first.
@@ -200,24 +200,26 @@ extension Rollout {
         guard let newest else { return }
         let revision = max(newest.revision, (old.map(\.revision).max() ?? 0) + 1)
         var tree = newest.tree
-        for (key, value) in RolloutMark.inherited(from: deployment) { tree[at: "metadata", "annotations", key] = .string(value) }
+        for (key, value) in RolloutMark.inherited(from: deployment) {
+            tree[field: "metadata", "annotations", key] = .string(value)
+        }
         if newest.revision != revision {
-            tree[at: "metadata", "annotations", RolloutMark.revision] = .string(String(revision))
+            tree[field: "metadata", "annotations", RolloutMark.revision] = .string(String(revision))
             if newest.revision > 0 {
                 let history = newest.metadata.annotations[RolloutMark.history].map { $0.isEmpty ? [] : [$0] } ?? []
                 let text = (history + [String(newest.revision)]).joined(separator: ",")
-                tree[at: "metadata", "annotations", RolloutMark.history] = .string(text)
+                tree[field: "metadata", "annotations", RolloutMark.history] = .string(text)
             }
         }
         if deployment.spec["minReadySeconds"] != newest.spec["minReadySeconds"] {
-            tree[at: "spec", "minReadySeconds"] = deployment.spec["minReadySeconds"]
+            tree[field: "spec", "minReadySeconds"] = deployment.spec["minReadySeconds"]
         }
         if tree != newest.tree { outcome.writes.append(.update(tree)) }
         setRevision(revision)
     }
 
     private mutating func setRevision(_ revision: Int) {
-        tree[at: "metadata", "annotations", RolloutMark.revision] = .string(String(revision))
+        tree[field: "metadata", "annotations", RolloutMark.revision] = .string(String(revision))
     }
 
     private mutating func create(revision: Int) {
@@ -229,23 +231,23 @@ extension Rollout {
             collisions = (count ?? 0) + 1
             return
         }
-        template[at: "metadata", "labels", Self.hashLabel] = .string(hash)
+        template[field: "metadata", "labels", Self.hashLabel] = .string(hash)
         var selector = deployment.spec["selector"] ?? [:]
-        selector[at: "matchLabels", Self.hashLabel] = .string(hash)
+        selector[field: "matchLabels", Self.hashLabel] = .string(hash)
         let room = max(0, deployment.replicas + bounds.surge - crowd)
         let replicas = isRecreating ? deployment.replicas : min(deployment.replicas, room)
         var set: JSONValue = [
             "apiVersion": "apps/v1", "kind": "ReplicaSet",
             "metadata": [
                 "name": .string(name), "namespace": .string(deployment.namespace),
-                "labels": template[at: "metadata", "labels"] ?? [:],
+                "labels": template[field: "metadata", "labels"] ?? [:],
                 "annotations": JSONValue(RolloutMark.inherited(from: deployment)),
                 "ownerReferences": [deployment.controllerReference],
             ],
             "spec": ["replicas": JSONValue(replicas), "selector": selector, "template": template],
         ]
-        set[at: "spec", "minReadySeconds"] = deployment.spec["minReadySeconds"]
-        set[at: "metadata", "annotations", RolloutMark.revision] = .string(String(revision))
+        set[field: "spec", "minReadySeconds"] = deployment.spec["minReadySeconds"]
+        set[field: "metadata", "annotations", RolloutMark.revision] = .string(String(revision))
         mark(&set)
         outcome.writes.append(.create(set))
         setRevision(revision)

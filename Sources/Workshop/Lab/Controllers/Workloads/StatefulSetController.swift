@@ -28,7 +28,7 @@ public struct StatefulSetController: Controller {
         let revisions = Revisions(of: set, in: world)
         if let collisions = revisions.collisions {
             var (outcome, status) = (Outcome(), set.status)
-            status[at: "collisionCount"] = JSONValue(collisions)
+            status[field: "collisionCount"] = JSONValue(collisions)
             outcome.setStatus(status, of: set)
             return outcome
         }

@@ -18,7 +18,7 @@ struct StatefulSetPods {
         for pod in pods { Self.ordinal(of: pod.name, in: set.name).map { byOrdinal[$0] = pod } }
         self.byOrdinal = byOrdinal
         members = byOrdinal.sorted { $0.key < $1.key }.map(\.value)
-        let start = max(0, set.spec[at: "ordinals", "start"]?.integer ?? 0)
+        let start = max(0, set.spec[field: "ordinals", "start"]?.integer ?? 0)
         range = start..<start + set.replicas
     }
 
@@ -102,7 +102,7 @@ extension StatefulSetPods {
     }
 
     private func roll(_ outcome: inout Outcome) {
-        guard set.spec[at: "updateStrategy", "type"]?.string != "OnDelete" else { return }
+        guard set.spec[field: "updateStrategy", "type"]?.string != "OnDelete" else { return }
         var budget = maxUnavailable
         for ordinal in range.reversed() where ordinal >= range.lowerBound + partition {
             guard let pod = byOrdinal[ordinal] else {
@@ -127,10 +127,10 @@ extension StatefulSetPods {
             by: StatefulSetController.self)
     }
 
-    private var partition: Int { max(0, set.spec[at: "updateStrategy", "rollingUpdate", "partition"]?.integer ?? 0) }
+    private var partition: Int { max(0, set.spec[field: "updateStrategy", "rollingUpdate", "partition"]?.integer ?? 0) }
 
     private var maxUnavailable: Int {
-        let amount = Amount(set.spec[at: "updateStrategy", "rollingUpdate", "maxUnavailable"]) ?? .count(1)
+        let amount = Amount(set.spec[field: "updateStrategy", "rollingUpdate", "maxUnavailable"]) ?? .count(1)
         return max(1, amount.of(set.replicas, roundingUp: true))
     }
 
@@ -142,9 +142,11 @@ extension StatefulSetPods {
 extension StatefulSetPods {
     /// Below the partition, and for what a rolling update has not reached yet, an old revision is made again.
     private func revision(for ordinal: Int) -> String {
-        guard set.spec[at: "updateStrategy", "type"]?.string ?? "RollingUpdate" == "RollingUpdate" else { return updateRevision }
+        guard set.spec[field: "updateStrategy", "type"]?.string ?? "RollingUpdate" == "RollingUpdate" else {
+            return updateRevision
+        }
         let isOld =
-            set.spec[at: "updateStrategy", "rollingUpdate"] == nil
+            set.spec[field: "updateStrategy", "rollingUpdate"] == nil
             ? ordinal < range.lowerBound + set.counter("currentReplicas") : ordinal < range.lowerBound + partition
         return isOld ? currentRevision : updateRevision
     }
@@ -153,16 +155,16 @@ extension StatefulSetPods {
         let revision = revision(for: ordinal)
         let template = revisions.template(revision) ?? set.spec["template"] ?? [:]
         var tree = PodTemplate.pod(of: template, named: "\(set.name)-\(ordinal)", generateName: "\(set.name)-", owner: set)
-        tree[at: "metadata", "labels", Revisions.label] = .string(revision)
-        tree[at: "spec", "hostname"] = .string("\(set.name)-\(ordinal)")
-        if let service = set.spec["serviceName"]?.string, !service.isEmpty { tree[at: "spec", "subdomain"] = .string(service) }
+        tree[field: "metadata", "labels", Revisions.label] = .string(revision)
+        tree[field: "spec", "hostname"] = .string("\(set.name)-\(ordinal)")
+        if let service = set.spec["serviceName"]?.string, !service.isEmpty { tree[field: "spec", "subdomain"] = .string(service) }
         identify(&tree, ordinal)
         return tree
     }
 
     private func identify(_ tree: inout JSONValue, _ ordinal: Int) {
-        tree[at: "metadata", "labels", "statefulset.kubernetes.io/pod-name"] = .string("\(set.name)-\(ordinal)")
-        tree[at: "metadata", "labels", "apps.kubernetes.io/pod-index"] = .string(String(ordinal))
+        tree[field: "metadata", "labels", "statefulset.kubernetes.io/pod-name"] = .string("\(set.name)-\(ordinal)")
+        tree[field: "metadata", "labels", "apps.kubernetes.io/pod-index"] = .string(String(ordinal))
     }
 
     /// The pod with its labels put right; `nil` when they are.
@@ -190,18 +192,18 @@ extension StatefulSetPods {
             (present, current) = (updateRevision, updated)
         }
         var status = set.status
-        func count(_ name: String, _ number: Int) { status[at: name] = number == 0 ? nil : JSONValue(number) }
-        status[at: "replicas"] = JSONValue(members.count)
-        status[at: "availableReplicas"] = JSONValue(members.count(where: isAvailable))
+        func count(_ name: String, _ number: Int) { status[field: name] = number == 0 ? nil : JSONValue(number) }
+        status[field: "replicas"] = JSONValue(members.count)
+        status[field: "availableReplicas"] = JSONValue(members.count(where: isAvailable))
         count("readyReplicas", ready)
         count("currentReplicas", current)
         count("updatedReplicas", updated)
-        status[at: "currentRevision"] = .string(present)
-        status[at: "updateRevision"] = .string(updateRevision)
-        status[at: "observedGeneration"] = JSONValue(Int(set.metadata.generation))
-        if status[at: "collisionCount"] == nil { status[at: "collisionCount"] = 0 }
+        status[field: "currentRevision"] = .string(present)
+        status[field: "updateRevision"] = .string(updateRevision)
+        status[field: "observedGeneration"] = JSONValue(Int(set.metadata.generation))
+        if status[field: "collisionCount"] == nil { status[field: "collisionCount"] = 0 }
         return status
     }
 
-    private var isRolling: Bool { self.set.spec[at: "updateStrategy", "type"]?.string != "OnDelete" }
+    private var isRolling: Bool { self.set.spec[field: "updateStrategy", "type"]?.string != "OnDelete" }
 }
