@@ -126,7 +126,7 @@ struct KubectlTests {
             _ = try await kubectl.output(
                 "patch", "cm", "m", "--type=json", "-p", #"[{"op":"add","path":"/data/n","value":"2"}]"#)
             #expect(try await kubectl.output("get", "cm", "m", "-o", "jsonpath={.data}") == #"{"l":"1","n":"2"}"#)
-            let editor = try kubectl.directory.file("editor", "#!/bin/sh\nsed -i 's/n: \"2\"/n: \"3\"/' \"$1\"\n", mode: 0o700)
+            let editor = try kubectl.directory.file("editor", "#!/bin/sh\nsed -i 's/: \"2\"/: \"3\"/' \"$1\"\n", mode: 0o700)
             let edited = try await kubectl("edit", "cm", "m", environment: ["KUBE_EDITOR": editor])
             #expect(edited.status == 0, "\(edited)")
             #expect(try await kubectl.output("get", "cm", "m", "-o", "jsonpath={.data.n}") == "3", "\(edited)")

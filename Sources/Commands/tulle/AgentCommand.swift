@@ -44,7 +44,10 @@ struct AgentCommand: AsyncParsableCommand {
     var logLevel: Logger.Level = .info
 
     func validate() throws {
-        guard period >= 1 else { throw ValidationError("--period \(period): at least one second") }
+        guard (1...86_400).contains(period) else {
+            throw ValidationError("--period \(period): between one second and a day (86400)")
+        }
+        guard !node.isEmpty else { throw ValidationError("--node needs the name of this node's Node object") }
         guard !objects.isEmpty else { throw ValidationError("--objects needs at least one file or directory") }
     }
 

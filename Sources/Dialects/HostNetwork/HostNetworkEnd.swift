@@ -65,6 +65,8 @@ public struct Refusal: Error, Hashable, Sendable {
 
         public init(rawValue: Int32) { self.rawValue = rawValue }
 
+        /// `EPERM`
+        public static let notPermitted = Code(rawValue: 1)
         /// `ENOENT`
         public static let noSuchObject = Code(rawValue: 2)
         /// `ESRCH`
@@ -92,6 +94,27 @@ public struct Refusal: Error, Hashable, Sendable {
 
 extension Refusal: CustomStringConvertible {
     public var description: String {
-        "\(operation): error \(code.rawValue)" + (explanation.map { " (kernel: \($0))" } ?? "")
+        "\(operation): \(code)" + (explanation.map { " (kernel: \($0))" } ?? "")
+    }
+}
+
+extension Refusal.Code: CustomStringConvertible {
+    /// The words people know for the number; the number itself where it has none here.
+    public var description: String {
+        switch self {
+        case .notPermitted: "operation not permitted"
+        case .noSuchObject: "no such file or directory"
+        case .noSuchEntry: "no such process"
+        case .noSuchAddress: "no such device or address"
+        case .exists: "file exists"
+        case .noSuchDevice: "no such device"
+        case .invalid: "invalid argument"
+        case .notSupported: "operation not supported"
+        case .addressNotAvailable: "cannot assign requested address"
+        case .networkDown: "network is down"
+        case .networkUnreachable: "network is unreachable"
+        case .hostUnreachable: "no route to host"
+        default: "error \(rawValue)"
+        }
     }
 }

@@ -81,7 +81,9 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
         case (.all, true):
             (isFullFailing, nextFull) = (false, now + period)
         case (.all, false):
-            (isFullFailing, nextFull) = (true, now + backoff.next(random: random))
+            // What fails meanwhile must not put off the next try of everything.
+            let retry = now + backoff.next(random: random)
+            (isFullFailing, nextFull) = (true, isFullFailing && nextFull > now ? min(nextFull, retry) : retry)
         case (.keys(let keys), true):
             failed.subtract(keys)
         case (.keys(let keys), false):

@@ -30,7 +30,8 @@ final class Fabric {
     ///
     /// - Parameter lengths: how long the segment's prefix is, by family.
     func connect(_ node: Holder, addresses: [IPAddress], lengths: [IPFamily: Int]) throws {
-        let port = "to-\(node.name)"
+        // The kernel allows fifteen bytes; names of real nodes are longer.
+        let port = node.name.utf8.count <= 12 ? "to-\(node.name)" : "to-\(plugged + 1)"
         host.namespaces[node.name] = node.namespace
         let peer = Link.Peer(Self.uplink, in: node.name, mtu: 1500)
         try host.carryOut([

@@ -23,6 +23,9 @@ final class LabPod {
 
     var name: String { pod.metadata.name }
 
+    /// With its namespace, unless that is the default one.
+    var fullName: String { pod.metadata.namespace == "default" ? name : "\(pod.metadata.namespace)/\(name)" }
+
     /// What a container's ID looks like, and the same for the same pod.
     private var containerID: String { "lab-\(pod.metadata.namespace)-\(name)" }
 

@@ -22,7 +22,7 @@ public struct Walk {
     public init(objects: String, programs: String, directory: String, say: @escaping (String) -> Void) throws {
         tools = try Tools(directory: programs)
         objectsPath = objects.hasPrefix("/") ? objects : Self.workingDirectory() + "/" + objects
-        self.directory = directory
+        self.directory = directory.hasPrefix("/") ? directory : Self.workingDirectory() + "/" + directory
         self.say = say
     }
 
@@ -118,10 +118,11 @@ public struct Walk {
     ) throws {
         guard let own = asking.addresses.first(where: { $0.family == exchange.address.family }) else { return }
         let places =
-            [("pod \(asking.name)", asking.sandbox), (asking.node.name, asking.node.holder), ("fabric", fabric.holder)]
-            + [(serving.node.name, serving.node.holder), ("pod \(serving.name)", serving.sandbox)]
+            [("pod \(asking.fullName)", asking.sandbox), (asking.node.name, asking.node.holder), ("the fabric", fabric.holder)]
+            + [(serving.node.name, serving.node.holder), ("pod \(serving.fullName)", serving.sandbox)]
         let witnesses = try places.map { try Witness($0.0, in: $0.1.namespace) }
-        let hosts = Dictionary(uniqueKeysWithValues: try places.map { ($0.0, try KernelHost($0.1.namespace)) })
+        // Two pods of two namespaces may have one name.
+        let hosts = Dictionary(try places.map { ($0.0, try KernelHost($0.1.namespace)) }) { first, _ in first }
         let message = "hello from \(asking.name)"
         let answer = try asking.ask(exchange.transport, exchange.address, exchange.port, message)
         guard answer.text.contains("request=\(message)") else {
