@@ -153,6 +153,20 @@ struct NodeKeeperTests {
         #expect(keeper.problems.first?.message.contains("/state/c2:eth0") == true)
     }
 
+    @Test("a link that nobody knows is not taken for a stray one while calls come and go")
+    func comingAndGoing() throws {
+        let pod = try attachment("c1", "10.244.1.2")
+        _ = keeper.list([try node(1)])
+        _ = try settleAll()
+        try build(pod)
+        book.readings = [Attachments(claims: 1), Attachments(claims: 3)]
+        #expect(try settleAll().changes == [])
+        #expect(host.state.link(pod.link) != nil)
+        book.readings = [Attachments(claims: 3)]
+        #expect(try settleAll().refused == 0)
+        #expect(host.state.link(pod.link) == nil)
+    }
+
     @Test("an attachment that moves while the round looks is left alone")
     func moving() throws {
         let pod = try attachment("c1", "10.244.1.2")

@@ -91,12 +91,15 @@ extension KernelTests {
             try node.start()
             let pod = try NetworkNamespace.new()
             let address = try #require(try node.add("c1", pod).addresses.first)
+            func routes() throws -> [Route] {
+                try node.host.observe(Interest()).routes.filter { $0.proto == PacketPath.routeProtocol }
+            }
+            // The agent serves as soon as it looked once; what was refused then it tries again.
+            try eventually("two routes each: to the other node, to nobody, to the pod") { try routes().count == 6 }
+            let ours = try routes()
             let whole = try node.whole()
             let link = id("c1").link
 
-            let observed = try node.host.observe(Interest())
-            let ours = observed.routes.filter { $0.proto == PacketPath.routeProtocol }
-            #expect(ours.count == 6, "two each: to the other node, to nobody, to the pod")
             for route in ours { try node.change(.remove(.route(route))) }
             try eventually("the routes are back") { try node.whole() == whole }
             try node.change(.remove(.neighbour(Neighbour(ip(address), on: link, .mac(MACAddress.zero)))))

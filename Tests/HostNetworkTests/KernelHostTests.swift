@@ -1,8 +1,9 @@
 import Addressing
 import HostNetwork
-import HostNetworkKernel
 import Netlink
 import Testing
+
+@testable import HostNetworkKernel
 
 @Suite("the kernel's end", .tags(.kernel), .enabled(if: hasKernel, "needs root"))
 struct KernelHostTests {
@@ -57,6 +58,20 @@ struct KernelHostTests {
     func settings(_ path: String) throws {
         let refusals = try KernelHost(.new()).apply([.add(.sysctl(Sysctl(path, "x")))])
         #expect(refusals.map(\.code) == [.invalid])
+    }
+
+    /// An agent that looked while a pod was attached took the route without a link for a stray one: the pod lost its route.
+    @Test("what stands on a link that came while the look was under way is left out whole")
+    func halfSeen() throws {
+        let host = try KernelHost(.new())
+        let observation = try Observation(NetlinkSocket(.route, in: host.namespace), Interest())
+        try host.accept(
+            .add(veth("tl1", peer: "tl2")), .add(try address("192.0.2.1/24", on: "tl1")),
+            .add(.neighbour(Neighbour(try ip("192.0.2.7"), on: "tl1", .mac(mac(7))))),
+            .add(try route("198.51.100.7/32", dev: "tl1")),
+            .add(try route("2001:db8::7/128", dev: "tl1")), .add(try route("203.0.113.0/24", .unreachable)))
+        let seen = try observation.state(with: []).filter { if case .link = $0 { false } else { true } }
+        #expect(seen.description == "route unreachable 203.0.113.0/24 proto 84\n")
     }
 
     @Test("a second settling sends nothing that changes the kernel")

@@ -72,10 +72,11 @@ extension Phrase {
         Phrase(
             name: "the dice",
             pattern:
-                #"\bSystemRandomNumberGenerator\b|\b(Double|Float|U?Int\d*|Bool)\.random\(|\.randomElement\(\)|\.shuffled?\(\)"#,
+                #"\bSystemRandomNumberGenerator\b|\b(Double|Float|U?Int\d*|Bool)\.random\((?!.*\busing:)|\.randomElement\(\)|\.shuffled?\(\)"#,
             words: ["andom", "shuffle"],
             reason: "take a number between 0 and 1, or a generator, as a parameter", wrong: "let a = Double.random(in: 0..<1)",
-            right: "numgen(.random, modulus: 5); all.shuffled(using: &generator)", allowed: commands),
+            right: "numgen(.random, modulus: 5); all.shuffled(using: &generator); Int.random(in: 0..<5, using: &dice)",
+            allowed: commands),
         Phrase(
             name: "the environment",
             pattern: #"\bProcessInfo\b|\b(secure_)?getenv\(|\bCommandLine\.arguments\b|(^|[\s(,=])environ\b"#,

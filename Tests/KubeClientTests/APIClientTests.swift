@@ -178,7 +178,7 @@ struct APIClientTests {
         let error = await #expect(throws: APIFailure.self) { try await client.create([:], of: Node.resource) }
         #expect(error?.code == APIFailure.unreachable)
         #expect(error?.description.hasSuffix("; check that the server runs and that its address is right") == true)
-        #expect(clock.sleeps.count == 4)
+        #expect(clock.sleeps.count == 4, "\(error.map(String.init(reflecting:)) ?? "")")
         try await transport.shutdown()
     }
 

@@ -117,7 +117,7 @@ struct ServerAccessTests {
         _ = try await client.get(Node.resource, "n1")
         try directory.write("three", to: "token")
         _ = try await client.get(Node.resource, "n1")
-        try await clock.sleep(for: .seconds(61))
+        clock.pass(.seconds(61))
         await #expect(throws: APIFailure.self) { try await client.get(Node.resource, "n1") }
         #expect(
             server.requests.dropFirst(2).map { $0.headers["authorization"] ?? "" } == [

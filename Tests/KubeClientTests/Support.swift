@@ -72,6 +72,9 @@ final class InstantClock: Clock {
     var minimumResolution: Duration { .zero }
     var sleeps: [Duration] { state.withLock { $0.sleeps } }
 
+    /// Time passes, without anybody waiting for it.
+    func pass(_ duration: Duration) { state.withLock { $0.now += duration } }
+
     func sleep(until deadline: Instant, tolerance: Duration?) async throws {
         try Task.checkCancellation()
         state.withLock {

@@ -118,8 +118,11 @@ extension Observation {
         else { return nil }
         let kind = message.isMultipath ? .multipath : Route.Kind(rawValue: message.type)
         // Routes that drop stand on no link, though IPv6 says `lo`.
-        let hasDevice = ![.blackhole, .unreachable].contains(kind)
-        let device = hasDevice ? message.link.flatMap { names[$0] } : nil
+        let index = [.blackhole, .unreachable].contains(kind) ? nil : message.link
+        let device = index.flatMap { names[$0] }
+        // Its link came after the links were listed. Without the link's name it would look like a route that stands on none, and
+        // whoever owns it would take it away.
+        if index != nil, device == nil { return nil }
         return .route(
             Route(
                 prefix, kind, via: message.gateway, device: device, isOnlink: message.flags.contains(.onlink),

@@ -34,7 +34,12 @@ struct DriverTests {
         let start = ContinuousClock.now
         let driver = ControllerDriver(
             [DeploymentController(), ReplicaSetController()], writer: writer, seed: 1,
-            clock: { Moment(sinceEpoch: ContinuousClock.now - start) }, sleep: { try await Task.sleep(for: $0) })
+            clock: { Moment(sinceEpoch: ContinuousClock.now - start) },
+            // Back at once: the driver looks at the clock by itself.
+            sleep: { _ in
+                try Task.checkCancellation()
+                await Task.yield()
+            })
         await driver.learn(try #require(try await writer.put(Sample.workload("Deployment"))))
         let running = Task { await driver.run() }
         var kinds: [String] = []

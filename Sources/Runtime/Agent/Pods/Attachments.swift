@@ -6,6 +6,8 @@ struct Attachments: Sendable {
     var all: [Attachment.ID: Attachment] = [:]
     /// Those that a call is at work on.
     var busy: Set<Attachment.ID> = []
+    /// How many calls have begun so far.
+    var claims = 0
     /// The paths of records that cannot be read, by the links they are about: somebody's pod may hang on each.
     var lost: [String: String] = [:]
 

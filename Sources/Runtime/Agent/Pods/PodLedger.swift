@@ -10,6 +10,8 @@ struct PodLedger: Sendable {
     private(set) var records: [Plan.Attachment.ID: AttachmentRecord] = [:]
     /// Those that a call is at work on now: nobody else touches their links.
     private(set) var busy: Set<Plan.Attachment.ID> = []
+    /// How many calls have begun so far.
+    private(set) var claims = 0
     private var pools: [AddressPool<Plan.Attachment.ID>] = []
     private var reserved: Set<IPAddress> = []
     private(set) var resting: [IPAddress: Duration]
@@ -51,7 +53,10 @@ struct PodLedger: Sendable {
 
 extension PodLedger {
     /// A call about an attachment begins; false when another one runs.
-    mutating func claim(_ id: Plan.Attachment.ID) -> Bool { busy.insert(id).inserted }
+    mutating func claim(_ id: Plan.Attachment.ID) -> Bool {
+        claims += 1
+        return busy.insert(id).inserted
+    }
 
     /// The call is over.
     mutating func release(_ id: Plan.Attachment.ID) { busy.remove(id) }

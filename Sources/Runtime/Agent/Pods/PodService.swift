@@ -1,9 +1,7 @@
 import Addressing
 import CNI
-import Cluster
 import Glibc
 import HostNetwork
-import HostNetworkKernel
 import Logging
 import Netlink
 import Plan
@@ -17,7 +15,7 @@ final class PodService: Sendable {
     private let ledger: Mutex<PodLedger>
     private let store: AddressStore
     private let queue: QueuedDeletions
-    private let namespace: NetworkNamespace
+    let namespace: NetworkNamespace
     private let surroundings: Surroundings
     private let logger: Logger
     /// Called when a call has ended that changed what is attached.
@@ -57,13 +55,13 @@ extension PodService: AttachmentBook {
     }
 
     func attachments() -> Attachments {
-        let (records, busy) = ledger.withLock { ($0.records, $0.busy) }
+        let (records, busy, claims) = ledger.withLock { ($0.records, $0.busy, $0.claims) }
         // A record that was unreadable at the start may have been deleted or made anew since.
         let lost = unreadable.filter { lost in
             Disk.isThere(lost.path) && !records.keys.contains { $0.link == lost.link }
         }
         return Attachments(
-            all: records.mapValues(\.attachment), busy: busy,
+            all: records.mapValues(\.attachment), busy: busy, claims: claims,
             lost: Dictionary(lost.map { ($0.link, $0.path) }) { first, _ in first })
     }
 }
@@ -252,70 +250,6 @@ extension PodService {
         let (seconds, attoseconds) = duration.components
         var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
         nanosleep(&time, nil)
-    }
-
-    /// Both ends, from nothing.
-    private func build(_ attachment: Plan.Attachment, _ pod: NetworkNamespace) throws {
-        let network = PodNetwork(attachment)
-        let node = try KernelHost(namespace)
-        node.namespaces = [PodNetwork.podNamespace: pod]
-        try carryOut(difference(from: State(), to: network.node, owned: NodePlan.ownership), on: node)
-        let inside = try KernelHost(pod)
-        // The link is there already, made as the other end's peer: it is only set up.
-        var made: State = [.link(Link("lo", .loopback, isUp: false))]
-        if case .link(var link)? = network.pod[.link(attachment.id.interface)] {
-            link.isUp = false
-            link.makesLinkLocal = true
-            made.insert(.link(link))
-        }
-        let owned = Ownership(links: ["lo", attachment.id.interface], proto: PacketPath.routeProtocol)
-        try carryOut(difference(from: made, to: network.pod, owned: owned), on: inside)
-        // The kernel has acknowledged all of it and not done all of it: without these a pod's first packets can be lost.
-        try node.settleCarrier(of: attachment.link)
-        for address in attachment.addresses { try inside.settleAddress(address) }
-    }
-
-    private func carryOut(_ changes: [HostNetwork.Change], on host: KernelHost) throws {
-        if let refusal = try host.apply(changes).first { throw refusal.kernelError }
-    }
-
-    private func differences(
-        _ desired: State, _ namespace: NetworkNamespace, _ owned: Ownership, link: String
-    ) throws -> [HostNetwork.Change] {
-        let observed = try KernelHost(namespace).observe(Interest(in: desired)).filter { desired[$0.key] != nil }
-        return difference(from: observed, to: desired, owned: owned)
-    }
-
-    /// Its addresses, routes and neighbours, and the pod's end, go with it. One that is gone already is as good as removed.
-    private static func removeLink(_ name: String, in namespace: NetworkNamespace) throws(KernelError) {
-        do {
-            let host = try KernelHost(namespace)
-            let refusals = try host.apply([.remove(.link(Link(name, .veth(peer: nil))))])
-            guard let refusal = refusals.first, refusal.code != .noSuchDevice else { return }
-            throw refusal.kernelError
-        } catch let error as KernelError {
-            throw error
-        } catch {
-            throw KernelError(.inputOutput, "remove link \(name)", explanation: "\(error)")
-        }
-    }
-
-    private func result(_ record: AttachmentRecord, sandbox: String?) -> AttachmentResult {
-        let attachment = record.attachment
-        let families = attachment.addresses.map(\.family)
-        return AttachmentResult(
-            interfaces: [
-                .init(name: attachment.link, mac: attachment.nodeMAC.description, mtu: attachment.mtu),
-                .init(name: attachment.id.interface, mac: attachment.podMAC.description, mtu: attachment.mtu, sandbox: sandbox),
-            ],
-            ips: attachment.addresses.map {
-                .init(
-                    address: InterfaceAddress(host: $0).description, gateway: PacketPath.podGateway($0.family).description,
-                    interface: 1)
-            },
-            routes: families.map {
-                .init(destination: IPPrefix.all($0).description, gateway: PacketPath.podGateway($0).description)
-            })
     }
 }
 

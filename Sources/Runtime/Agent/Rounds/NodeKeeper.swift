@@ -74,8 +74,15 @@ extension NodeKeeper {
         let moving = now.moving(since: before)
         let absent = now.all.values.filter { observed.link($0.link) == nil && !moving.contains($0.link) }
         let gone = Set(absent.map(\.link))
-        let foreign = Set(observed.links.map(\.name).filter { NodePlan.ownership.owns(link: $0) && !PacketPath.isPodLink($0) })
-        let untouchable = moving.union(now.lost.keys).union(foreign)
+        // A link that nobody knows is a stray one, unless a call came and went while we looked: it may be about to come again
+        // under the same name. The next round sees.
+        let known = Set(now.all.values.map(\.link))
+        let spared = Set(
+            observed.links.map(\.name).filter { name in
+                guard NodePlan.ownership.owns(link: name) else { return false }
+                return !PacketPath.isPodLink(name) || now.claims != before.claims && !known.contains(name)
+            })
+        let untouchable = moving.union(now.lost.keys).union(spared)
         let desired = parts.values.reduce(into: State()) { state, part in
             // A pod's link cannot be made again from here: its other end is in a namespace that only the runtime names.
             for object in part.network.objects.values where !object.standsOn(untouchable.union(gone)) { state.insert(object) }
