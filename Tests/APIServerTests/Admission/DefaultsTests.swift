@@ -3,7 +3,9 @@ import KubeAPI
 import Testing
 
 @Suite struct DefaultsTests {
-    @Test("the smallest object of each kind is valid with its defaults, which change nothing the second time", arguments: Sample.specs)
+    @Test(
+        "the smallest object of each kind is valid with its defaults, which change nothing the second time",
+        arguments: Sample.specs)
     func samples(sample: (kind: String, body: String)) throws {
         let kind = try served(sample.kind)
         let once = Defaults.applied(to: Sample.object(kind, sample.body), kind)
@@ -53,7 +55,8 @@ import Testing
 
     @Test("what was said stays")
     func kept() throws {
-        let spec = #"{"type": "NodePort", "sessionAffinity": "ClientIP", "ports": [{"port": 80, "protocol": "UDP", "targetPort": "dns"}], "mine": 1}"#
+        let spec =
+            #"{"type": "NodePort", "sessionAffinity": "ClientIP", "ports": [{"port": 80, "protocol": "UDP", "targetPort": "dns"}], "mine": 1}"#
         let service = Defaults.applied(to: ["spec": tree(spec)], try served("Service"))
         #expect(service["spec"]?["ports"] == tree(#"[{"port": 80, "protocol": "UDP", "targetPort": "dns"}]"#))
         #expect(service["spec"]?["mine"] == 1)
@@ -64,7 +67,10 @@ import Testing
     @Test("a tree of the wrong forms is left as it is, and none of it crashes", arguments: Sample.specs.map(\.kind))
     func wrongForms(kind: String) throws {
         let kind = try served(kind)
-        for text in ["null", "[]", "7", #"{"spec": 3}"#, #"{"spec": {"ports": [1], "template": [], "containers": {}, "versions": [3]}, "metadata": 4}"#] {
+        for text in [
+            "null", "[]", "7", #"{"spec": 3}"#,
+            #"{"spec": {"ports": [1], "template": [], "containers": {}, "versions": [3]}, "metadata": 4}"#,
+        ] {
             let object = Defaults.applied(to: tree(text), kind)
             #expect(!Validation.faults(of: object, kind).isEmpty)
         }

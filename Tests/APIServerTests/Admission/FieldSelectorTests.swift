@@ -11,7 +11,8 @@ import Testing
             ("metadata.namespace=other", false),
         ])
     func pods(text: String, matches: Bool) throws {
-        let pod = tree(#"{"metadata": {"name": "web", "namespace": "default"}, "spec": {"nodeName": "n1"}, "status": {"phase": "Pending"}}"#)
+        let pod = tree(
+            #"{"metadata": {"name": "web", "namespace": "default"}, "spec": {"nodeName": "n1"}, "status": {"phase": "Pending"}}"#)
         #expect(try FieldSelector(parsing: text, kind: served("Pod")).matches(pod) == matches)
     }
 

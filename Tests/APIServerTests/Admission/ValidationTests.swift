@@ -24,7 +24,8 @@ import Testing
             ["spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive"]
         ),
         (
-            "Pod", #"{"spec": {"containers": [{"name": "a", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/x"}]}]}}"#,
+            "Pod",
+            #"{"spec": {"containers": [{"name": "a", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/x"}]}]}}"#,
             [#"spec.containers[0].volumeMounts[0].name: Not found: "v""#]
         ),
         (
@@ -39,7 +40,10 @@ import Testing
             ["spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0"]
         ),
         ("Service", #"{"spec": {"ports": null}}"#, ["spec.ports: Required value"]),
-        ("Service", #"{"spec": {"ports": [{"port": 80}, {"port": 81}]}}"#, ["spec.ports[0].name: Required value", "spec.ports[1].name: Required value"]),
+        (
+            "Service", #"{"spec": {"ports": [{"port": 80}, {"port": 81}]}}"#,
+            ["spec.ports[0].name: Required value", "spec.ports[1].name: Required value"]
+        ),
         (
             "Service", #"{"spec": {"type": "Best"}}"#,
             [#"spec.type: Unsupported value: "Best": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort""#]
@@ -79,7 +83,8 @@ import Testing
             ["spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer"]
         ),
         (
-            "NetworkPolicy", #"{"spec": {"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/9"]}}]}]}}"#,
+            "NetworkPolicy",
+            #"{"spec": {"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/9"]}}]}]}}"#,
             [#"spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: "11.0.0.0/9": must be a strict subset of `cidr`"#]
         ),
         (
@@ -105,13 +110,17 @@ import Testing
         ("Endpoints", #"{"subsets": [{}]}"#, ["subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"]),
         ("Secret", #"{"type": "kubernetes.io/tls"}"#, ["data[tls.crt]: Required value", "data[tls.key]: Required value"]),
         ("ConfigMap", #"{"data": {"..": "x"}}"#, ["data[..]: Invalid value: \"..\": must not be '..'"]),
-        ("Lease", #"{"spec": {"leaseDurationSeconds": 0}}"#, ["spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0"]),
+        (
+            "Lease", #"{"spec": {"leaseDurationSeconds": 0}}"#,
+            ["spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0"]
+        ),
         (
             "CustomResourceDefinition", #"{"metadata": {"name": "ships.example.org"}}"#,
             [#"metadata.name: Invalid value: "ships.example.org": must be spec.names.plural+"."+spec.group"#]
         ),
         (
-            "CustomResourceDefinition", #"{"spec": {"versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "array"}, "b": {}}}}}]}}"#,
+            "CustomResourceDefinition",
+            #"{"spec": {"versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "array"}, "b": {}}}}}]}}"#,
             [
                 "spec.versions[0].schema.openAPIV3Schema.properties[a].items: Required value: must be specified",
                 "spec.versions[0].schema.openAPIV3Schema.properties[b].type: Required value: must not be empty for specified object fields",
@@ -142,7 +151,8 @@ import Testing
         ("Pod", #"{"metadata": {"uid": "7"}}"#, ["metadata.uid: Invalid value"]),
         ("Deployment", #"{"spec": {"replicas": 3}}"#, []),
         (
-            "Deployment", #"{"spec": {"selector": {"matchLabels": {"app": "web", "b": "c"}}, "template": {"metadata": {"labels": {"b": "c"}}}}}"#,
+            "Deployment",
+            #"{"spec": {"selector": {"matchLabels": {"app": "web", "b": "c"}}, "template": {"metadata": {"labels": {"b": "c"}}}}}"#,
             ["spec.selector: Invalid value"]
         ),
         ("StatefulSet", #"{"spec": {"replicas": 3}}"#, []),
@@ -189,7 +199,8 @@ import Testing
     @Test("fields of the wrong form are refused, unknown ones named")
     func decoding() throws {
         let object = tree(
-            #"{"kind": "Pod", "spec": {"containers": [{"name": 3, "ports": {}, "imagee": "x"}], "hostNetwork": "yes", "foo": 1}, "metadata": {"creationTimestamp": "now", "labels": {"a": 1}}}"#)
+            #"{"kind": "Pod", "spec": {"containers": [{"name": 3, "ports": {}, "imagee": "x"}], "hostNetwork": "yes", "foo": 1}, "metadata": {"creationTimestamp": "now", "labels": {"a": 1}}}"#
+        )
         let review = Decoding.review(object, try served("Pod"))
         #expect(
             review.wrongForms.map(\.description) == [

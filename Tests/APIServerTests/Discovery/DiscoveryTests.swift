@@ -34,7 +34,9 @@ import Testing
             for version in item["versions"]?.array ?? [] {
                 let names = version["resources"]?.array?.flatMap { resource in
                     [resource["resource"]?.string ?? ""]
-                        + (resource["subresources"]?.array ?? []).map { "\(resource["resource"]?.string ?? "")/\($0["subresource"]?.string ?? "")" }
+                        + (resource["subresources"]?.array ?? []).map {
+                            "\(resource["resource"]?.string ?? "")/\($0["subresource"]?.string ?? "")"
+                        }
                 }
                 let listed = discovery.resources(group: group, version: version["version"]?.string ?? "")?["resources"]?.array
                 #expect(names == listed?.compactMap { $0["name"]?.string })
@@ -47,10 +49,14 @@ import Testing
     @Test(
         "the document is aggregated when the client asks for it first",
         arguments: [
-            ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", "v2"),
+            (
+                "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json",
+                "v2"
+            ),
             ("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", "v2beta1"),
             ("application/json; g=apidiscovery.k8s.io; v=v2; as=APIGroupDiscoveryList", "v2"),
-            ("application/json;g=apidiscovery.k8s.io;v=v3;as=APIGroupDiscoveryList", nil), ("application/json", nil), ("*/*", nil), ("", nil),
+            ("application/json;g=apidiscovery.k8s.io;v=v3;as=APIGroupDiscoveryList", nil), ("application/json", nil),
+            ("*/*", nil), ("", nil),
         ] as [(String, String?)])
     func negotiation(accept: String, version: String?) {
         #expect(Discovery.aggregation(accept: accept) == version)
@@ -76,7 +82,9 @@ import Testing
                 #expect(patch["parameters"]?.array?.contains { $0["name"] == "fieldValidation" } == true)
                 let types = patch["requestBody"]?["content"]?.object?.keys.sorted()
                 #expect(types == Patch.contentTypes(for: kind).sorted())
-                let schema = schemas.members.first { $0.value["x-kubernetes-group-version-kind"]?.array?.contains(kind.groupVersionKind.tree) == true }
+                let schema = schemas.members.first {
+                    $0.value["x-kubernetes-group-version-kind"]?.array?.contains(kind.groupVersionKind.tree) == true
+                }
                 #expect(schema?.key == kind.schemaName)
                 if !kind.isCustom { #expect(schema?.value["description"]?.string?.isEmpty == false, "explain \(kind.kind)") }
             }
@@ -86,7 +94,9 @@ import Testing
     private func checkReferences(_ value: JSONValue, in schemas: JSONObject) {
         switch value {
         case .object(let object):
-            if let text = object["$ref"]?.string { #expect(schemas[String(text.dropFirst("#/components/schemas/".count))] != nil, "\(text)") }
+            if let text = object["$ref"]?.string {
+                #expect(schemas[String(text.dropFirst("#/components/schemas/".count))] != nil, "\(text)")
+            }
             for member in object.members { checkReferences(member.value, in: schemas) }
         case .array(let elements): for element in elements { checkReferences(element, in: schemas) }
         default: break

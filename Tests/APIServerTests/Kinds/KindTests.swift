@@ -60,7 +60,8 @@ import Testing
         #expect(kind.custom?.schema.rulePaths.map(\.description) == ["spec"])
     }
 
-    @Test("what is no definition serves nothing", arguments: ["{}", #"{"spec": {}}"#, #"{"spec": {"group": "a.b", "names": 3}}"#])
+    @Test(
+        "what is no definition serves nothing", arguments: ["{}", #"{"spec": {}}"#, #"{"spec": {"group": "a.b", "names": 3}}"#])
     func noDefinition(text: String) {
         #expect(ServedKind.kinds(ofCRD: tree(text)).isEmpty)
     }

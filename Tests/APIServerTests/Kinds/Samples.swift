@@ -18,7 +18,8 @@ func served(_ kind: String) throws -> ServedKind {
 
 /// The smallest object of each kind that is valid once defaults are in.
 enum Sample {
-    static let template = #""template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "a", "image": "i"}]}}"#
+    static let template =
+        #""template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "a", "image": "i"}]}}"#
     static let selector = #""selector": {"matchLabels": {"app": "web"}}"#
 
     static let specs: [(kind: String, body: String)] = [

@@ -36,7 +36,10 @@ struct KubectlTests {
         "kubectl patches as we do, by merge and by JSON patch",
         arguments: [
             ("merge", #"{"metadata": {"labels": {"a": null, "b": "2"}}}"#),
-            ("json", #"[{"op": "add", "path": "/metadata/labels/x~1y", "value": "1"}, {"op": "remove", "path": "/metadata/labels/a"}]"#),
+            (
+                "json",
+                #"[{"op": "add", "path": "/metadata/labels/x~1y", "value": "1"}, {"op": "remove", "path": "/metadata/labels/a"}]"#
+            ),
             ("json", #"[{"op": "move", "from": "/metadata/labels/a", "path": "/metadata/labels/c"}]"#),
         ])
     func others(form: String, patch: String) throws {

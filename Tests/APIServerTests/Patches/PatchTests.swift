@@ -63,7 +63,10 @@ import Testing
             (#"[{"op":"add","path":"/a/0/y","value":1}]"#, #"operation 0 (add /a/0/y): "y" cannot be looked for in a number"#),
             (#"[{"op":"test","path":"/a/0","value":"1"}]"#, #"operation 0 (test /a/0): the value is 1, not "1""#),
             (#"[{"op":"move","from":"/a","path":"/a/0"}]"#, "operation 0 (move /a to /a/0): a value cannot be moved into itself"),
-            (#"[{"op":"add","path":"/b","value":1},{"op":"remove","path":"/c"}]"#, #"operation 1 (remove /c): there is no member "c""#),
+            (
+                #"[{"op":"add","path":"/b","value":1},{"op":"remove","path":"/c"}]"#,
+                #"operation 1 (remove /c): there is no member "c""#
+            ),
         ])
     func jsonMisfits(patch: String, message: String) throws {
         let patch = try Patch(contentType: "application/json-patch+json", body: Array(patch.utf8), kind: served("Pod"))

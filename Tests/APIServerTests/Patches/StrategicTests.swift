@@ -63,9 +63,15 @@ import Testing
             #"{"spec":{"$setElementOrder/containers":[{"name":"c"},{"name":"a"}],"containers":[{"name":"c","image":"3"}]}}"#,
             #"{"spec":{"containers":[{"name":"b"},{"name":"c","image":"3"},{"name":"a"}]}}"#
         ),
-        (#"{"metadata":{"labels":{"a":"1","b":"2"}}}"#, #"{"metadata":{"labels":{"a":null}}}"#, #"{"metadata":{"labels":{"b":"2"}}}"#),
+        (
+            #"{"metadata":{"labels":{"a":"1","b":"2"}}}"#, #"{"metadata":{"labels":{"a":null}}}"#,
+            #"{"metadata":{"labels":{"b":"2"}}}"#
+        ),
         // A list that is new comes without its directives.
-        (#"{"spec":{}}"#, #"{"spec":{"volumes":[{"name":"v","emptyDir":{},"x":null}]}}"#, #"{"spec":{"volumes":[{"name":"v","emptyDir":{}}]}}"#),
+        (
+            #"{"spec":{}}"#, #"{"spec":{"volumes":[{"name":"v","emptyDir":{},"x":null}]}}"#,
+            #"{"spec":{"volumes":[{"name":"v","emptyDir":{}}]}}"#
+        ),
         (#"{}"#, #"{"spec":{"containers":[{"$patch":"delete","name":"a"}]}}"#, #"{"spec":{"containers":[]}}"#),
     ]
 
@@ -80,15 +86,36 @@ import Testing
         "a strategic merge patch that makes no sense is refused",
         arguments: [
             (#"{"$patch":"hop"}"#, #"unknown patch type: "hop", use "replace" or "delete""#, 400),
-            (#"{"spec":{"containers":[{"image":"x"}]}}"#, "spec.containers[0]: map does not contain declared merge key: name", 422),
+            (
+                #"{"spec":{"containers":[{"image":"x"}]}}"#, "spec.containers[0]: map does not contain declared merge key: name",
+                422
+            ),
             (#"{"spec":{"containers":["x"]}}"#, "spec.containers[0]: expected an object, found string", 400),
-            (#"{"spec":{"containers":[{"$patch":"delete"}]}}"#, "spec.containers[0]: map does not contain declared merge key: name", 422),
-            (#"{"spec":{"containers":[{"$patch":"merge","name":"a"}]}}"#, #"spec.containers[0]: unknown patch type: "merge", use "replace" or "delete""#, 400),
+            (
+                #"{"spec":{"containers":[{"$patch":"delete"}]}}"#,
+                "spec.containers[0]: map does not contain declared merge key: name", 422
+            ),
+            (
+                #"{"spec":{"containers":[{"$patch":"merge","name":"a"}]}}"#,
+                #"spec.containers[0]: unknown patch type: "merge", use "replace" or "delete""#, 400
+            ),
             (#"{"spec":{"$retainKeys":3}}"#, "spec: invalid patch format of retainKeys: it must be a list of names", 400),
-            (#"{"spec":{"$retainKeys":["a"],"b":1}}"#, #"spec: invalid patch format of retainKeys: "b" is set and not retained"#, 400),
-            (#"{"metadata":{"$deleteFromPrimitiveList/finalizers":1}}"#, "metadata.finalizers: invalid patch format of primitive list: it must be a list", 400),
-            (#"{"spec":{"$setElementOrder/containers":1}}"#, "spec.containers: invalid patch format of setElementOrder list: it must be a list", 400),
-            (#"{"spec":{"$setElementOrder/containers":[{"name":"b"}],"containers":[{"name":"a"}]}}"#, #"spec.containers: the order in patch list doesn't match $setElementOrder list: "a" is not in place"#, 400),
+            (
+                #"{"spec":{"$retainKeys":["a"],"b":1}}"#,
+                #"spec: invalid patch format of retainKeys: "b" is set and not retained"#, 400
+            ),
+            (
+                #"{"metadata":{"$deleteFromPrimitiveList/finalizers":1}}"#,
+                "metadata.finalizers: invalid patch format of primitive list: it must be a list", 400
+            ),
+            (
+                #"{"spec":{"$setElementOrder/containers":1}}"#,
+                "spec.containers: invalid patch format of setElementOrder list: it must be a list", 400
+            ),
+            (
+                #"{"spec":{"$setElementOrder/containers":[{"name":"b"}],"containers":[{"name":"a"}]}}"#,
+                #"spec.containers: the order in patch list doesn't match $setElementOrder list: "a" is not in place"#, 400
+            ),
         ])
     func refused(patch: String, message: String, status: Int) throws {
         let object = #"{"metadata":{"finalizers":["f"]},"spec":{"containers":[{"name":"a"}]}}"#
@@ -121,22 +148,28 @@ import Testing
 
     /// A patch as a client makes it: elements that went are deleted, the order is said.
     static func difference(_ old: JSONValue, _ new: JSONValue) -> JSONValue {
-        ["spec": .object(list("containers", "name", old["spec"], new["spec"]) { before, after in
-            var change: JSONObject = ["name": after["name"] ?? .null, "image": after["image"] ?? .null]
-            for member in list("ports", "containerPort", before, after, { _, port in port }).members {
-                change[member.key] = member.value
-            }
-            return .object(change)
-        })]
+        [
+            "spec": .object(
+                list("containers", "name", old["spec"], new["spec"]) { before, after in
+                    var change: JSONObject = ["name": after["name"] ?? .null, "image": after["image"] ?? .null]
+                    for member in list("ports", "containerPort", before, after, { _, port in port }).members {
+                        change[member.key] = member.value
+                    }
+                    return .object(change)
+                })
+        ]
     }
 
     static func list(
         _ field: String, _ key: String, _ old: JSONValue?, _ new: JSONValue?, _ change: (JSONValue, JSONValue) -> JSONValue
     ) -> JSONObject {
         let (before, after) = (old?[field]?.array ?? [], new?[field]?.array ?? [])
+        // apimachinery refuses an order of nothing in nothing.
+        if before.isEmpty, after.isEmpty { return [:] }
         let gone = before.filter { element in !after.contains { $0[key] == element[key] } }
         let deletions: [JSONValue] = gone.map { ["$patch": "delete", key: $0[key] ?? .null] }
-        let changes = after.map { element in change(before.first { $0[key] == element[key] } ?? [:], element) }
+        // What is new is sent as it is: directives are for what is there.
+        let changes = after.map { element in before.first { $0[key] == element[key] }.map { change($0, element) } ?? element }
         let order: [JSONValue] = after.map { [key: $0[key] ?? .null] }
         return [field: .array(changes + deletions), "$setElementOrder/\(field)": .array(order)]
     }
