@@ -124,12 +124,12 @@ struct KubectlTests {
             #expect(try await kubectl.output("get", "deploy", "web", "-o", "jsonpath={..containers[*].name}") == "d c")
             _ = try await kubectl.output("patch", "cm", "m", "--type=merge", "-p", #"{"data":{"k":null,"l":"1"}}"#)
             _ = try await kubectl.output(
-                "patch", "cm", "m", "--type=json", "-p", #"[{"op":"add","path":"/data/n","value":"2"}]"#)
-            #expect(try await kubectl.output("get", "cm", "m", "-o", "jsonpath={.data}") == #"{"l":"1","n":"2"}"#)
-            let editor = try kubectl.directory.file("editor", "#!/bin/sh\nsed -i 's/: \"2\"/: \"3\"/' \"$1\"\n", mode: 0o700)
-            let edited = try await kubectl("edit", "cm", "m", environment: ["KUBE_EDITOR": editor])
-            #expect(edited.status == 0, "\(edited)")
-            #expect(try await kubectl.output("get", "cm", "m", "-o", "jsonpath={.data.n}") == "3", "\(edited)")
+                "patch", "cm", "m", "--type=json", "-p", #"[{"op":"add","path":"/data/size","value":"2"}]"#)
+            #expect(try await kubectl.output("get", "cm", "m", "-o", "jsonpath={.data}") == #"{"l":"1","size":"2"}"#)
+            let editor = try kubectl.directory.file(
+                "editor", "#!/bin/sh\nsed -i 's/size: \"2\"/size: \"3\"/' \"$1\"\n", mode: 0o700)
+            _ = try await kubectl.output("edit", "cm", "m", environment: ["KUBE_EDITOR": editor])
+            #expect(try await kubectl.output("get", "cm", "m", "-o", "jsonpath={.data.size}") == "3")
             #expect(try await kubectl.output("delete", "ns", "lab").contains(#"namespace "lab" deleted"#))
             #expect(
                 try await kubectl("apply", "--server-side", "-f", "-", input: web).error.contains(

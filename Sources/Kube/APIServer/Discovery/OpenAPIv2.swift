@@ -10,8 +10,9 @@ import KubeAPI
 /// parameter  1 parameter { 2 non-body { 3 query { 2 in, 4 name, 6 type } } }
 /// ```
 extension Discovery {
-    /// The media type of ``openAPIv2``.
-    public static let openAPIv2Type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    /// The `Content-Type` of ``openAPIv2``. Clients ask for it with an `@` before `v1.0`, which is no media type (RFC 9110 §5.6.2
+    /// has no `@` in a token): an answer that repeats it is refused by kubectl.
+    public static let openAPIv2Type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
     public var openAPIv2: [UInt8] {
         var paths = ProtobufText()

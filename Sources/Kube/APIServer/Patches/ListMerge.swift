@@ -19,7 +19,8 @@ struct ListMerge {
             guard let name = change[key] else { throw missing(key, position) }
             if let index = result.firstIndex(where: { $0[key] == name }), case .object(let before) = result[index] {
                 result[index] = .object(try StrategicMerge.merged(before, change, schema, at: path.index(index)))
-            } else {
+            } else if let element = StrategicMerge.plain(element) {
+                // apimachinery would keep the directives of a new element as if they were fields; nobody wants those stored.
                 result.append(element)
             }
         }

@@ -61,7 +61,7 @@ extension Printer {
         return roles.isEmpty ? "<none>" : Set(roles).sorted().joined(separator: ",")
     }
 
-    static let event = Printer([
+    static let event = Printer(bare: [
         Table.Column("Last Seen"), Table.Column("Type"), Table.Column("Reason"), Table.Column("Object"), .wide("Subobject"),
         .wide("Source"), Table.Column("Message"), .wide("First Seen"), .wide("Count", "integer"), .wide("Name"),
     ]) { object, now in

@@ -89,6 +89,12 @@ struct Printer {
         self.cells = { object, now in [.string(object.name)] + cells(object, now) }
     }
 
+    /// Columns that do not begin with the name.
+    init(bare columns: [Table.Column], _ cells: @escaping @Sendable (JSONValue, Timestamp) -> [JSONValue]) {
+        self.columns = columns
+        self.cells = cells
+    }
+
     init(_ kind: ServedKind) {
         self = kind.custom.map(Self.custom) ?? Self.builtIn["\(kind.group)/\(kind.kind)"] ?? .plain
     }
