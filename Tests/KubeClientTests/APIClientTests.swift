@@ -1,3 +1,4 @@
+import Glibc
 import KubeAPI
 import KubeClient
 import Logging
@@ -169,9 +170,9 @@ struct APIClientTests {
 
     @Test("where nobody listens, even a write is tried again, and the failure says what to check")
     func nobody() async throws {
-        let server = try await LocalServer { _, _ in .cut }
-        let port = server.port
-        try await server.stop()
+        // Bound and never listened on: the port is nobody else's meanwhile.
+        let (socket, port) = try deafPort()
+        defer { close(socket) }
         let clock = InstantClock()
         let transport = HTTPTransport(baseURL: "http://127.0.0.1:\(port)")
         let client = APIClient(transport: transport, clock: clock, random: { 0 }, logger: Logger(label: "test"))
@@ -213,4 +214,21 @@ struct APIClientTests {
         #expect(requests[0].line == "PATCH /apis/apps/v1/namespaces/d/deployments/web/scale?fieldManager=tulle")
         #expect(requests[0].body == #"{"spec":{"replicas":3}}"#)
     }
+}
+
+/// A bound TCP socket of loopback that does not listen, and its port.
+private func deafPort() throws -> (socket: CInt, port: Int) {
+    let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+    try #require(descriptor >= 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+        }
+    }
+    try #require(isBound)
+    return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
 }

@@ -4,7 +4,7 @@ import Testing
 @testable import APIServer
 
 @Suite struct TableTests {
-    static let now = Timestamp(seconds: 1_000_000_000)
+    static let now = APIServer.Timestamp(seconds: 1_000_000_000)
 
     /// The table as kubectl prints it: headers, then a line per object; wide columns in parentheses.
     static func text(_ kind: ServedKind, _ objects: [JSONValue]) -> [String] {

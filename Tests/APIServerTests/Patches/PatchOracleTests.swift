@@ -3,23 +3,18 @@ import Foundation
 import KubeAPI
 import Testing
 
-extension Tag {
-    /// Asks the installed kubectl, offline.
-    @Tag static var kubectl: Self
-}
-
 /// The installed kubectl as an oracle: it holds Kubernetes' own code for the three forms of patch.
-@Suite(.tags(.kubectl), .enabled(if: Kubectl.path != nil || Kubectl.isRequired, "kubectl is not in the PATH"))
-struct KubectlTests {
-    static let merges: [(String, String, String)] = StrategicTests.cases.filter { !Kubectl.differs($0.1) }
+@Suite(.tags(.kubectl), .enabled(if: LocalKubectl.path != nil || LocalKubectl.isRequired, "kubectl is not in the PATH"))
+struct PatchOracleTests {
+    static let merges: [(String, String, String)] = StrategicTests.cases.filter { !LocalKubectl.differs($0.1) }
 
     @Test("kubectl patches as we do, strategically", arguments: merges)
     func strategic(object: String, patch: String, wanted: String) throws {
         let object = tree(object)
-        let theirs = try Kubectl.patched(object, patch, "strategic")
-        let ours = try StrategicTests.patched(Kubectl.pod(object).description, patch)
+        let theirs = try LocalKubectl.patched(object, patch, "strategic")
+        let ours = try StrategicTests.patched(LocalKubectl.pod(object).description, patch)
         // kubectl passes the object through its types, which drops what is empty and adds what is always there.
-        #expect(Kubectl.shown(theirs) == Kubectl.shown(ours))
+        #expect(LocalKubectl.shown(theirs) == LocalKubectl.shown(ours))
     }
 
     @Test("kubectl patches as we do, whatever two pods a patch is made of", arguments: 0..<8)
@@ -27,9 +22,9 @@ struct KubectlTests {
         var random = RandomObjects(seed)
         let (old, new) = (StrategicTests.pod(&random), StrategicTests.pod(&random))
         let patch = StrategicTests.difference(old, new)
-        let theirs = try Kubectl.patched(old, patch.description, "strategic")
-        let ours = try StrategicTests.patched(Kubectl.pod(old).description, patch.description)
-        #expect(Kubectl.shown(theirs) == Kubectl.shown(ours), "seed \(seed)")
+        let theirs = try LocalKubectl.patched(old, patch.description, "strategic")
+        let ours = try StrategicTests.patched(LocalKubectl.pod(old).description, patch.description)
+        #expect(LocalKubectl.shown(theirs) == LocalKubectl.shown(ours), "seed \(seed)")
     }
 
     @Test(
@@ -44,14 +39,15 @@ struct KubectlTests {
         ])
     func others(form: String, patch: String) throws {
         let object = tree(#"{"metadata": {"labels": {"a": "1"}}, "spec": {"containers": [{"name": "a", "image": "i"}]}}"#)
-        let theirs = try Kubectl.patched(object, patch, form)
+        let theirs = try LocalKubectl.patched(object, patch, form)
         let type = form == "json" ? "application/json-patch+json" : "application/merge-patch+json"
-        let ours = try Patch(contentType: type, body: Array(patch.utf8), kind: served("Pod")).applied(to: Kubectl.pod(object))
-        #expect(Kubectl.shown(theirs) == Kubectl.shown(ours))
+        let ours = try Patch(contentType: type, body: Array(patch.utf8), kind: served("Pod")).applied(
+            to: LocalKubectl.pod(object))
+        #expect(LocalKubectl.shown(theirs) == LocalKubectl.shown(ours))
     }
 }
 
-enum Kubectl {
+enum LocalKubectl {
     static let isRequired = ProcessInfo.processInfo.environment["REQUIRE_KUBECTL"] == "1"
     /// The binary that is asked: `TULLE_KUBECTL`, or the first one in the PATH.
     static let path: String? = {
