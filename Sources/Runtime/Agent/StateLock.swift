@@ -17,7 +17,7 @@ struct StateLock {
         guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
             throw KernelError(
                 Errno(rawValue: errno), "lock \(path)",
-                explanation: "another agent works on this directory; stop it, or give this one its own with --state")
+                explanation: "another agent works on this directory; stop it first: two agents undo each other, whatever their --state")
         }
     }
 }
