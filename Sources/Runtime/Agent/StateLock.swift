@@ -17,7 +17,7 @@ struct StateLock {
         guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
             throw KernelError(
                 Errno(rawValue: errno), "lock \(path)",
-                explanation: "another agent works on this directory; stop it first: two agents undo each other, whatever their --state")
+                explanation: "another agent works on this directory; stop it first: two on one node undo each other")
         }
     }
 }
