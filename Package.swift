@@ -108,7 +108,7 @@ var commands: [Target] {
         .executableTarget(
             name: "tulle",
             dependencies: [
-                "Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle, .unixSignals,
+                "Agent", "Lab", "CNI", "Addressing", "KubeClient", "Plan", .logging, .argumentParser, .lifecycle, .unixSignals,
             ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(

@@ -115,9 +115,10 @@ extension Room {
             others: ["Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
 
         // Commands: composition roots, the real clock, the environment, exit codes.
+        // Plan: the names of an agent's duties are those of `--parts`.
         Room(
             name: "tulle", floor: .commands, purpose: "the program: agent, lab",
-            ours: ["APIServer", "Addressing", "Agent", "CNI", "KubeAPI", "KubeClient", "Lab", "Netlink"],
+            ours: ["APIServer", "Addressing", "Agent", "CNI", "KubeAPI", "KubeClient", "Lab", "Netlink", "Plan"],
             others: ["ArgumentParser", "Glibc", "Logging", "ServiceLifecycle", "UnixSignals"]),
         Room(
             name: "tulle-cni", floor: .commands, purpose: "what a container runtime starts for every pod",
