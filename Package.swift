@@ -96,9 +96,8 @@ var workshop: [Target] {
         room(
             "Lab", in: "Workshop",
             [
-                "Addressing", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork", "HostNetworkKernel",
-                "Reconcile",
-                .logging,
+                "APIServer", "Addressing", "Identity", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork",
+                "HostNetworkKernel", "Reconcile", .lifecycle, .logging, .nioCore, .nioPosix,
             ])
     ]
 }

@@ -105,14 +105,14 @@ extension Room {
 
         // Workshop: how we look at it and try it.
         // CLinux: the packet sockets of the lab's witness, descriptors of processes. Addressing: its nodes and pods have addresses before there is a plan.
+        // Identity: the lab has a CA of its own; FoundationEssentials: a certificate's times are its dates.
         Room(
             name: "Lab", floor: .workshop, purpose: "a cluster out of network namespaces on one machine",
             ours: [
-                "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient",
-                "Netlink",
-                "Reconcile",
+                "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI",
+                "KubeClient", "Netlink", "Reconcile",
             ],
-            others: ["Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
+            others: ["FoundationEssentials", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
 
         // Commands: composition roots, the real clock, the environment, exit codes.
         // Plan: the names of an agent's duties are those of `--parts`.

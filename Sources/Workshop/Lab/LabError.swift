@@ -11,7 +11,7 @@ public struct LabError: Error, Hashable, Sendable {
         self.remedy = remedy
     }
 
-    public enum Code: Hashable, Sendable {
+    public enum Code: String, Hashable, Sendable {
         /// A program that belongs to Tulle is not where it should be.
         case programMissing
         /// A process ended, or did not do what it is there for.

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import KubeAPI
+public import KubeAPI
 import NIOPosix
 import Synchronization
 

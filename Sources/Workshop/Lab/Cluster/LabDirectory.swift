@@ -110,7 +110,7 @@ extension LabDirectory {
 
 extension LabDirectory {
     /// Process 1 of the lab that is up, as this process numbers it; `nil` when none is.
-    public var runningProcess: pid_t? { lockHolder ?? processes.first }
+    public var runningProcess: Int32? { lockHolder ?? processes.first }
 
     public var isUp: Bool { lockHolder != nil }
 

@@ -6,7 +6,7 @@ public import ServiceLifecycle
 
 /// The API server of a lab, as a process of its own: its store, its certificate and its tokens lie in the lab's directory, and
 /// its sockets are inherited.
-public struct LabServer: Service {
+public struct LabServer: ServiceLifecycle.Service {
     private let store: Store
     private let server: Server
 

@@ -60,7 +60,8 @@ public struct Supervisor: Sendable {
                 "nodes",
                 ground.nodes.map { node in "\(node.name) \(node.addresses.map(\.description).joined(separator: " "))" }
                     .joined(separator: ", ")))
-        let cluster = Cluster(self, ground, credentials)
+        let (client, transport) = try client(directory.supervisorKubeconfig)
+        let cluster = LabCluster(self, ground, credentials, client: client)
         let control = try ControlSocket(path: directory.control)
         try await withThrowingTaskGroup(of: Void.self) { group in
             let server = serverPart(sockets)
@@ -179,12 +180,12 @@ extension Supervisor {
     static let environment = [(name: "PATH", value: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")]
 
     private func begin(
-        _ cluster: Cluster, _ server: LabPart, _ sockets: Sockets, _ group: inout ThrowingTaskGroup<Void, any Error>
+        _ cluster: LabCluster, _ server: LabPart, _ sockets: Sockets, _ group: inout ThrowingTaskGroup<Void, any Error>
     ) async throws {
         cluster.add(server)
         try await cluster.untilServed(server)
         say(.step("API server", sockets.url))
-        try cluster.start(&group)
+        cluster.startAgents(&group)
         say(.step("agents", "one on each node"))
         try await cluster.untilReady()
         say(.step("Ready", "\(settings.nodes) \(settings.nodes == 1 ? "node" : "nodes")"))
