@@ -10,10 +10,30 @@ final class LabCluster: Sendable {
     let ground: LabGround
     let credentials: LabCredentials
     let client: APIClient
+    let serverURL: String
+    let began: Moment
+    /// By node.
+    let kubelets: [String: KubeletService]
     private let parts = Mutex<[LabPart]>([])
 
-    init(_ supervisor: Supervisor, _ ground: LabGround, _ credentials: LabCredentials, client: APIClient) {
+    init(_ supervisor: Supervisor, _ ground: LabGround, _ credentials: LabCredentials, client: APIClient, serverURL: String) {
+        (self.serverURL, began) = (serverURL, supervisor.surroundings.now())
         (self.supervisor, self.ground, self.credentials, self.client) = (supervisor, ground, credentials, client)
+        let facts = KubeletService.Facts.ofThisMachine
+        let pairs = ground.nodes.map { node in
+            var host = NodeHost(
+                name: node.name, holder: node.holder.identifier, addresses: node.addresses,
+                directory: supervisor.directory.node(node.name), launcher: supervisor.tools.pod,
+                plugin: supervisor.tools.plugin, network: node.network(in: supervisor.directory))
+            host.images = ImageCatalogue(supervisor.settings.images)
+            return (
+                node.name,
+                KubeletService(
+                    host: host, client: client, facts: facts, circumstances: supervisor.surroundings.circumstances,
+                    logger: supervisor.logger)
+            )
+        }
+        kubelets = Dictionary(pairs) { first, _ in first }
     }
 
     var settings: LabSettings { supervisor.settings }
@@ -35,6 +55,19 @@ extension LabCluster {
             }
             return (try? await self.client.list(Node.resource)) != nil
         }
+    }
+
+    func startControllers(_ group: inout ThrowingTaskGroup<Void, any Error>) {
+        let settings = settings
+        let plane = ControlPlaneService(
+            client: client,
+            settings: ControlPlaneService.Settings(
+                pods: settings.podPrefixes.map { NodePrefixController.Range($0, nodeLength: settings.nodeLength($0)) },
+                services: settings.servicePrefixes, servers: settings.serverAddresses, port: LabSettings.serverPort,
+                certificate: credentials.authority.certificatePEM),
+            circumstances: surroundings.circumstances, logger: supervisor.logger)
+        group.addTask { try await plane.run() }
+        for kubelet in kubelets.values { group.addTask { try await kubelet.run() } }
     }
 
     func startAgents(_ group: inout ThrowingTaskGroup<Void, any Error>) {
@@ -93,5 +126,17 @@ extension LabCluster {
         } catch APIFailure.alreadyExists {
             // After a restart it is there.
         }
+    }
+}
+
+extension KubeletService.Facts {
+    /// What every node of a lab is made of.
+    static var ofThisMachine: KubeletService.Facts {
+        func word(_ path: String) -> String { (Files.text(of: path) ?? "").filter { !$0.isWhitespace } }
+        let pages = max(0, sysconf(Int32(_SC_PHYS_PAGES)))
+        return KubeletService.Facts(
+            processors: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), memory: pages * max(0, sysconf(Int32(_SC_PAGESIZE))),
+            kernelVersion: word("/proc/sys/kernel/osrelease"), machineID: word("/etc/machine-id"),
+            bootID: word("/proc/sys/kernel/random/boot_id"))
     }
 }

@@ -18,6 +18,8 @@ public struct LabSurroundings: Sendable {
         return { Double(bits() >> 11) / Double(1 << 53) }
     }
 
+    var circumstances: Circumstances { Circumstances(now: now, clock: clock, random: fraction) }
+
     var generator: Generator { Generator(bits: bits) }
 
     struct Generator: RandomNumberGenerator {

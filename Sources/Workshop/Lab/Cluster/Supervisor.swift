@@ -23,6 +23,8 @@ public struct Supervisor: Sendable {
     let tools: Tools
     let surroundings: LabSurroundings
     let logger: Logger
+    /// As the lab's own PID namespace numbers it.
+    var process: Int32 { getpid() }
     private let say: @Sendable (Announcement) -> Void
 
     /// What is told of a lab that comes up.
@@ -61,8 +63,9 @@ public struct Supervisor: Sendable {
                 ground.nodes.map { node in "\(node.name) \(node.addresses.map(\.description).joined(separator: " "))" }
                     .joined(separator: ", ")))
         let (client, transport) = try client(directory.supervisorKubeconfig)
-        let cluster = LabCluster(self, ground, credentials, client: client)
+        let cluster = LabCluster(self, ground, credentials, client: client, serverURL: sockets.url)
         let control = try ControlSocket(path: directory.control)
+        defer { withExtendedLifetime(transport) {} }
         try await withThrowingTaskGroup(of: Void.self) { group in
             let server = serverPart(sockets)
             group.addTask { await server.run() }
@@ -72,12 +75,7 @@ public struct Supervisor: Sendable {
             say(.ready)
             logger.notice("the lab is up")
             // Nothing here ends by itself but by an error.
-            do {
-                for try await _ in group {}
-            } catch {
-                group.cancelAll()
-                throw error
-            }
+            for try await _ in group {}
         }
     }
 }
@@ -186,6 +184,7 @@ extension Supervisor {
         try await cluster.untilServed(server)
         say(.step("API server", sockets.url))
         cluster.startAgents(&group)
+        cluster.startControllers(&group)
         say(.step("agents", "one on each node"))
         try await cluster.untilReady()
         say(.step("Ready", "\(settings.nodes) \(settings.nodes == 1 ? "node" : "nodes")"))

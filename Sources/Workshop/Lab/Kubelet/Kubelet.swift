@@ -170,6 +170,12 @@ extension Kubelet {
         }
     }
 
+    /// The process that holds a pod's namespaces; `nil` when the pod has none here.
+    public func sandbox(namespace: String, pod: String) async -> Int32? {
+        guard let key = key(namespace, pod) else { return nil }
+        return await pods[key]?.runner.sandboxHolder
+    }
+
     /// The log of a container in the CRI's form; what was rotated out lies beside it with `.1` at its end.
     public func logFile(namespace: String, pod: String, container: String, isPrevious: Bool = false) -> String? {
         guard let key = key(namespace, pod) else { return nil }
