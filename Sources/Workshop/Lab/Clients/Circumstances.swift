@@ -1,4 +1,4 @@
-public import KubeAPI
+import KubeAPI
 
 /// What the services of a lab take from the world besides the API: time and chance. A test gives its own.
 public struct Circumstances: Sendable {

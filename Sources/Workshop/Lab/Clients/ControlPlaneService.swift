@@ -9,7 +9,7 @@ public import ServiceLifecycle
 ///
 /// It ends when its task is cancelled or the service group shuts down. A server that is away or has forgotten the place in its
 /// history only delays it. At rest it writes nothing.
-public struct ControlPlaneService: Service {
+public struct ControlPlaneService: ServiceLifecycle.Service {
     /// What is decided for the cluster as a whole.
     public struct Settings: Sendable {
         /// The prefixes for pods, at most one a family, the primary one first. None: nodes get no prefixes here.
@@ -47,7 +47,7 @@ public struct ControlPlaneService: Service {
     }
 
     public func run() async throws {
-        try await cancelWhenGracefulShutdown { await work() }
+        await cancelWhenGracefulShutdown { await work() }
     }
 }
 

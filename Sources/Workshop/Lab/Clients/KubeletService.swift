@@ -1,4 +1,3 @@
-public import Addressing
 import KubeAPI
 public import KubeClient
 public import Logging
@@ -10,7 +9,7 @@ public import ServiceLifecycle
 ///
 /// The node is Ready when the plugin answers STATUS. It ends when its task is cancelled or the service group shuts down; its pods'
 /// processes end with it, their objects stay, and a service that is started again takes them up.
-public struct KubeletService: Service {
+public struct KubeletService: ServiceLifecycle.Service {
     /// What the node is, apart from its network.
     public struct Facts: Hashable, Sendable {
         public var processors: Int
@@ -57,7 +56,7 @@ public struct KubeletService: Service {
     public var node: String { host.name }
 
     public func run() async throws {
-        try await cancelWhenGracefulShutdown { await work() }
+        await cancelWhenGracefulShutdown { await work() }
     }
 }
 
