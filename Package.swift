@@ -96,9 +96,8 @@ var workshop: [Target] {
         room(
             "Lab", in: "Workshop",
             [
-                "Addressing", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork", "HostNetworkKernel",
-                "Reconcile",
-                .logging,
+                "APIServer", "Addressing", "Identity", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork",
+                "HostNetworkKernel", "Reconcile", .lifecycle, .logging, .nioCore, .nioPosix,
             ])
     ]
 }
@@ -108,7 +107,7 @@ var commands: [Target] {
         .executableTarget(
             name: "tulle",
             dependencies: [
-                "Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle, .unixSignals,
+                "Agent", "Lab", "CNI", "Addressing", "KubeClient", "Plan", .logging, .argumentParser, .lifecycle, .unixSignals,
             ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(
@@ -147,7 +146,12 @@ var tests: [Target] {
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("CNI", ["CLinux"]),
         suite("Agent", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "Netlink", "KubeAPI", "Plan"]),
-        suite("Lab", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "KubeAPI", "Netlink", "Reconcile"]),
+        suite(
+            "Lab",
+            [
+                "APIServer", "Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI", "KubeClient",
+                "Netlink", "Reconcile", .logging, .nioCore, .nioPosix,
+            ]),
     ]
 }
 

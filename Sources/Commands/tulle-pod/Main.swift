@@ -17,10 +17,13 @@ struct Main {
             case "container": status = try Container(&words).run()
             case "probe": status = try Probe(&words).run()
             case "idle": status = try Idle(&words).run()
+            case "init": status = try InitProcess(&words).run()
+            case "ping": status = try Ping(&words).run()
             case "--version": status = say(version + "\n")
             case "--help", "-h", "help": status = say(help)
-            case nil: throw .usage("it takes one of pause, run, container, echo, ask, probe and idle")
-            case let word?: throw .usage("“\(word)” is not understood; it takes pause, run, container, echo, ask, probe or idle")
+            case nil: throw .usage("it takes one of pause, run, container, echo, ask, probe, ping, idle and init")
+            case let word?:
+                throw .usage("“\(word)” is not understood; it takes pause, run, container, echo, ask, probe, ping, idle or init")
             }
         } catch {
             write(Array("tulle-pod: \(error)\n".utf8), to: STDERR_FILENO)
@@ -83,8 +86,21 @@ struct Main {
 
                 tulle-pod probe --http /healthz 192.0.2.7 80
 
+        tulle-pod ping [--join PID] [--count N] [--timeout MILLISECONDS] [--interval MILLISECONDS] ADDRESS …
+            Sends each address ICMP echo requests, 3 unless said otherwise, from the network namespace of PID, and prints a line
+            for each: how many were sent and came back, and the shortest and the mean round trip. Exits 1 when any is missing.
+
+                tulle-pod ping 192.0.2.7 2001:db8::7
+                192.0.2.7 sent=3 received=3 min_us=41 mean_us=55
+                2001:db8::7 sent=3 received=3 min_us=43 mean_us=60
+
         tulle-pod idle
             Does nothing until SIGTERM or SIGINT.
+
+        tulle-pod init --lock FILE -- COMMAND [ARGUMENT …]
+            Leaves its caller and runs a command under a process 1 of its own, in new PID and mount namespaces: with process 1
+            everything in there ends. Process 1 holds a lock on FILE (3 when another does), which names it to whoever asks.
+            The command is started again when a signal ends it or it exits with 75; otherwise its end is the end of all.
 
         """
 }

@@ -12,11 +12,15 @@ public struct NodePlan: Sendable {
     public let facts: NodeFacts
     public let snapshot: Snapshot
     public let attachments: [Attachment.ID: Attachment]
+    public let duties: Set<Duty>
 
-    public init(facts: NodeFacts, snapshot: Snapshot, attachments: [Attachment.ID: Attachment]) {
+    public init(
+        facts: NodeFacts, snapshot: Snapshot, attachments: [Attachment.ID: Attachment], duties: Set<Duty> = .all
+    ) {
         self.facts = facts
         self.snapshot = snapshot
         self.attachments = attachments
+        self.duties = duties
     }
 
     /// What can be planned by itself.
@@ -64,7 +68,10 @@ extension NodePlan {
     /// Every key that has a part now.
     public var keys: Set<Key> {
         var keys: Set<Key> = [.node, .masquerade(.v4), .masquerade(.v6)]
-        for name in snapshot.members.keys where name != facts.name { keys.insert(.peer(name)) }
+        // A part that is another duty's is empty; there are as many peers as nodes.
+        if duties.contains(.overlay) {
+            for name in snapshot.members.keys where name != facts.name { keys.insert(.peer(name)) }
+        }
         for id in attachments.keys { keys.insert(.attachment(id)) }
         return keys
     }
@@ -102,7 +109,7 @@ extension NodePlan {
         }
         // An address of ours that no pod has: the sender is told, instead of the packet going round by the default route.
         // Not for a range of one address: its pod's own route has the same key.
-        for prefix in own.podPrefixes where prefix.count != 1 {
+        for prefix in own.podPrefixes where prefix.count != 1 && duties.contains(.pods) {
             part.network.insert(.route(Route(prefix, .unreachable, proto: PacketPath.routeProtocol)))
         }
         for address in own.addresses where facts.uplinks[address] == nil {
@@ -112,14 +119,14 @@ extension NodePlan {
     }
 
     private func peerPart(_ name: String) -> Part {
-        guard name != facts.name, let own, let peer = snapshot.members[name] else { return Part() }
+        guard duties.contains(.overlay), name != facts.name, let own, let peer = snapshot.members[name] else { return Part() }
         let roads = HostGateway(facts: facts, own: own).roads(to: peer)
         return Part(network: roads.state, problems: roads.problems)
     }
 
     /// A table only where this node has pods of the family.
     private func masqueradePart(_ family: IPFamily) -> Part {
-        guard let own, own.podPrefixes.contains(where: { $0.family == family }) else { return Part() }
+        guard duties.contains(.pods), let own, own.podPrefixes.contains(where: { $0.family == family }) else { return Part() }
         let members = snapshot.members.values
         let table = masquerade(
             family, podRanges: members.flatMap(\.podPrefixes), nodeAddresses: members.flatMap(\.addresses))

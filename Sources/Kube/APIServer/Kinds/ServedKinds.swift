@@ -29,6 +29,7 @@ extension ServedKinds {
     ]
 
     private static let apps: [ServedKind] = [
+        kind("ControllerRevision", "controllerrevisions", in: "apps"),
         kind("DaemonSet", "daemonsets", ["ds"], in: "apps", categories: ["all"], [.status]),
         kind("Deployment", "deployments", ["deploy"], in: "apps", categories: ["all"], [.status, .scale]),
         kind("ReplicaSet", "replicasets", ["rs"], in: "apps", categories: ["all"], [.status, .scale]),

@@ -1,6 +1,7 @@
 public import KubeAPI
 public import Logging
 internal import NIOCore
+public import Reconcile
 
 /// Reads and writes single objects of an API server, as trees: what is written back holds every field that was read, also
 /// those nobody here knows.
@@ -19,6 +20,8 @@ public struct APIClient: Sendable {
         case binding
         /// An eviction; created, never read.
         case eviction
+        /// A token of a service account; created, never read.
+        case token
     }
 
     private let transport: any APITransport
@@ -186,6 +189,20 @@ extension APIClient {
     public func scale(_ resource: ResourceType, _ name: String, in namespace: String, to replicas: Int64) async throws {
         try await patch(
             resource, name, in: namespace, .merge(["spec": ["replicas": .number(JSONNumber(replicas))]]), subresource: .scale)
+    }
+}
+
+// MARK: - Following
+
+extension APIClient {
+    /// Follows collections over the same transport. The source retries in its own rhythm, not as ``Retries`` says.
+    ///
+    /// - Parameter backoff: of lists and watches that came to nothing.
+    public func source(
+        _ collections: [ServerObjectSource.Collection], registry: Registry = .standard, backoff: Backoff = Backoff()
+    ) -> ServerObjectSource {
+        ServerObjectSource(
+            collections, registry: registry, backoff: backoff, transport: transport, clock: clock, random: random, logger: logger)
     }
 }
 

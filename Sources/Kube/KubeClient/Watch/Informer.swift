@@ -1,6 +1,7 @@
 internal import KubeAPI
 internal import Logging
 internal import NIOCore
+internal import Reconcile
 
 /// Carries out what ``InformerStateMachine`` decides, for one collection.
 struct Informer {
@@ -9,6 +10,7 @@ struct Informer {
     /// Parameters of every request, such as a field selector; encoded.
     let selection: String
     let registry: Registry
+    let backoff: Backoff
     let transport: any APITransport
     let clock: any Clock<Duration>
     let random: @Sendable () -> Double
@@ -23,7 +25,7 @@ struct Informer {
         func tell(_ event: ObjectEvent) async {
             if !Task.isCancelled { await deliver(event) }
         }
-        var machine = InformerStateMachine(origin: path)
+        var machine = InformerStateMachine(origin: path, backoff: backoff)
         var action = machine.start()
         while !Task.isCancelled {
             logger.debug("informer", metadata: ["path": "\(path)", "action": "\(action)"])

@@ -1,5 +1,6 @@
 public import KubeAPI
 public import Logging
+public import Reconcile
 
 /// Feeds the objects of an API server: one informer for each collection, and one stream of events.
 public struct ServerObjectSource: ObjectSource {
@@ -27,17 +28,19 @@ public struct ServerObjectSource: ObjectSource {
     private let continuation: AsyncStream<ObjectEvent>.Continuation
     private let informers: [Informer]
 
-    /// - Parameter random: 0 ..< 1, spreads watches and retries.
+    /// - Parameters:
+    ///   - backoff: of lists and watches that came to nothing.
+    ///   - random: 0 ..< 1, spreads watches and retries.
     public init(
-        _ collections: [Collection], registry: Registry = .standard, transport: any APITransport, clock: any Clock<Duration>,
-        random: @escaping @Sendable () -> Double, logger: Logger
+        _ collections: [Collection], registry: Registry = .standard, backoff: Backoff = Backoff(),
+        transport: any APITransport, clock: any Clock<Duration>, random: @escaping @Sendable () -> Double, logger: Logger
     ) {
         (events, continuation) = AsyncStream.makeStream()
         informers = collections.map { collection in
             Informer(
                 kind: collection.resource.kind, path: collection.resource.path(namespace: collection.namespace),
-                selection: collection.selection, registry: registry, transport: transport, clock: clock, random: random,
-                logger: logger)
+                selection: collection.selection, registry: registry, backoff: backoff, transport: transport, clock: clock,
+                random: random, logger: logger)
         }
     }
 

@@ -38,11 +38,12 @@ public actor Kubelet {
     /// Tells it of a pod; in the order of calling.
     nonisolated public func tell(_ change: PodChange) { input.yield(.change(change)) }
 
-    /// Works until ``end()``; what was left by one that died is cleared first. The processes of all pods end with this process.
+    /// Works until ``end()`` or until its task is cancelled; what was left by one that died is cleared first. The processes of all
+    /// pods end with it.
     public func run() async {
         await sweep()
         await withDiscardingTaskGroup { group in
-            for await next in inputs {
+            loop: for await next in inputs {
                 switch next {
                 case .change(let change): take(change, &group)
                 case .event(let key, let event): handle(event, key, &group)
@@ -51,14 +52,13 @@ public actor Kubelet {
                     guard pods[key]?.wakesAt == moment else { continue }
                     pods[key]?.wakesAt = nil
                     handle(.timer, key, &group)
-                case .end:
-                    // First the timers, then the pods: a task that waits for a container ends with it.
-                    group.cancelAll()
-                    for kept in pods.values {
-                        group.addTask { await kept.runner.carryOut(.removeSandbox, of: kept.worker.manifest) }
-                    }
-                    return
+                case .end: break loop
                 }
+            }
+            // First the timers, then the pods: a task that waits for a container ends with it.
+            group.cancelAll()
+            for kept in pods.values {
+                group.addTask { await kept.runner.carryOut(.removeSandbox, of: kept.worker.manifest) }
             }
         }
     }
@@ -83,7 +83,9 @@ extension Kubelet {
             pods[key] = Kept(worker: worker, runner: runner, voice: PodVoice(key, api))
             handle(manifest.isBeingDeleted ? .changed(manifest) : .timer, key, &group)
         case .gone(let key): handle(.gone, key, &group)
-        case .synced: break
+        case .left(let namespace, let name):
+            for key in pods.keys where key.namespace == namespace && key.name == name { handle(.gone, key, &group) }
+        case .synced: clear()
         }
     }
 
@@ -114,6 +116,20 @@ extension Kubelet {
         group.addTask {
             try? await Task.sleep(for: wait)
             input.yield(.wake(key, next))
+        }
+    }
+
+    /// What is on disk of pods that are not there any more.
+    private func clear() {
+        let folders = Set(pods.keys.map(\.uid))
+        for uid in Files.names(in: host.directory + "/pods") where !folders.contains(uid) {
+            // An attachment that could not be taken back is remembered for the next time.
+            guard Files.text(of: "\(host.directory)/pods/\(uid)/attachment") == nil else { continue }
+            Files.remove("\(host.directory)/pods/\(uid)")
+        }
+        let logs = Set(pods.keys.map { host.logs(of: $0) })
+        for name in Files.names(in: host.directory + "/logs") where !logs.contains("\(host.directory)/logs/\(name)") {
+            Files.remove("\(host.directory)/logs/\(name)")
         }
     }
 
@@ -152,6 +168,12 @@ extension Kubelet {
         } onCancel: {
             child.signal(SIGKILL)
         }
+    }
+
+    /// The process that holds a pod's namespaces; `nil` when the pod has none here.
+    public func sandbox(namespace: String, pod: String) async -> Int32? {
+        guard let key = key(namespace, pod) else { return nil }
+        return await pods[key]?.runner.sandboxHolder
     }
 
     /// The log of a container in the CRI's form; what was rotated out lies beside it with `.1` at its end.

@@ -11,6 +11,7 @@ public actor ControllerDriver {
     private let sleep: @Sendable (Duration) async throws -> Void
     private var random: Dice
     private var alarm: Moment?
+    private var departed = Departed()
     private let pokes: AsyncStream<Void>
     private let poke: AsyncStream<Void>.Continuation
 
@@ -32,19 +33,23 @@ public actor ControllerDriver {
 }
 
 extension ControllerDriver {
-    public func learn(_ tree: JSONValue) {
-        plane.learn(tree)
-        poke.yield()
-    }
+    public func learn(_ tree: JSONValue) { learn([tree]) }
 
     /// A whole list at once.
     public func learn(_ trees: [JSONValue]) {
-        for tree in trees { plane.learn(tree) }
+        for tree in trees where !departed.contains(tree) { plane.learn(tree) }
         poke.yield()
     }
 
     public func forget(_ key: ObjectKey) {
+        if let uid = plane.world[key]?.uid { departed.insert(uid) }
         plane.forget(key)
+        poke.yield()
+    }
+
+    /// Everything is looked at again, as at the start.
+    public func lookAtEverything() {
+        plane.lookAtEverything()
         poke.yield()
     }
 
@@ -79,9 +84,9 @@ extension ControllerDriver {
         for write in work.writes {
             do {
                 if let tree = try await writer.carryOut(write) {
-                    plane.learn(tree)
-                } else if case .delete(let key, _, _) = write {
-                    plane.forget(key)
+                    learn(tree)
+                } else if case .delete(let key, let uid, _) = write, plane.world[key]?.uid == uid {
+                    forget(key)
                 }
             } catch {
                 succeeded = false
@@ -106,4 +111,28 @@ extension ControllerDriver {
         if alarm == moment { alarm = nil }
         poke.yield()
     }
+}
+
+/// Objects that are gone, by uid. The answer to a write may come after the watch has told of the object's end, and a watch may tell
+/// of a change after our own deletion was answered: without this the object would stay in the world for ever.
+private struct Departed {
+    private var uids: Set<String> = []
+    private var order: [String] = []
+    private var next = 0
+
+    /// More than can be on their way at once.
+    private static let limit = 8192
+
+    mutating func insert(_ uid: String) {
+        guard !uid.isEmpty, uids.insert(uid).inserted else { return }
+        if order.count < Self.limit {
+            order.append(uid)
+        } else {
+            uids.remove(order[next])
+            order[next] = uid
+            next = (next + 1) % Self.limit
+        }
+    }
+
+    func contains(_ tree: JSONValue) -> Bool { tree["metadata"]?["uid"]?.string.map(uids.contains) ?? false }
 }

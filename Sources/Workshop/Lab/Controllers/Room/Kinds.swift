@@ -18,6 +18,22 @@ enum Kinds {
     static let controllerRevision = GroupVersionKind(group: "apps", version: "v1", kind: "ControllerRevision")
 }
 
+extension Kinds {
+    /// Where the objects of these kinds are in the API.
+    static func resource(_ kind: GroupVersionKind) -> ResourceType {
+        let isNamespaced = kind != node && kind != namespace
+        return ResourceType(kind, plural: plurals[kind.kind] ?? "\(kind.kind.lowercased())s", isNamespaced: isNamespaced)
+    }
+
+    /// Of a key, whose version is the one we speak.
+    static func resource(of key: ObjectKey) -> ResourceType {
+        resource(GroupVersionKind(group: key.group, version: "v1", kind: key.kind))
+    }
+
+    /// Those that are not made by adding an `s`.
+    private static let plurals = ["Endpoints": "endpoints"]
+}
+
 extension ObjectKey {
     func isOf(_ kind: GroupVersionKind) -> Bool { self.kind == kind.kind && group == kind.group }
 }

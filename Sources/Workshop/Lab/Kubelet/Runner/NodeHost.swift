@@ -29,6 +29,13 @@ public struct NodeHost: Sendable {
     func directory(of pod: PodKey) -> String { "\(directory)/pods/\(pod.uid)" }
     func logs(of pod: PodKey) -> String { "\(directory)/logs/\(pod.namespace)_\(pod.name)_\(pod.uid)" }
 
+    /// Asks the plugin whether ADD would be served (CNI 1.1, STATUS).
+    ///
+    /// - Throws: why not.
+    func askStatus() async throws {
+        _ = try await call([("CNI_COMMAND", Verb.status.rawValue)], limit: .seconds(10))
+    }
+
     /// As containerd calls a plugin: variables, the configuration on standard input, the answer on standard output.
     func call(_ verb: Verb, containerID: String, namespace: String, pod: PodKey) async throws -> SmallJSON? {
         let environment: [(name: String, value: String)] = [
@@ -38,17 +45,24 @@ public struct NodeHost: Sendable {
                 "IgnoreUnknown=1;K8S_POD_NAMESPACE=\(pod.namespace);K8S_POD_NAME=\(pod.name);"
                     + "K8S_POD_INFRA_CONTAINER_ID=\(containerID);K8S_POD_UID=\(pod.uid)"
             ),
-            ("CNI_PATH", String(plugin[..<(plugin.lastIndex(of: "/") ?? plugin.endIndex)])),
-            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
         ]
+        return try await call(environment, limit: .seconds(60))
+    }
+
+    private func call(_ variables: [(name: String, value: String)], limit: Duration) async throws -> SmallJSON? {
+        let environment =
+            variables + [
+                ("CNI_PATH", String(plugin[..<(plugin.lastIndex(of: "/") ?? plugin.endIndex)])),
+                ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ]
         let child = try Child([plugin], environment: environment, input: network.bytes)
-        let (status, isLate) = await child.ended(within: .seconds(60))
+        let (status, isLate) = await child.ended(within: limit)
         let answer = try? SmallJSON(reading: child.text().utf8)
         guard status == 0, !isLate else {
             let failure = answer.flatMap { Failure(json: $0) }
             throw LabError(
                 .attachmentFailed,
-                failure?.description ?? (isLate ? "no answer within a minute" : "exit \(status): \(child.text())"))
+                failure?.description ?? (isLate ? "no answer within \(limit)" : "exit \(status): \(child.text())"))
         }
         return answer
     }
