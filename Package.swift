@@ -97,7 +97,7 @@ var workshop: [Target] {
             "Lab", in: "Workshop",
             [
                 "APIServer", "Addressing", "Identity", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork",
-                "HostNetworkKernel", "Reconcile", .lifecycle, .logging, .nioCore, .nioPosix,
+                "HostNetworkKernel", "NFTables", "NFTablesKernel", "Reconcile", .lifecycle, .logging, .nioCore, .nioPosix,
             ])
     ]
 }

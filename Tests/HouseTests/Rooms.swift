@@ -110,7 +110,7 @@ extension Room {
             name: "Lab", floor: .workshop, purpose: "a cluster out of network namespaces on one machine",
             ours: [
                 "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI",
-                "KubeClient", "Netlink", "Reconcile",
+                "KubeClient", "NFTables", "NFTablesKernel", "Netlink", "Reconcile",
             ],
             others: ["FoundationEssentials", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
 

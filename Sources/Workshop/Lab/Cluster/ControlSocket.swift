@@ -132,7 +132,7 @@ extension ControlSocket {
 }
 
 /// Asks the supervisor of a lab. Blocks.
-public struct LabControl {
+public struct LabControl: Sendable {
     private let directory: LabDirectory
 
     public init(_ directory: LabDirectory) { self.directory = directory }

@@ -14,6 +14,10 @@ extension LabCluster {
             case "node": return try await runOnNode(tree, question.descriptors)
             case "log": return try await log(tree)
             case "ping": return try await ping(tree)
+            case "probe": return try await probe(tree)
+            case "kill": return try kill(tree)
+            case "power": return try power(tree)
+            case "inventory": return try inventory()
             default: return ["error": "this supervisor is of another version"]
             }
         } catch let error as LabError {

@@ -12,28 +12,49 @@ final class LabCluster: Sendable {
     let client: APIClient
     let serverURL: String
     let began: Moment
-    /// By node.
-    let kubelets: [String: KubeletService]
+    let machines: [LabMachine]
     private let parts = Mutex<[LabPart]>([])
 
     init(_ supervisor: Supervisor, _ ground: LabGround, _ credentials: LabCredentials, client: APIClient, serverURL: String) {
         (self.serverURL, began) = (serverURL, supervisor.surroundings.now())
         (self.supervisor, self.ground, self.credentials, self.client) = (supervisor, ground, credentials, client)
         let facts = KubeletService.Facts.ofThisMachine
-        let pairs = ground.nodes.map { node in
+        machines = ground.nodes.map { node in
             var host = NodeHost(
                 name: node.name, holder: node.holder.identifier, addresses: node.addresses,
                 directory: supervisor.directory.node(node.name), launcher: supervisor.tools.pod,
                 plugin: supervisor.tools.plugin, network: node.network(in: supervisor.directory))
             host.images = ImageCatalogue(supervisor.settings.images)
-            return (
-                node.name,
+            let kubeletHost = host
+            return LabMachine(
+                node.name, cable: LabMachine.Cable(fabric: ground.fabric.namespace, port: node.port),
+                agent: Self.agent(of: node, supervisor)
+            ) {
                 KubeletService(
-                    host: host, client: client, facts: facts, circumstances: supervisor.surroundings.circumstances,
+                    host: kubeletHost, client: client, facts: facts, circumstances: supervisor.surroundings.circumstances,
                     logger: supervisor.logger)
-            )
+            }
         }
-        kubelets = Dictionary(pairs) { first, _ in first }
+        parts.withLock { $0 = machines.map(\.agent) }
+    }
+
+    private static func agent(of node: LabGround.Node, _ supervisor: Supervisor) -> LabPart {
+        let (directory, tools) = (supervisor.directory, supervisor.tools)
+        let (name, holder) = (node.name, node.holder.identifier)
+        return LabPart(
+            "agent of \(name)", log: directory.agentLog(name), supervisor.surroundings, logger: supervisor.logger
+        ) { log in
+            try Child(
+                [
+                    tools.pod, "run", "--join", "\(holder)", "--namespaces", "net,uts,pid", "--", tools.tulle, "agent",
+                    "--node", name, "--kubeconfig", directory.nodeKubeconfig(name), "--state", directory.agentState(name),
+                ], environment: Supervisor.environment, streams: Child.Streams(input: log, output: log, error: log))
+        }
+    }
+
+    /// By node; those whose power is on.
+    var kubelets: [String: KubeletService] {
+        Dictionary(machines.compactMap { machine in machine.kubelet.map { (machine.name, $0) } }) { first, _ in first }
     }
 
     var settings: LabSettings { supervisor.settings }
@@ -67,23 +88,10 @@ extension LabCluster {
                 certificate: credentials.authority.certificatePEM),
             circumstances: surroundings.circumstances, logger: supervisor.logger)
         group.addTask { try await plane.run() }
-        for kubelet in kubelets.values { group.addTask { try await kubelet.run() } }
     }
 
-    func startAgents(_ group: inout ThrowingTaskGroup<Void, any Error>) {
-        let (directory, tools) = (directory, supervisor.tools)
-        for node in ground.nodes {
-            let (name, holder) = (node.name, node.holder.identifier)
-            let part = LabPart("agent of \(name)", log: directory.agentLog(name), surroundings, logger: supervisor.logger) { log in
-                try Child(
-                    [
-                        tools.pod, "run", "--join", "\(holder)", "--namespaces", "net,uts,pid", "--", tools.tulle, "agent",
-                        "--node", name, "--kubeconfig", directory.nodeKubeconfig(name), "--state", directory.agentState(name),
-                    ], environment: Supervisor.environment, streams: Child.Streams(input: log, output: log, error: log))
-            }
-            add(part)
-            group.addTask { await part.run() }
-        }
+    func startMachines(_ group: inout ThrowingTaskGroup<Void, any Error>) {
+        for machine in machines { group.addTask { try await machine.run() } }
     }
 
     /// Waits until all nodes are Ready.

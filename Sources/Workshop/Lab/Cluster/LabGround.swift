@@ -15,6 +15,8 @@ struct LabGround: Sendable {
         var name: String
         var holder: Holder
         var addresses: [IPAddress]
+        /// What the fabric calls its end of the node's link.
+        var port = ""
     }
 
     /// Blocks for some tens of milliseconds a node.
@@ -33,11 +35,11 @@ struct LabGround: Sendable {
             // A node that starts knows no pod: what an earlier one left belongs to namespaces that are gone.
             for part in ["state", "pods"] { Files.remove("\(directory.node(name))/\(part)") }
             try Files.makeDirectories(directory.node(name), mode: 0o700)
-            let node = Node(
+            var node = Node(
                 name: name, holder: try Holder(name, kinds: "net,uts,pid", tools: tools),
                 addresses: settings.addresses(ofNode: position))
             try Self.naming("plug \(name) in") {
-                try wire.connect(node.holder, addresses: node.addresses, lengths: lengths)
+                node.port = try wire.connect(node.holder, addresses: node.addresses, lengths: lengths)
             }
             nodes.append(node)
         }

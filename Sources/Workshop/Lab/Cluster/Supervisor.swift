@@ -183,7 +183,7 @@ extension Supervisor {
         cluster.add(server)
         try await cluster.untilServed(server)
         say(.step("API server", sockets.url))
-        cluster.startAgents(&group)
+        cluster.startMachines(&group)
         cluster.startControllers(&group)
         say(.step("agents", "one on each node"))
         try await cluster.untilReady()
