@@ -107,7 +107,7 @@ var commands: [Target] {
         .executableTarget(
             name: "tulle",
             dependencies: [
-                "Agent", "Lab", "CNI", "Addressing", "KubeClient", "Plan", .logging, .argumentParser, .lifecycle, .unixSignals,
+                "Agent", "Lab", "CNI", "Addressing", "KubeAPI", "KubeClient", "Plan", .logging, .argumentParser, .lifecycle, .unixSignals,
             ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(

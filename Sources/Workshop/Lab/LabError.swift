@@ -36,6 +36,8 @@ public struct LabError: Error, Hashable, Sendable {
         case kernelLacks
         /// The machine allows fewer open files than a lab needs.
         case limitTooLow
+        /// It lost what only a new start brings back.
+        case startAgain
         /// There is no node, pod or container of that name.
         case unknown
     }

@@ -1,4 +1,5 @@
 import Glibc
+import Identity
 import KubeAPI
 import KubeClient
 import Logging

@@ -51,8 +51,8 @@ public struct Supervisor: Sendable {
 
     /// Runs the lab until the task is cancelled.
     ///
-    /// - Throws: why it could not come up; or, when a process that holds namespaces ended, ``LabError/Code/processFailed``:
-    ///   then everything is to be started again.
+    /// - Throws: why it could not come up; ``LabError/Code/startAgain`` when it was up and lost something it cannot make again
+    ///   alone, such as the process that holds a node's namespaces.
     public func run() async throws {
         try Self.raiseLimits()
         let (ground, credentials, sockets) = try await offPool { try prepare() }
@@ -74,8 +74,12 @@ public struct Supervisor: Sendable {
             group.addTask { await control.serve { await cluster.answer($0) } }
             say(.ready)
             logger.notice("the lab is up")
-            // Nothing here ends by itself but by an error.
-            for try await _ in group {}
+            do {
+                // Nothing here ends by itself but by an error.
+                for try await _ in group {}
+            } catch {
+                throw LabError(.startAgain, "\(error)")
+            }
         }
     }
 }

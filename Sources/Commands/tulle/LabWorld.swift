@@ -1,0 +1,19 @@
+import Glibc
+import Lab
+
+extension LabSurroundings {
+    /// The machine's clocks and dice.
+    static var real: LabSurroundings {
+        LabSurroundings(
+            now: {
+                var time = timespec()
+                clock_gettime(CLOCK_REALTIME, &time)
+                return Moment(sinceEpoch: .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec))
+            },
+            clock: ContinuousClock(),
+            bits: {
+                var generator = SystemRandomNumberGenerator()
+                return generator.next()
+            })
+    }
+}
