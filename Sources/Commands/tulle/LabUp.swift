@@ -78,7 +78,7 @@ struct LabUp: AsyncParsableCommand {
     }
 
     /// `nil` when nothing is asked for.
-    private func settings() throws -> LabSettings? {
+    func settings() throws -> LabSettings? {
         if let backend, LabSettings.Backend(rawValue: backend) == nil {
             let known = LabSettings.Backend.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("--backend \(backend): it is not there; there is \(known)")

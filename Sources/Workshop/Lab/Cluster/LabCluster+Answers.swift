@@ -34,7 +34,8 @@ extension LabCluster {
         do {
             pod = try await client.get(Pod.resource, name, in: namespace)
         } catch APIFailure.notFound {
-            throw LabError(.unknown, "there is no pod \(namespace)/\(name)", remedy: "see tulle lab status, or name another --namespace")
+            throw LabError(
+                .unknown, "there is no pod \(namespace)/\(name)", remedy: "see tulle lab status, or name another --namespace")
         }
         let node = pod[at: "spec", "nodeName"]?.string ?? ""
         guard let kubelet = kubelets[node] else {
@@ -95,7 +96,10 @@ extension LabCluster {
         let file = await kubelet.kubelet.logFile(
             namespace: tree["namespace"]?.string ?? "default", pod: tree["pod"]?.string ?? "", container: container,
             isPrevious: tree["previous"] == true)
-        guard let file else { throw LabError(.unknown, "container \(container) has no log\(tree["previous"] == true ? " of an earlier run" : " yet")") }
+        guard let file else {
+            throw LabError(
+                .unknown, "container \(container) has no log\(tree["previous"] == true ? " of an earlier run" : " yet")")
+        }
         return ["file": .string(file)]
     }
 }

@@ -37,7 +37,8 @@ extension LabCluster {
         let here = pods.filter { $0[at: "spec", "nodeName"]?.string == name }
         let lines = (Files.text(of: directory.agentState(name) + "/status") ?? "").split(separator: "\n")
         return [
-            "name": .string(name), "ready": .bool(Self.isReady(node)), "reason": ready?["message"] ?? "the kubelet has said nothing yet",
+            "name": .string(name), "ready": .bool(Self.isReady(node)),
+            "reason": ready?["message"] ?? "the kubelet has said nothing yet",
             "addresses": .array(
                 (node[at: "status", "addresses"]?.array ?? []).filter { $0["type"] == "InternalIP" }.compactMap { $0["address"] }),
             "podPrefixes": node[at: "spec", "podCIDRs"] ?? [], "pods": count(here),

@@ -3,6 +3,7 @@ import HostNetwork
 import HostNetworkKernel
 import KubeAPI
 import KubeClient
+import NFTables
 import NFTablesKernel
 
 /// What scenarios do to a lab beyond its API: probes from inside, deaths, power cuts, and a look at what is there.

@@ -32,7 +32,7 @@ public struct LabDirectory: Hashable, Sendable {
     var lock: String { path + "/supervisor.pid" }
     var control: String { path + "/control.sock" }
     var streams: String { path + "/streams.sock" }
-    var serverLog: String { path + "/api.log" }
+    public var serverLog: String { path + "/api.log" }
     var store: String { path + "/api.db" }
     var authority: String { path + "/ca/authority.pem" }
     var authorityCertificate: String { path + "/ca/ca.crt" }
@@ -147,7 +147,8 @@ extension LabDirectory {
             kill(process, SIGKILL)
             var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
             guard poll(&entry, 1, 10_000) > 0 else {
-                throw LabError(.processFailed, "process \(process) of the lab does not end", remedy: "look at /proc/\(process)/stack")
+                throw LabError(
+                    .processFailed, "process \(process) of the lab does not end", remedy: "look at /proc/\(process)/stack")
             }
         }
     }

@@ -26,7 +26,8 @@ public struct LabLauncher: Sendable {
     public func bringUp(_ settings: LabSettings?, say: @Sendable (String, String) -> Void) async throws -> Outcome {
         let tools = try Tools(directory: programs)
         guard !directory.isUp else {
-            throw LabError(.alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status, or take it down: tulle lab down")
+            throw LabError(
+                .alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status, or take it down: tulle lab down")
         }
         // What is left of one whose directory was removed would stand in the way.
         try directory.endProcesses()

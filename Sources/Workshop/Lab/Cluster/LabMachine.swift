@@ -47,7 +47,7 @@ final class LabMachine: Sendable {
         var power = switches.makeAsyncIterator()
         while let isOn = await power.next() {
             guard isOn, let kubelet else { continue }
-            try await withThrowingTaskGroup(of: Void.self) { group in
+            try await withThrowingDiscardingTaskGroup { group in
                 group.addTask { try await kubelet.run() }
                 group.addTask { [agent] in await agent.run() }
                 while let isOn = await power.next(), isOn {}

@@ -18,7 +18,9 @@ public struct LabServer: ServiceLifecycle.Service {
         else { throw LabError(.stateUnusable, "\(directory.path)/ca does not hold the server's keys", remedy: "tulle lab down") }
         // A user may be called by several tokens, never one token for several users.
         let users = Dictionary(tokens.strings.map { ($0.value, $0.key) }) { first, _ in first }
-        guard !users.isEmpty else { throw LabError(.stateUnusable, "\(directory.tokens) holds no token", remedy: "tulle lab down") }
+        guard !users.isEmpty else {
+            throw LabError(.stateUnusable, "\(directory.tokens) holds no token", remedy: "tulle lab down")
+        }
         store = try Store(path: directory.store)
         let (now, bits) = (surroundings.now, surroundings.bits)
         _ = settings

@@ -98,9 +98,12 @@ extension LabSettings {
         if name.isEmpty || name.utf8.count > 40 || !letters || name.hasPrefix("-") || name.hasSuffix("-") {
             faults.append("--name \(name): 1 to 40 small letters, digits and hyphens inside")
         }
-        faults += Self.faults(of: podPrefixes, families, "--pod-cidr") + Self.faults(of: servicePrefixes, families, "--service-cidr")
+        faults +=
+            Self.faults(of: podPrefixes, families, "--pod-cidr") + Self.faults(of: servicePrefixes, families, "--service-cidr")
         faults += podPrefixes.compactMap(roomFault) + servicePrefixes.compactMap(Self.serviceFault) + overlaps
-        if segments.count < families.count { faults.append("--pod-cidr and --service-cidr leave no prefix for the wire between nodes") }
+        if segments.count < families.count {
+            faults.append("--pod-cidr and --service-cidr leave no prefix for the wire between nodes")
+        }
         for entry in images where entry.pattern.isEmpty { faults.append("--image: the pattern before the = is empty") }
         return faults
     }

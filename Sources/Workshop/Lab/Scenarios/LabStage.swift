@@ -57,7 +57,8 @@ extension LabStage {
         guard let kind = tree["kind"]?.string, let version = tree["apiVersion"]?.string,
             let resource = ResourceNames.resource(kind), resource.kind.apiVersion == version
         else {
-            throw ScenarioRefusal(message: "\(tree["apiVersion"]?.string ?? "?") \(tree["kind"]?.string ?? "?") is not known here")
+            throw ScenarioRefusal(
+                message: "\(tree["apiVersion"]?.string ?? "?") \(tree["kind"]?.string ?? "?") is not known here")
         }
         let name = tree[at: "metadata", "name"]?.string ?? ""
         let place = resource.isNamespaced ? tree[at: "metadata", "namespace"]?.string ?? namespace : nil

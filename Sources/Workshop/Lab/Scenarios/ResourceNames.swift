@@ -7,7 +7,8 @@ enum ResourceNames {
             Node.resource, Namespace.resource, Pod.resource, Service.resource, Endpoints.resource, EndpointSlice.resource,
             ServiceAccount.resource, ConfigMap.resource, Secret.resource, Lease.resource, NetworkPolicy.resource,
             Ingress.resource, IngressClass.resource,
-        ] + [Kinds.deployment, Kinds.replicaSet, Kinds.statefulSet, Kinds.daemonSet, Kinds.controllerRevision].map(Kinds.resource)
+        ]
+        + [Kinds.deployment, Kinds.replicaSet, Kinds.statefulSet, Kinds.daemonSet, Kinds.controllerRevision].map(Kinds.resource)
 
     /// kubectl's abbreviations of kinds that have no type of their own here.
     private static let abbreviations = ["deploy": "deployment", "rs": "replicaset", "sts": "statefulset", "ds": "daemonset"]
