@@ -81,10 +81,16 @@ extension Run {
     }
 
     /// Returns only when the command cannot be run.
-    static func execute(_ command: [String]) -> Refusal {
+    ///
+    /// - Parameter file: what is run, when it is not what the command's first word says.
+    static func execute(_ command: [String], file: String? = nil) -> Refusal {
         var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
         arguments.append(nil)
-        if let file = arguments[0] { execvp(file, arguments) }
+        if let file {
+            execv(file, arguments)
+        } else if let file = arguments[0] {
+            execvp(file, arguments)
+        }
         return .last("\(command[0])", status: errno == ENOENT ? notFound : notRunnable)
     }
 }
