@@ -1,5 +1,7 @@
 import Glibc
 import Lab
+// For `timespec`: without it the compiler takes NIO's C module for its owner, depending on which files it compiles together.
+import UnixSignals
 
 extension LabSurroundings {
     /// The machine's clocks and dice.
