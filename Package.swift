@@ -120,7 +120,7 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "APIServer", .argumentParser, .grdb, .lifecycle, .nioPosix, .logging,
+                "APIServer", "KubeAPI", "KubeClient", .argumentParser, .grdb, .lifecycle, .nioPosix, .logging,
             ],
             path: "Benchmarks", exclude: ["README.md"], swiftSettings: Bricks.strict),
     ]
