@@ -88,11 +88,11 @@ struct Main {
 
         tulle-pod ping [--join PID] [--count N] [--timeout MILLISECONDS] [--interval MILLISECONDS] ADDRESS …
             Sends each address ICMP echo requests, 3 unless said otherwise, from the network namespace of PID, and prints a line
-            for each: how many were sent and came back, and the shortest and the mean round trip. Exits 1 when any is missing.
+            for each: how many were sent and came back, and the shortest and the median round trip. Exits 1 when any is missing.
 
                 tulle-pod ping 192.0.2.7 2001:db8::7
-                192.0.2.7 sent=3 received=3 min_us=41 mean_us=55
-                2001:db8::7 sent=3 received=3 min_us=43 mean_us=60
+                192.0.2.7 sent=3 received=3 min_us=41 median_us=55
+                2001:db8::7 sent=3 received=3 min_us=43 median_us=60
 
         tulle-pod idle
             Does nothing until SIGTERM or SIGINT.
@@ -100,7 +100,8 @@ struct Main {
         tulle-pod init --lock FILE -- COMMAND [ARGUMENT …]
             Leaves its caller and runs a command under a process 1 of its own, in new PID and mount namespaces: with process 1
             everything in there ends. Process 1 holds a lock on FILE (3 when another does), which names it to whoever asks.
-            The command is started again when a signal ends it or it exits with 75; otherwise its end is the end of all.
+            The command is started again when a signal ends it or it exits with 75, with TULLE_RESTARTS in its environment;
+            otherwise its end is the end of all.
 
         """
 }

@@ -101,7 +101,8 @@ extension LabCluster {
 extension LabCluster {
     /// At most so many pods ask and are asked: the matrix grows with the square.
     static let mostPinged = 200
-    private static let sideBySide = 8
+    /// More would measure how they wait for each other.
+    private static let sideBySide = 2
 
     struct Place: Sendable {
         var name: String
