@@ -140,7 +140,7 @@ var tests: [Target] {
         suite("Identity", ["Addressing", .x509, .asn1]),
         suite(
             "APIServer",
-            ["KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
+            ["Addressing", "KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
         suite("Cluster", ["Addressing", "KubeAPI"]),
         suite("Plan", ["Addressing", "KubeAPI", "Cluster", "HostNetwork", "NFTables"]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),

@@ -1,10 +1,18 @@
 import KubeAPI
+import Logging
 
 /// What is there before the first request: the namespaces that are always there, and the kinds that were defined before.
 struct Opening: Sendable {
     let api: ObjectAPI
+    let logger: Logger
 
     func run() async throws {
+        for kind in api.kinds.all where kind.isService {
+            let services = try await api.store.list(Selection(resource: kind.storage)).objects.map {
+                try ObjectAPI.tree($0, as: kind)
+            }
+            for problem in api.desk.learn(services) { logger.warning("\(problem)") }
+        }
         for kind in api.kinds.all where kind.isDefinition {
             for stored in try await api.store.list(Selection(resource: kind.storage)).objects {
                 api.kinds.set(definition: try ObjectAPI.tree(stored, as: kind))
