@@ -57,7 +57,7 @@ var kube: [Target] {
             "APIServer", in: "Kube",
             [
                 "Addressing", "KubeAPI", .hummingbird, .hummingbirdCore, .httpTypes, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioCore,
-                .nioPosix, .nioHTTP1, .nioSSL, .nioWebSocket, .grdb, .lifecycle, .logging,
+                .nioPosix, .nioHTTP1, .nioSSL, .nioWebSocket, .grdb, .crypto, .lifecycle, .logging,
             ]),
     ]
 }

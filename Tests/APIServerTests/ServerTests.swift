@@ -129,7 +129,7 @@ struct ServerTests {
             (.DELETE, "\(maps)/a", #"{"gracePeriodSeconds":"x"}"#, 400, "BadRequest"),
             (.DELETE, "\(maps)/a?propagationPolicy=Some", "", 400, "BadRequest"),
             (.PATCH, "\(maps)/a", "{}", 415, "UnsupportedMediaType"),
-            (.POST, "/api/v1/namespaces/default/serviceaccounts/a/token", "{}", 501, "NotImplemented"),
+            (.POST, "/api/v1/namespaces/default/serviceaccounts/a/token", "{}", 404, "NotFound"),
             (.GET, "\(maps)/a/status", "", 404, "NotFound"),
         ])
     func refusal(_ method: HTTPMethod, _ uri: String, _ body: String, _ code: Int, _ reason: String) async throws {

@@ -8,6 +8,7 @@ struct ObjectAPI: Sendable {
     let rules: APIRules
     let surroundings: Surroundings
     let desk: ServiceDesk
+    let issuer = TokenIssuer()
 
     init(store: Store, kinds: KindBoard, rules: APIRules, services: ServiceRanges = .standard, surroundings: Surroundings) {
         (self.store, self.kinds, self.rules, self.surroundings) = (store, kinds, rules, surroundings)

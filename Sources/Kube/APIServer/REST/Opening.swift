@@ -18,6 +18,7 @@ struct Opening: Sendable {
                 api.kinds.set(definition: try ObjectAPI.tree(stored, as: kind))
             }
         }
+        try await learnKey()
         let namespace = ServedKinds.namespace
         for name in ObjectAPI.eternal where try await api.store.object(namespace.key("", name)) == nil {
             let object: JSONValue = [
@@ -26,5 +27,13 @@ struct Opening: Sendable {
             ]
             _ = try await api.create(namespace, object)
         }
+    }
+
+    /// The key that tokens are signed with is no object that anybody is served.
+    private func learnKey() async throws {
+        let key = ObjectKey(resource: "tulle/keys", name: "tokens")
+        if let stored = try await api.store.object(key) { return api.issuer.use(key: stored.body) }
+        let bytes = (0..<4).flatMap { _ in withUnsafeBytes(of: api.surroundings.random()) { Array($0) } }
+        api.issuer.use(key: try await api.store.create(key, Body(bytes)).body)
     }
 }

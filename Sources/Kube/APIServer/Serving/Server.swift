@@ -66,8 +66,9 @@ public struct Server: Service {
         self.listeners = listeners
         self.logger = logger
         api = ObjectAPI(store: store, kinds: KindBoard(rules), rules: rules, services: services, surroundings: surroundings)
-        let routes = PodRoutes(api: api, streams: pods)
-        let handler = APIHandler(api: api, tokens: security.tokens, pods: routes, largestBody: limits.body)
+        let routes = PodRoutes(api: api, tokens: security.tokens, streams: pods)
+        let door = Doorkeeper(tokens: security.tokens, api: api)
+        let handler = APIHandler(api: api, door: door, pods: routes, largestBody: limits.body)
         let webSockets = routes.webSockets + webSockets
         connections = ConnectionSetup(
             responder: { request, writer, channel in
@@ -78,7 +79,7 @@ public struct Server: Service {
                 if request.headers[.connection] == "close" { response.headers[.connection] = "close" }
                 try await writer.write(response: response.head, body: response.body)
             },
-            webSockets: webSockets, tokens: security.tokens, tls: security.tls, largestMessage: limits.message)
+            webSockets: webSockets, door: door, tls: security.tls, largestMessage: limits.message)
     }
 
     /// Serves until the task is cancelled or the service group shuts down.
