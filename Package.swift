@@ -57,7 +57,7 @@ var kube: [Target] {
             "APIServer", in: "Kube",
             [
                 "Addressing", "KubeAPI", .hummingbird, .hummingbirdCore, .httpTypes, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioCore,
-                .nioPosix, .nioHTTP1, .nioSSL, .nioWebSocket, .grdb, .lifecycle, .logging,
+                .nioPosix, .nioHTTP1, .nioSSL, .nioWebSocket, .grdb, .crypto, .lifecycle, .logging,
             ]),
     ]
 }
@@ -139,7 +139,7 @@ var tests: [Target] {
         suite("Identity", ["Addressing", .x509, .asn1]),
         suite(
             "APIServer",
-            ["KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
+            ["Addressing", "KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
         suite("Cluster", ["Addressing", "KubeAPI"]),
         suite("Plan", ["Addressing", "KubeAPI", "Cluster", "HostNetwork", "NFTables"]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),

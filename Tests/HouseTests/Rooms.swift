@@ -53,12 +53,13 @@ extension Room {
                 "Yams",
             ]),
         // Glibc: the lock file of the store, bound sockets by descriptor. FoundationEssentials: GRDB's blobs are its Data.
-        // HTTPTypes and NIOHTTPTypes are the words of Hummingbird's requests.
+        // HTTPTypes and NIOHTTPTypes are the words of Hummingbird's requests. Crypto signs the tokens of service accounts.
         Room(
             name: "APIServer", floor: .kube, purpose: "embedded Kubernetes API: store, watch, WebSocket",
             ours: ["Addressing", "KubeAPI"],
             others: [
-                "FoundationEssentials", "GRDB", "Glibc", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Logging", "NIOCore",
+                "Crypto", "FoundationEssentials", "GRDB", "Glibc", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Logging",
+                "NIOCore",
                 "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket", "ServiceLifecycle",
                 "Synchronization",
             ]),

@@ -25,7 +25,7 @@ extension ServedKinds {
         kind("Pod", "pods", ["po"], categories: ["all"], podParts),
         kind("Secret", "secrets"),
         kind("Service", "services", ["svc"], categories: ["all"], [.status]),
-        kind("ServiceAccount", "serviceaccounts", ["sa"]),
+        kind("ServiceAccount", "serviceaccounts", ["sa"], [token]),
     ]
 
     private static let apps: [ServedKind] = [
@@ -52,9 +52,15 @@ extension ServedKinds {
 
     private static let finalize = ServedKind.Subresource(name: "finalize", verbs: ["update"])
 
+    private static let token = ServedKind.Subresource(
+        name: "token", kind: GroupVersionKind(group: "authentication.k8s.io", version: "v1", kind: "TokenRequest"),
+        verbs: ["create"])
+
     private static let podParts: [ServedKind.Subresource] = [
         .status,
         .stream("attach", "PodAttachOptions"),
+        ServedKind.Subresource(
+            name: "eviction", kind: GroupVersionKind(group: "policy", version: "v1", kind: "Eviction"), verbs: ["create"]),
         ServedKind.Subresource(name: "binding", kind: GroupVersionKind(version: "v1", kind: "Binding"), verbs: ["create"]),
         .stream("exec", "PodExecOptions"),
         ServedKind.Subresource(name: "log", verbs: ["get"]),

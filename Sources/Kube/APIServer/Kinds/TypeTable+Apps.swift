@@ -64,6 +64,8 @@ extension TypeTable {
           maxUnavailable intOrString; partition int32
         RollingUpdateDaemonSet
           maxSurge intOrString; maxUnavailable intOrString
+        ControllerRevision
+          data any; metadata ObjectMeta; revision! int64
         package io.k8s.api.autoscaling.v1
         Scale
           metadata ObjectMeta; spec ScaleSpec; status ScaleStatus
