@@ -29,7 +29,7 @@ private struct RuleReader {
         var xor: UInt32 = 0
         var isTransport = false
         var isNumberOfTransport = false
-        /// One byte: there is something, or not.
+        /// There is something, or not.
         var isPresence = false
     }
 
@@ -245,7 +245,7 @@ extension RuleReader {
         ]
         let inputs = names.filter { flags.contains($0.0) }.map(\.1).joined(separator: " . ")
         if flags.contains(.presence), result != .addressType {
-            return Symbol(text: "fib \(inputs) \(result == .outputInterface ? "oif" : "oifname")", size: 1, isPresence: true)
+            return Symbol(text: "fib \(inputs) \(result == .outputInterface ? "oif" : "oifname")", size: 4, isPresence: true)
         }
         return switch result {
         case .outputInterface: Symbol(text: "fib \(inputs) oif", type: .interfaceIndex, size: 4)

@@ -42,7 +42,8 @@ extension Statement {
         case .reversePath(let isThere):
             [
                 .fib(.outputInterface, [.source, .inputInterface, .presence], into: .first),
-                .compare(.first, .equal, Value([isThere ? 1 : 0])),
+                // The kernel fills the register's first byte and clears the others; nft compares all four.
+                .compare(.first, .equal, Value([isThere ? 1 : 0, 0, 0, 0])),
             ]
         case .anyBit(let field, let bits):
             [
