@@ -97,7 +97,7 @@ var workshop: [Target] {
             "Lab", in: "Workshop",
             [
                 "Addressing", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork", "HostNetworkKernel",
-                "Reconcile",
+                "NFTables", "NFTablesKernel", "Reconcile",
                 .logging,
             ])
     ]
@@ -108,7 +108,7 @@ var commands: [Target] {
         .executableTarget(
             name: "tulle",
             dependencies: [
-                "Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle, .unixSignals,
+                "Agent", "Lab", "CNI", "Addressing", "KubeClient", "Netlink", .logging, .argumentParser, .lifecycle, .unixSignals,
             ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(

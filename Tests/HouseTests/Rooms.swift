@@ -105,11 +105,12 @@ extension Room {
 
         // Workshop: how we look at it and try it.
         // CLinux: the packet sockets of the lab's witness, descriptors of processes. Addressing: its nodes and pods have addresses before there is a plan.
+        // NFTablesKernel: that the host's tables are as they were.
         Room(
             name: "Lab", floor: .workshop, purpose: "a cluster out of network namespaces on one machine",
             ours: [
                 "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient",
-                "Netlink",
+                "NFTables", "NFTablesKernel", "Netlink",
                 "Reconcile",
             ],
             others: ["Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),

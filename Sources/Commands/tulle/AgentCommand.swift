@@ -10,8 +10,9 @@ struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent",
         abstract: "Keep this node's network as the objects ask, and answer tulle-cni.",
+        usage: "tulle agent --node <node> --objects <path> ... [<option> ...]",
         discussion: """
-            Works in the network namespace it is started in. Killed at any moment and started again it comes to the same state;
+            Works in the network namespace it is started in. Killed at any moment and started again it comes to the same state; \
             on a node where nothing changed it writes nothing.
 
             Examples:
@@ -49,6 +50,10 @@ struct AgentCommand: AsyncParsableCommand {
         }
         guard !node.isEmpty else { throw ValidationError("--node needs the name of this node's Node object") }
         guard !objects.isEmpty else { throw ValidationError("--objects needs at least one file or directory") }
+        guard !objects.contains("") else { throw ValidationError("--objects “” is no path of a file or directory") }
+        for (option, path) in [("--state", stateDirectory), ("--socket", socket), ("--queue", queueDirectory)] where path == "" {
+            throw ValidationError("\(option) “” is no path")
+        }
     }
 
     func run() async throws {

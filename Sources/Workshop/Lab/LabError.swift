@@ -16,6 +16,8 @@ public struct LabError: Error, Hashable, Sendable {
         case programMissing
         /// A process ended, or did not do what it is there for.
         case processFailed
+        /// A directory cannot be made, or its path is too long.
+        case directoryUnusable
         /// The objects do not make a lab.
         case objectsUnusable
         /// The plugin answered with an error.
@@ -24,6 +26,8 @@ public struct LabError: Error, Hashable, Sendable {
         case unanswered
         /// Something of the host is not as it was before.
         case hostChanged
+        /// Somebody asked us to stop.
+        case interrupted
     }
 }
 
