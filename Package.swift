@@ -97,7 +97,7 @@ var workshop: [Target] {
             "Lab", in: "Workshop",
             [
                 "APIServer", "Addressing", "Identity", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork",
-                "HostNetworkKernel", "Reconcile", .lifecycle, .logging, .nioCore, .nioPosix,
+                "HostNetworkKernel", "NFTables", "NFTablesKernel", "Reconcile", .lifecycle, .logging, .nioCore, .nioPosix,
             ])
     ]
 }
@@ -107,7 +107,8 @@ var commands: [Target] {
         .executableTarget(
             name: "tulle",
             dependencies: [
-                "Agent", "Lab", "CNI", "Addressing", "KubeAPI", "KubeClient", "Plan", .logging, .argumentParser, .lifecycle, .unixSignals,
+                "Agent", "Lab", "CLinux", "CNI", "Addressing", "KubeAPI", "KubeClient", "Netlink", "Plan", .logging, .argumentParser,
+                .lifecycle, .unixSignals,
             ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(

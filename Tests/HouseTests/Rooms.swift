@@ -107,19 +107,20 @@ extension Room {
         // Workshop: how we look at it and try it.
         // CLinux: the packet sockets of the lab's witness, descriptors of processes. Addressing: its nodes and pods have addresses before there is a plan.
         // Identity: the lab has a CA of its own; FoundationEssentials: a certificate's times are its dates.
+        // NFTablesKernel: that the host's tables are as they were.
         Room(
             name: "Lab", floor: .workshop, purpose: "a cluster out of network namespaces on one machine",
             ours: [
                 "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI",
-                "KubeClient", "Netlink", "Reconcile",
+                "KubeClient", "NFTables", "NFTablesKernel", "Netlink", "Reconcile",
             ],
             others: ["FoundationEssentials", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
 
         // Commands: composition roots, the real clock, the environment, exit codes.
-        // Plan: the names of an agent's duties are those of `--parts`.
+        // Plan: the names of an agent's duties are those of `--parts`. CLinux: the clocks.
         Room(
             name: "tulle", floor: .commands, purpose: "the program: agent, lab",
-            ours: ["APIServer", "Addressing", "Agent", "CNI", "KubeAPI", "KubeClient", "Lab", "Netlink", "Plan"],
+            ours: ["APIServer", "Addressing", "Agent", "CLinux", "CNI", "KubeAPI", "KubeClient", "Lab", "Netlink", "Plan"],
             others: ["ArgumentParser", "Glibc", "Logging", "ServiceLifecycle", "UnixSignals"]),
         Room(
             name: "tulle-cni", floor: .commands, purpose: "what a container runtime starts for every pod",

@@ -19,7 +19,7 @@ struct InitProcess {
     private static let mostStarts = 20
 
     init(_ words: inout Words) throws(Refusal) {
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--lock": lock = try words.value(of: word)
             case "--": command = words.rest()

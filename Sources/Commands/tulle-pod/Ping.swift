@@ -10,7 +10,7 @@ struct Ping {
     private var addresses: [String] = []
 
     init(_ words: inout Words) throws(Refusal) {
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--join": target = try words.number(of: word, 1...pid_t.max)
             case "--count": count = try words.number(of: word, 1...1000)

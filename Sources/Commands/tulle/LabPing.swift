@@ -7,7 +7,7 @@ struct LabPing: AsyncParsableCommand {
         commandName: "ping",
         abstract: "Let every pod and every node ask every pod by ICMP, over each family.",
         discussion: """
-            Prints a matrix of median round trips in milliseconds, of a line for each asker and a column for each pod, its families
+            Prints a matrix of median round trips in microseconds: a line for each asker and a column for each pod, its families
             one after the other; ✗ for an address that did not answer every time. Above 16 pods each asker has a line of figures
             in place of its columns.
 
@@ -113,7 +113,7 @@ struct PingMatrix {
         let legend = pods.enumerated().map { number, pod in
             ["\(number + 1)", pod.name, pod.node, pod.addresses.joined(separator: "  ")]
         }
-        var rows = [["ms", "from"] + pods.indices.map { "\($0 + 1)" }]
+        var rows = [["µs", "from"] + pods.indices.map { "\($0 + 1)" }]
         for (number, source) in sources.enumerated() {
             rows.append(
                 [source.isNode ? "" : "\(number + 1)", source.name]
@@ -127,23 +127,18 @@ struct PingMatrix {
 
     private static func cell(_ trip: (sent: Int64, received: Int64, median: Int64)?) -> String {
         guard let trip, trip.sent > 0, trip.received == trip.sent else { return "✗" }
-        return milliseconds(trip.median)
-    }
-
-    private static func milliseconds(_ micro: Int64) -> String {
-        let hundredths = (micro + 5) / 10
-        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
+        return "\(trip.median)"
     }
 
     private var summary: [String] {
-        var rows = [["FROM", "NODE", "ASKED", "ANSWERED", "MEDIAN ms", "LONGEST ms"]]
+        var rows = [["FROM", "NODE", "ASKED", "ANSWERED", "MEDIAN µs", "LONGEST µs"]]
         for source in sources {
             let medians = source.trips.values.filter { $0.received > 0 }.map(\.median)
             rows.append([
                 source.name, source.node, "\(source.trips.count)",
                 "\(source.trips.values.count { $0.received == $0.sent && $0.sent > 0 })",
-                medians.isEmpty ? "–" : Self.milliseconds(medians.sorted()[medians.count / 2]),
-                medians.max().map(Self.milliseconds) ?? "–",
+                medians.isEmpty ? "–" : "\(medians.sorted()[medians.count / 2])",
+                medians.max().map { "\($0)" } ?? "–",
             ])
         }
         return LabStatus.table(rows)

@@ -85,7 +85,6 @@ enum Descriptions {
         "ServicePort.nodePort": "The port on every node, for NodePort and LoadBalancer.",
         "ServicePort.port": "The port of the service.",
         "ServicePort.targetPort": "The port of the pods: a number, or a name of a container's port.",
-        "ControllerRevision": "An earlier form of a StatefulSet or a DaemonSet, kept so that it can be gone back to.",
         "StatefulSet": "Pods with names that stay, made and ended in order.",
         "ObjectMeta.annotations": "Notes that programs leave for one another.",
         "ObjectMeta.finalizers": "Who must be done before the object goes away.",

@@ -10,8 +10,6 @@ extension TypeTable {
           metadata ObjectMeta; spec StatefulSetSpec; status StatefulSetStatus
         DaemonSet
           metadata ObjectMeta; spec DaemonSetSpec; status DaemonSetStatus
-        ControllerRevision
-          data any; metadata ObjectMeta; revision! int64
         DeploymentSpec
           minReadySeconds int32; paused bool; progressDeadlineSeconds int32; replicas int32; revisionHistoryLimit int32;
           selector! LabelSelector; strategy DeploymentStrategy retainKeys; template! PodTemplateSpec

@@ -85,6 +85,9 @@ extension LabCluster {
                 certificate: credentials.authority.certificatePEM),
             circumstances: surroundings.circumstances, logger: supervisor.logger)
         group.addTask { try await plane.run() }
+        let streams = StreamsEndpoint(
+            socket: directory.streams, kubelets: kubelets.mapValues(\.kubelet), logger: supervisor.logger)
+        group.addTask { try await streams.run() }
         for kubelet in ground.nodes.compactMap({ kubelets[$0.name] }) { group.addTask { try await kubelet.run() } }
     }
 
