@@ -31,7 +31,7 @@ extension KernelTests {
             let server = try TestServer(in: node.neighbour, directory: node.directory.path)
             for number in [1, 2] { try await server.put(node: number) }
             try node.directory.write("first\n", to: "token")
-            let source = ["--kubeconfig", try server.kubeconfig(token: "\(node.directory.path)/token")]
+            let source = ["--node", "n1", "--kubeconfig", try server.kubeconfig(token: "\(node.directory.path)/token")]
             do {
                 try await body(node, server, source)
             } catch {
@@ -112,6 +112,24 @@ extension KernelTests {
             }
         }
 
+        @Test("in a pod it finds the server by its service account, and its node by NODE_NAME")
+        func inCluster() async throws {
+            try await run { node, server, _ in
+                try await server.start(token: "first")
+                try node.directory.write(server.authorityPEM, to: "ca.crt")
+                let account = "/run/secrets/kubernetes.io/serviceaccount"
+                let script = "mount -t tmpfs none /run && mkdir -p \(account) && mount --bind '\(node.directory.path)' \(account)"
+                let around = [
+                    "env", "NODE_NAME=n1", "KUBERNETES_SERVICE_HOST=192.0.2.2", "KUBERNETES_SERVICE_PORT=6443", "unshare",
+                    "--mount", "sh", "-ec", "\(script) && exec \"$@\"", "sh",
+                ]
+                try node.launch(around: around, source: [])
+                try await soon("a road to n2\n\(node.log)") { try node.network().contains(Self.road) && node.isReady }
+                #expect(node.status.problems == [])
+                #expect(node.stop() == 0)
+            }
+        }
+
         @Test("started while the server is away it says what it waits for and touches nothing; then it goes on")
         func waits() async throws {
             try await run { node, server, source in
@@ -163,7 +181,7 @@ extension KernelTests {
         @Test("with pods alone there are no roads; with the overlay alone no endpoint, and pods stay as they are")
         func parts() throws {
             let node = try TestNode()
-            let objects = ["--objects", "\(node.directory.path)/objects.yaml"]
+            let objects = ["--node", "n1", "--objects", "\(node.directory.path)/objects.yaml"]
             try node.launch(source: objects + ["--parts", "pods"])
             try eventually("ready\n\(node.log)") { node.status.rounds > 0 && node.isReady }
             let (pod, other) = try (NetworkNamespace.new(), NetworkNamespace.new())

@@ -75,15 +75,14 @@ final class TestNode {
 
 extension TestNode {
     /// - Parameter around: a command that runs the agent, such as strace.
-    /// - Parameter source: where the objects come from, and what else it is told; `nil`: a file.
+    /// - Parameter source: which node it is and where the objects come from; `nil`: n1, and a file.
     func launch(around: [String] = [], source: [String]? = nil) throws {
         directory.remove("state/status")
         agent = try Program(
             [try Program.product("tulle-pod"), "run", "--join", holder, "--namespaces", "net", "--"] + around
                 + [
-                    try Program.product("tulle"), "agent", "--node", "n1", "--state", "\(directory.path)/state", "--log-level",
-                    "debug",
-                ] + (source ?? ["--objects", "\(directory.path)/objects.yaml"]), log: "\(directory.path)/log")
+                    try Program.product("tulle"), "agent", "--state", "\(directory.path)/state", "--log-level", "debug",
+                ] + (source ?? ["--node", "n1", "--objects", "\(directory.path)/objects.yaml"]), log: "\(directory.path)/log")
     }
 
     func start() throws {

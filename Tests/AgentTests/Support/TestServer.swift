@@ -33,6 +33,8 @@ actor TestServer {
         store = try Store(path: directory + "/store.sqlite")
     }
 
+    nonisolated var authorityPEM: String { authority.certificatePEM }
+
     /// Writes the way to it: the token is in a file of its own.
     nonisolated func kubeconfig(token: String) throws -> String {
         let path = directory + "/kubeconfig"
