@@ -146,7 +146,12 @@ var tests: [Target] {
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("CNI", ["CLinux"]),
-        suite("Agent", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "Netlink", "KubeAPI", "Plan"]),
+        suite(
+            "Agent",
+            [
+                "APIServer", "Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI", "KubeClient",
+                "NFTables", "NFTablesKernel", "Netlink", "Plan", .nioCore, .nioPosix, .logging,
+            ]),
         suite(
             "Lab",
             [
