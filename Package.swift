@@ -147,7 +147,12 @@ var tests: [Target] {
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("CNI", ["CLinux"]),
         suite("Agent", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "Netlink", "KubeAPI", "Plan"]),
-        suite("Lab", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "KubeAPI", "Netlink", "Reconcile"]),
+        suite(
+            "Lab",
+            [
+                "Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "KubeAPI", "NFTables", "NFTablesKernel", "Netlink",
+                "Reconcile",
+            ]),
     ]
 }
 

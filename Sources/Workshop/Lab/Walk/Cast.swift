@@ -43,7 +43,8 @@ struct Cast {
             ignored = left + hindrances.map { "\($0.name): \($1)" }
             guard !families.isEmpty else {
                 throw LabError(
-                    .objectsUnusable, "no family is on both nodes: " + hindrances.map { "\($0.name): \($1)" }.joined(separator: "; "),
+                    .objectsUnusable,
+                    "no family is on both nodes: " + hindrances.map { "\($0.name): \($1)" }.joined(separator: "; "),
                     remedy: "see examples/two-pods.yaml")
             }
             (self.nodes, self.pods, self.couple) = (nodes, pods, couple)
