@@ -97,7 +97,7 @@ struct WalkEndTests {
             ("tulle", "echo 'no luck today' >&2; exit 3", "the agent of node-1 ended with 3: no luck today"),
             (
                 "tulle-cni", #"echo '{"cniVersion":"1.1.0","code":7,"msg":"not like this"}'; exit 1"#,
-                "the agent of node-1: not like this (CNI error 7"
+                "the agent of node-1: not like this"
             ),
         ])
     func gone(_ name: String, _ script: String, _ words: String) throws {
