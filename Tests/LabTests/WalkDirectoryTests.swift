@@ -55,7 +55,7 @@ struct WalkDirectoryTests {
     @Test(
         "a directory that cannot be made is refused in words, with what to do",
         arguments: [
-            ("there", "file exists", "remove it"),
+            ("there", "file exists", "not there yet"),
             ("not/there", "no such file or directory", "mkdir -p "),
             ("file/there", "not a directory", "a part of this path is a file"),
             (String(repeating: "x", count: 300), "file name too long", "shorter"),

@@ -97,6 +97,7 @@ struct WalkTests {
                     "{type: InternalIP, address: 192.0.2.12}, {type: InternalIP, address: \"2001:db8::12\"}", with: ""),
                 "Node node-2: status.addresses has no InternalIP"
             ),
+            (twoPods.replacing("10.244.2.0/24", with: "10.244.0.0/16"), "Node node-2: spec.podCIDRs: 10.244.0.0/16 overlaps"),
             (twoPods.replacing("192.0.2.12", with: "192.0.2.11"), "192.0.2.11 is also the address of Node node-1"),
             (
                 twoPods.replacing("spec: {podCIDR: 10.244.2.0/24, podCIDRs: [10.244.2.0/24, \"fd00:10:244:2::/64\"]}", with: ""),

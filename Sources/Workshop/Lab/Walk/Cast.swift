@@ -103,6 +103,7 @@ extension Cast {
                 .objectsUnusable, "\(path) has \(nodes.count) Node objects", remedy: "a walk crosses nodes: it needs two")
         }
         var owners: [IPAddress: String] = [:]
+        var ranges: [(prefix: IPPrefix, owner: String)] = []
         for node in nodes {
             if node.internalAddresses.isEmpty {
                 throw LabError(
@@ -120,6 +121,14 @@ extension Cast {
                         .objectsUnusable, "\(node.key): status.addresses: \(address) is also the address of \(owner)",
                         remedy: "give each node one of its own")
                 }
+            }
+            for prefix in node.spec.podCIDRs {
+                if let other = ranges.first(where: { $0.prefix.overlaps(prefix) }) {
+                    throw LabError(
+                        .objectsUnusable, "\(node.key): spec.podCIDRs: \(prefix) overlaps \(other.prefix) of \(other.owner)",
+                        remedy: "give each node ranges of its own")
+                }
+                ranges.append((prefix, "\(node.key)"))
             }
         }
     }
