@@ -156,7 +156,7 @@ var tests: [Target] {
             "Lab",
             [
                 "APIServer", "Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI", "KubeClient",
-                "Netlink", "Reconcile", .logging, .nioCore, .nioPosix,
+                "NFTables", "NFTablesKernel", "Netlink", "Reconcile", .logging, .nioCore, .nioPosix,
             ]),
     ]
 }

@@ -28,6 +28,9 @@ final class ChildProcess: Sendable {
         var ends: [CInt] = [-1, -1]
         var given: [CInt] = [-1, -1]
         guard pipe2(&ends) == 0, pipe2(&given) == 0 else { throw LabError(.processFailed, "start \(name): no pipe") }
+        // What the lab gives is smaller than a pipe (64 KiB): it never waits for the child. Before the child is there, for one
+        // that ends without reading would end us too (SIGPIPE).
+        _ = input.withUnsafeBytes { write(given[1], $0.baseAddress, $0.count) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -63,8 +66,6 @@ final class ChildProcess: Sendable {
         self.identifier = identifier
         self.name = name
         output = Pipe(reading: ends[0])
-        // What the lab gives is smaller than a pipe (64 KiB): it never waits for the child.
-        _ = input.withUnsafeBytes { write(given[1], $0.baseAddress, $0.count) }
     }
 
     deinit {

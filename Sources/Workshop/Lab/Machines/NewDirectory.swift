@@ -11,8 +11,8 @@ enum NewDirectory {
         let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
         let remedy =
             switch code.rawValue {
-            case EEXIST: "remove it, or name another place with --directory"
-            case ENOENT: "make the directory above it first: mkdir -p \(parent)"
+            case EEXIST: "name a place that is not there yet with --directory"
+            case ENOENT where access(parent, F_OK) != 0: "make the directory above it first: mkdir -p \(parent)"
             case ENOTDIR: "a part of this path is a file; name another place with --directory"
             case EACCES, EPERM, EROFS: "root must be able to write in \(parent); name another place with --directory"
             case ENOSPC, EDQUOT: "make room there, or name another place with --directory"

@@ -43,7 +43,8 @@ struct Cast {
             ignored = left + hindrances.map { "\($0.name): \($1)" }
             guard !families.isEmpty else {
                 throw LabError(
-                    .objectsUnusable, "no family is on both nodes: " + hindrances.map { "\($0.name): \($1)" }.joined(separator: "; "),
+                    .objectsUnusable,
+                    "no family is on both nodes: " + hindrances.map { "\($0.name): \($1)" }.joined(separator: "; "),
                     remedy: "see examples/two-pods.yaml")
             }
             (self.nodes, self.pods, self.couple) = (nodes, pods, couple)
@@ -102,6 +103,7 @@ extension Cast {
                 .objectsUnusable, "\(path) has \(nodes.count) Node objects", remedy: "a walk crosses nodes: it needs two")
         }
         var owners: [IPAddress: String] = [:]
+        var ranges: [(prefix: IPPrefix, owner: String)] = []
         for node in nodes {
             if node.internalAddresses.isEmpty {
                 throw LabError(
@@ -119,6 +121,14 @@ extension Cast {
                         .objectsUnusable, "\(node.key): status.addresses: \(address) is also the address of \(owner)",
                         remedy: "give each node one of its own")
                 }
+            }
+            for prefix in node.spec.podCIDRs {
+                if let other = ranges.first(where: { $0.prefix.overlaps(prefix) }) {
+                    throw LabError(
+                        .objectsUnusable, "\(node.key): spec.podCIDRs: \(prefix) overlaps \(other.prefix) of \(other.owner)",
+                        remedy: "give each node ranges of its own")
+                }
+                ranges.append((prefix, "\(node.key)"))
             }
         }
     }

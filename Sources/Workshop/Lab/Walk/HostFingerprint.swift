@@ -33,7 +33,9 @@ struct HostFingerprint: Hashable {
     }
 
     private static func mounts() throws -> [String] {
-        guard let text = Files.text(of: "/proc/self/mounts") else { throw KernelError(Errno(rawValue: errno), "read /proc/self/mounts") }
+        guard let text = Files.text(of: "/proc/self/mounts") else {
+            throw KernelError(Errno(rawValue: errno), "read /proc/self/mounts")
+        }
         return text.split(separator: "\n").map { "mount \($0)" }
     }
 

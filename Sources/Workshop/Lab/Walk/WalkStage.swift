@@ -108,8 +108,19 @@ extension WalkStage {
             }
     }
 
+    /// Each problem once, with the nodes whose agents have it.
     private func problems() -> [String] {
-        nodes.flatMap { node in node.problems.map { "Problem   \(node.name)  \($0)" } }
+        var finders: [(problem: String, nodes: [String])] = []
+        for node in nodes {
+            for problem in node.problems {
+                if let place = finders.firstIndex(where: { $0.problem == problem }) {
+                    finders[place].nodes.append(node.name)
+                } else {
+                    finders.append((problem, [node.name]))
+                }
+            }
+        }
+        return finders.map { "Problem   \($0.nodes.joined(separator: ", "))  \($0.problem)" }
     }
 }
 
