@@ -57,7 +57,7 @@ var kube: [Target] {
             "APIServer", in: "Kube",
             [
                 "Addressing", "KubeAPI", .hummingbird, .hummingbirdCore, .httpTypes, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioCore,
-                .nioPosix, .nioHTTP1, .nioSSL, .nioWebSocket, .grdb, .lifecycle, .logging,
+                .nioPosix, .nioHTTP1, .nioSSL, .nioWebSocket, .grdb, .crypto, .lifecycle, .logging,
             ]),
     ]
 }
@@ -107,7 +107,8 @@ var commands: [Target] {
         .executableTarget(
             name: "tulle",
             dependencies: [
-                "Agent", "Lab", "CNI", "Addressing", "KubeAPI", "KubeClient", "Plan", .logging, .argumentParser, .lifecycle, .unixSignals,
+                "Agent", "Lab", "CLinux", "CNI", "Addressing", "KubeAPI", "KubeClient", "Netlink", "Plan", .logging, .argumentParser,
+                .lifecycle, .unixSignals,
             ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(
@@ -139,18 +140,23 @@ var tests: [Target] {
         suite("Identity", ["Addressing", .x509, .asn1]),
         suite(
             "APIServer",
-            ["KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
+            ["Addressing", "KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
         suite("Cluster", ["Addressing", "KubeAPI"]),
         suite("Plan", ["Addressing", "KubeAPI", "Cluster", "HostNetwork", "NFTables"]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("CNI", ["CLinux"]),
-        suite("Agent", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "Netlink", "KubeAPI", "Plan"]),
+        suite(
+            "Agent",
+            [
+                "APIServer", "Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI", "KubeClient",
+                "NFTables", "NFTablesKernel", "Netlink", "Plan", .nioCore, .nioPosix, .logging,
+            ]),
         suite(
             "Lab",
             [
                 "APIServer", "Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI", "KubeClient",
-                "Netlink", "Reconcile", .logging, .nioCore, .nioPosix,
+                "NFTables", "NFTablesKernel", "Netlink", "Reconcile", .logging, .nioCore, .nioPosix,
             ]),
     ]
 }

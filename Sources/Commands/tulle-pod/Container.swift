@@ -22,7 +22,7 @@ struct Container {
     private var command: [String] = []
 
     init(_ words: inout Words) throws(Refusal) {
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--join": target = try words.number(of: word, 1...pid_t.max)
             case "--namespaces": namespaces = try Namespaces(words.value(of: word), option: word)

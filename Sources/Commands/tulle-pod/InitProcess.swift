@@ -19,7 +19,7 @@ struct InitProcess {
     private static let mostStarts = 20
 
     init(_ words: inout Words) throws(Refusal) {
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--lock": lock = try words.value(of: word)
             case "--": command = words.rest()
@@ -77,10 +77,14 @@ extension InitProcess {
         try takeLock()
         write([1], to: ready.input)
         close(ready.input)
-        var starts = 0
+        var (starts, restarts) = (0, 0)
         while true {
+            let begin = Self.seconds
             starts += 1
-            let status = try runOnce(signals)
+            let status = try runOnce(signals, restarts: restarts)
+            restarts += 1
+            // One that lived for a while has not failed to start.
+            if Self.seconds - begin > 60 { starts = 0 }
             // Whatever it left ends too: the next one makes its own.
             kill(-1, SIGKILL)
             while waitpid(-1, nil, 0) > 0 || errno == EINTR {}
@@ -90,8 +94,14 @@ extension InitProcess {
             let nothing = open("/dev/null", O_WRONLY | O_CLOEXEC)
             dup2(nothing, STDOUT_FILENO)
             close(nothing)
-            if isAsked(signals, within: 100 * Int32(starts)) { return 0 }
+            if isAsked(signals, within: 100 * Int32(starts + 1)) { return 0 }
         }
+    }
+
+    private static var seconds: Int {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return time.tv_sec
     }
 
     private func takeLock() throws(Refusal) {
@@ -108,12 +118,13 @@ extension InitProcess {
     }
 
     /// The command's status, as a shell says it; orphans are reaped meanwhile.
-    private func runOnce(_ signals: Signals) throws(Refusal) -> Int32 {
+    private func runOnce(_ signals: Signals, restarts: Int) throws(Refusal) -> Int32 {
         let child = clinux_fork()
         guard child >= 0 else { throw .last("fork") }
         if child == 0 {
             close(signals.descriptor)
             Signals.unblockAll()
+            setenv("TULLE_RESTARTS", "\(restarts)", 1)
             throw Run.execute(command)
         }
         while true {

@@ -10,7 +10,7 @@ struct Ping {
     private var addresses: [String] = []
 
     init(_ words: inout Words) throws(Refusal) {
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--join": target = try words.number(of: word, 1...pid_t.max)
             case "--count": count = try words.number(of: word, 1...1000)
@@ -37,17 +37,23 @@ struct Ping {
             for index in echoes.indices {
                 let sent = sockets.send(to: echoes[index], index: index, round: round)
                 echoes[index].sent.append(sent)
+                // One after the other, so that none waits behind another; but not long for one that is slow.
+                gather(&echoes, from: sockets, until: EchoSockets.now() + 3_000_000) { $0[index].missing == 0 }
             }
             let isLast = round == count - 1
-            gather(&echoes, from: sockets, until: EchoSockets.now() + Int64(isLast ? timeout : interval) * 1_000_000)
+            gather(&echoes, from: sockets, until: EchoSockets.now() + Int64(isLast ? timeout : interval) * 1_000_000) { echoes in
+                echoes.allSatisfy { $0.missing == 0 }
+            }
         }
         for echo in echoes { _ = say(echo.line + "\n") }
         return echoes.allSatisfy { $0.missing == 0 } ? 0 : 1
     }
 
-    /// Until all that was sent came back, at most until that time.
-    private func gather(_ echoes: inout [Echoed], from sockets: EchoSockets, until end: Int64) {
-        while echoes.contains(where: { $0.missing > 0 }) {
+    /// Takes what comes back until it is enough, at most until that time.
+    private func gather(
+        _ echoes: inout [Echoed], from sockets: EchoSockets, until end: Int64, _ isEnough: ([Echoed]) -> Bool
+    ) {
+        while !isEnough(echoes) {
             let left = (end - EchoSockets.now()) / 1_000_000
             guard left > 0, sockets.hasNews(within: Int32(clamping: left)) else { return }
             while let answer = sockets.receive() {
@@ -87,8 +93,9 @@ struct Echoed {
     }
 
     var line: String {
-        let figures = trips.isEmpty ? (0, 0) : ((trips.values.min() ?? 0) / 1000, trips.values.reduce(0, +) / Int64(trips.count) / 1000)
-        return "\(address) sent=\(sent.count) received=\(trips.count) min_us=\(figures.0) mean_us=\(figures.1)"
+        let sorted = trips.values.sorted().map { $0 / 1000 }
+        let (shortest, median) = (sorted.first ?? 0, sorted.isEmpty ? 0 : sorted[(sorted.count - 1) / 2])
+        return "\(address) sent=\(sent.count) received=\(trips.count) min_us=\(shortest) median_us=\(median)"
     }
 }
 

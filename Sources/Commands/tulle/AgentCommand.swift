@@ -1,5 +1,6 @@
 import Agent
 public import ArgumentParser
+import CLinux
 import Glibc
 import KubeClient
 public import Logging
@@ -10,8 +11,9 @@ struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent",
         abstract: "Keep this node's network as the objects ask, and answer tulle-cni.",
+        usage: "tulle agent --node <node> --objects <path> ... [<option> ...]",
         discussion: """
-            Works in the network namespace it is started in. Killed at any moment and started again it comes to the same state;
+            Works in the network namespace it is started in. Killed at any moment and started again it comes to the same state; \
             on a node where nothing changed it writes nothing.
 
             Examples:
@@ -55,6 +57,10 @@ struct AgentCommand: AsyncParsableCommand {
             throw ValidationError("--period \(period): between one second and a day (86400)")
         }
         guard node?.isEmpty != true else { throw ValidationError("--node needs the name of this node's Node object") }
+        guard !source.objects.contains("") else { throw ValidationError("--objects “” is no path of a file or directory") }
+        for (option, path) in [("--state", stateDirectory), ("--socket", socket), ("--queue", queueDirectory)] where path == "" {
+            throw ValidationError("\(option) “” is no path")
+        }
     }
 
     func run() async throws {
@@ -95,11 +101,7 @@ extension Surroundings {
     /// The machine's clock and dice.
     static var real: Surroundings {
         Surroundings(
-            now: {
-                var time = timespec()
-                clock_gettime(CLOCK_BOOTTIME, &time)
-                return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
-            },
+            now: { .nanoseconds(clinux_clock(CLOCK_BOOTTIME)) },
             random: { Double.random(in: 0..<1) })
     }
 }

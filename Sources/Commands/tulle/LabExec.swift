@@ -94,6 +94,8 @@ struct LabLogs: AsyncParsableCommand {
         commandName: "logs",
         abstract: "Print what a container has said.",
         discussion: """
+            To follow what it goes on to say: kubectl logs -f.
+
             Examples:
               tulle lab logs web-0
               tulle lab logs web-0 -c cart --previous --tail 20
@@ -127,12 +129,12 @@ struct LabLogs: AsyncParsableCommand {
 
     func run() async throws {
         try await LabExit.running("logs") {
-            let answer = try LabControl(place.lab).ask([
+            var question: JSONValue = [
                 "do": "log", "namespace": .string(namespace), "pod": .string(pod), "container": .string(container ?? ""),
-                "previous": .bool(previous),
-            ])
-            let lines = try ContainerLogText(path: answer["file"]?.string ?? "").lines(showsTimes: timestamps)
-            for line in tail.map({ lines.suffix($0) }) ?? lines[...] { FileHandles.say(line) }
+                "previous": .bool(previous), "timestamps": .bool(timestamps),
+            ]
+            if let tail { question[at: "tail"] = .number(JSONNumber(Int64(tail))) }
+            _ = try LabControl(place.lab).ask(question, descriptors: [STDOUT_FILENO])
         }
     }
 }

@@ -7,7 +7,7 @@ struct LabPing: AsyncParsableCommand {
         commandName: "ping",
         abstract: "Let every pod and every node ask every pod by ICMP, over each family.",
         discussion: """
-            Prints a matrix of mean round trips in milliseconds, of a line for each asker and a column for each pod, its families
+            Prints a matrix of median round trips in microseconds: a line for each asker and a column for each pod, its families
             one after the other; ✗ for an address that did not answer every time. Above 16 pods each asker has a line of figures
             in place of its columns.
 
@@ -49,7 +49,7 @@ struct PingMatrix {
         var node: String
         var isNode: Bool
         var addresses: [String]
-        var trips: [String: (sent: Int64, received: Int64, mean: Int64)] = [:]
+        var trips: [String: (sent: Int64, received: Int64, median: Int64)] = [:]
     }
 
     private let pods: [Place]
@@ -65,7 +65,7 @@ struct PingMatrix {
                 addresses: (tree["addresses"]?.array ?? []).compactMap(\.string))
             for trip in tree["answers"]?.array ?? [] {
                 func number(_ field: String) -> Int64 { trip[field]?.number?.integer ?? 0 }
-                place.trips[trip["address"]?.string ?? ""] = (number("sent"), number("received"), number("mean_us"))
+                place.trips[trip["address"]?.string ?? ""] = (number("sent"), number("received"), number("median_us"))
             }
             return place
         }
@@ -113,7 +113,7 @@ struct PingMatrix {
         let legend = pods.enumerated().map { number, pod in
             ["\(number + 1)", pod.name, pod.node, pod.addresses.joined(separator: "  ")]
         }
-        var rows = [["ms", "from"] + pods.indices.map { "\($0 + 1)" }]
+        var rows = [["µs", "from"] + pods.indices.map { "\($0 + 1)" }]
         for (number, source) in sources.enumerated() {
             rows.append(
                 [source.isNode ? "" : "\(number + 1)", source.name]
@@ -125,25 +125,20 @@ struct PingMatrix {
         return LabStatus.table(legend) + [""] + LabStatus.table(rows)
     }
 
-    private static func cell(_ trip: (sent: Int64, received: Int64, mean: Int64)?) -> String {
+    private static func cell(_ trip: (sent: Int64, received: Int64, median: Int64)?) -> String {
         guard let trip, trip.sent > 0, trip.received == trip.sent else { return "✗" }
-        return milliseconds(trip.mean)
-    }
-
-    private static func milliseconds(_ micro: Int64) -> String {
-        let hundredths = (micro + 5) / 10
-        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
+        return "\(trip.median)"
     }
 
     private var summary: [String] {
-        var rows = [["FROM", "NODE", "ASKED", "ANSWERED", "MEAN ms", "LONGEST ms"]]
+        var rows = [["FROM", "NODE", "ASKED", "ANSWERED", "MEDIAN µs", "LONGEST µs"]]
         for source in sources {
-            let means = source.trips.values.filter { $0.received > 0 }.map(\.mean)
+            let medians = source.trips.values.filter { $0.received > 0 }.map(\.median)
             rows.append([
                 source.name, source.node, "\(source.trips.count)",
                 "\(source.trips.values.count { $0.received == $0.sent && $0.sent > 0 })",
-                means.isEmpty ? "–" : Self.milliseconds(means.reduce(0, +) / Int64(means.count)),
-                means.max().map(Self.milliseconds) ?? "–",
+                medians.isEmpty ? "–" : "\(medians.sorted()[medians.count / 2])",
+                medians.max().map { "\($0)" } ?? "–",
             ])
         }
         return LabStatus.table(rows)

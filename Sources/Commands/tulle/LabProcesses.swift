@@ -20,7 +20,8 @@ struct LabSupervise: AsyncParsableCommand {
         logger.logLevel = logLevel
         do {
             let supervisor = try Supervisor(
-                LabDirectory(directory), programs: Programs.directory, surroundings: .real, logger: logger
+                LabDirectory(directory), programs: Programs.directory,
+                restarts: getenv("TULLE_RESTARTS").flatMap { Int(String(cString: $0)) } ?? 0, surroundings: .real, logger: logger
             ) { announcement in
                 FileHandles.say(announcement.line)
                 if announcement == .ready { FileHandles.endOutput() }

@@ -25,11 +25,24 @@ struct LabStatus: AsyncParsableCommand {
 
     func run() async throws {
         try await LabExit.running("status") {
-            let status = try LabControl(place.lab).ask(["do": "status"])
+            let status = Self.numbered(try LabControl(place.lab).ask(["do": "status"]), place.lab.processNumbers)
             FileHandles.say(output == .json ? status.description : Self.text(status))
             let nodes = status["nodes"]?.array ?? []
             if status["fault"] != nil || nodes.contains(where: { $0["ready"] != true }) { throw ExitCode(1) }
         }
+    }
+
+    /// With the processes' numbers as they are here: the lab has others inside.
+    private static func numbered(_ status: JSONValue, _ numbers: [Int: Int]) -> JSONValue {
+        var status = status
+        status[at: "parts"] = .array(
+            (status["parts"]?.array ?? []).map { part in
+                var part = part
+                let inside = part["process"]?.number?.integer.map { Int($0) }
+                part[at: "process"] = inside.flatMap { numbers[$0] }.map { .number(JSONNumber(Int64($0))) } ?? .null
+                return part
+            })
+        return status
     }
 
     private static func text(_ status: JSONValue) -> String {

@@ -1,11 +1,15 @@
 #define _GNU_SOURCE
 #include "clinux_container.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,4 +36,28 @@ int clinux_take_terminal(void) { return setsid() < 0 ? -1 : ioctl(STDIN_FILENO, 
 int clinux_become(unsigned user, unsigned group) {
     if (setgroups(0, NULL) < 0 || setgid(group) < 0) return -1;
     return setuid(user);
+}
+
+int clinux_terminal(int *master, int *slave) {
+    char name[64];
+    int first = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (first < 0) return -1;
+    int second = -1;
+    if (grantpt(first) == 0 && unlockpt(first) == 0 && ptsname_r(first, name, sizeof name) == 0)
+        second = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (second < 0) {
+        int code = errno;
+        close(first);
+        errno = code;
+        return -1;
+    }
+    *master = first;
+    *slave = second;
+    return 0;
+}
+
+int clinux_is_at(int descriptor, const char *path) {
+    struct stat here, there;
+    if (fstat(descriptor, &here) != 0 || stat(path, &there) != 0) return -1;
+    return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }

@@ -13,6 +13,8 @@ public struct NodePlan: Sendable {
     public let snapshot: Snapshot
     public let attachments: [Attachment.ID: Attachment]
     public let duties: Set<Duty>
+    /// This node, as the cluster knows it and its links allow; `nil` while its Node object is not there.
+    public let own: Member?
 
     public init(
         facts: NodeFacts, snapshot: Snapshot, attachments: [Attachment.ID: Attachment], duties: Set<Duty> = .all
@@ -21,6 +23,13 @@ public struct NodePlan: Sendable {
         self.snapshot = snapshot
         self.attachments = attachments
         self.duties = duties
+        own = snapshot.members[facts.name].map { member in
+            var own = member
+            // What is on our own link is ours, whatever another node's object says.
+            own.addresses = member.claimedAddresses.filter { facts.uplinks[$0] != nil || member.addresses.contains($0) }
+            if duties.contains(.pods) { own.podPrefixes.removeAll { facts.uplink(overlapping: $0) != nil } }
+            return own
+        }
     }
 
     /// What can be planned by itself.
@@ -31,7 +40,7 @@ public struct NodePlan: Sendable {
         case peer(String)
         /// A pod of this node.
         case attachment(Attachment.ID)
-        /// The table for traffic that leaves the cluster, of one family.
+        /// The table for pods' traffic, of one family: what leaves the cluster, and in IPv6 what does not come from where it says.
         case masquerade(IPFamily)
     }
 
@@ -76,9 +85,6 @@ extension NodePlan {
         return keys
     }
 
-    /// This node as the cluster knows it; `nil` while its Node object is not there.
-    public var own: Member? { snapshot.members[facts.name] }
-
     public func part(_ key: Key) -> Part {
         switch key {
         case .node: nodePart
@@ -115,21 +121,26 @@ extension NodePlan {
         for address in own.addresses where facts.uplinks[address] == nil {
             part.problems.append(Problem(.nodeAddressMissing, subject, "its address \(address) is on no link of this node"))
         }
+        if duties.contains(.pods) { part.problems += facts.refusedPrefixes(of: snapshot.members[facts.name]) }
         return part
     }
 
     private func peerPart(_ name: String) -> Part {
         guard duties.contains(.overlay), name != facts.name, let own, let peer = snapshot.members[name] else { return Part() }
-        let roads = HostGateway(facts: facts, own: own).roads(to: peer)
-        return Part(network: roads.state, problems: roads.problems)
+        let roads = HostGateway(facts: facts, own: own).roads(to: facts.plausible(peer))
+        return Part(network: roads.state, problems: roads.problems + facts.refusedClaims(of: peer))
     }
 
     /// A table only where this node has pods of the family.
     private func masqueradePart(_ family: IPFamily) -> Part {
         guard duties.contains(.pods), let own, own.podPrefixes.contains(where: { $0.family == family }) else { return Part() }
-        let members = snapshot.members.values
-        let table = masquerade(
+        let members = [own] + snapshot.members.values.filter { $0.name != facts.name }.map(facts.plausible)
+        var table = masquerade(
             family, podRanges: members.flatMap(\.podPrefixes), nodeAddresses: members.flatMap(\.addresses))
+        if family == .v6 {
+            let chain = sourceCheck(.ip6)
+            table.chains[chain.name] = chain
+        }
         return Part(tables: [table.id: table])
     }
 }

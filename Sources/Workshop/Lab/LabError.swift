@@ -16,6 +16,8 @@ public struct LabError: Error, Hashable, Sendable {
         case programMissing
         /// A process ended, or did not do what it is there for.
         case processFailed
+        /// A directory cannot be made, or its path is too long.
+        case directoryUnusable
         /// The objects do not make a lab.
         case objectsUnusable
         /// The plugin answered with an error.
@@ -40,6 +42,8 @@ public struct LabError: Error, Hashable, Sendable {
         case startAgain
         /// There is no node, pod or container of that name.
         case unknown
+        /// Somebody asked us to stop.
+        case interrupted
     }
 }
 

@@ -17,8 +17,13 @@ int clinux_pivot(const char *root, const char *old);
 // umount2(2), MNT_DETACH.
 int clinux_unmount(const char *target);
 
+// fstat(2) and stat(2): whether the path still names the open file: 1, 0, or -1 with errno.
+int clinux_is_at(int descriptor, const char *path);
+
 // setsid(2) and TIOCSCTTY: standard input, a terminal, becomes the controlling one of a new session.
 int clinux_take_terminal(void);
+// posix_openpt(3), grantpt(3), unlockpt(3): a new terminal and who uses it, both close-on-exec, neither a controlling one.
+int clinux_terminal(int *master, int *slave);
 
 // setgroups(2), setgid(2), setuid(2), in the order that works.
 int clinux_become(unsigned user, unsigned group);

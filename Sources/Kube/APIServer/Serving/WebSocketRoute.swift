@@ -1,10 +1,13 @@
 public import NIOCore
 import NIOHTTP1
 import NIOWebSocket
+import Synchronization
 
 /// A path where a connection becomes a WebSocket (RFC 6455).
 public struct WebSocketRoute: Sendable {
     let serves: @Sendable (_ path: String) -> Bool
+    /// What a client is told that asks for something else than a WebSocket; `nil` for the usual sentence.
+    var advice: Status?
     /// The subprotocols spoken there, best first.
     let subprotocols: [String]
     let body: @Sendable (WebSocket) async throws -> Void
@@ -31,6 +34,8 @@ struct WebSocketHandshake: Hashable, Sendable {
     var path: String
     var query: String
     var subprotocol: String
+    /// As it came, for a route that asks who somebody is.
+    var authorization: String?
 
     /// `nil` when the request is not for this route, or they have no subprotocol in common.
     init?(_ head: HTTPRequestHead, route: WebSocketRoute) {
@@ -42,6 +47,7 @@ struct WebSocketHandshake: Hashable, Sendable {
             let subprotocol = route.subprotocols.first(where: offered.contains)
         else { return nil }
         self.subprotocol = subprotocol
+        authorization = head.headers.first(name: "Authorization")
     }
 }
 
@@ -55,14 +61,18 @@ public struct WebSocket: Sendable {
     public let path: String
     public let query: String
     public let subprotocol: String
+    let authorization: String?
     private let frames: NIOAsyncChannelInboundStream<WebSocketFrame>
     private let writer: NIOAsyncChannelOutboundWriter<WebSocketFrame>
+    /// Whether we have said goodbye.
+    private let isClosed = ClosedMark()
 
     fileprivate init(
         _ handshake: WebSocketHandshake, _ frames: NIOAsyncChannelInboundStream<WebSocketFrame>,
         _ writer: NIOAsyncChannelOutboundWriter<WebSocketFrame>
     ) {
         (path, query, subprotocol) = (handshake.path, handshake.query, handshake.subprotocol)
+        authorization = handshake.authorization
         self.frames = frames
         self.writer = writer
     }
@@ -76,6 +86,7 @@ public struct WebSocket: Sendable {
             case .ping: try await writer.write(WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData))
             case .connectionClose:
                 // RFC 6455 §5.5.1: a close is answered by a close with the same code.
+                guard isClosed.mark() else { return }
                 try await writer.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: frame.unmaskedData))
                 return
             default: break
@@ -90,6 +101,27 @@ public struct WebSocket: Sendable {
         case .binary(let data): try await writer.write(WebSocketFrame(fin: true, opcode: .binary, data: data))
         }
     }
+
+    /// Says that all went as it should (RFC 6455 §7.4.1, code 1000): kubectl takes a connection that just ends for a broken one.
+    fileprivate func close() async throws {
+        guard isClosed.mark() else { return }
+        var data = ByteBuffer()
+        data.write(webSocketErrorCode: .normalClosure)
+        try await writer.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: data))
+    }
+}
+
+/// A close frame is sent once.
+private final class ClosedMark: Sendable {
+    private let isSet = Mutex(false)
+
+    /// Whether this was the first time.
+    func mark() -> Bool {
+        isSet.withLock { isSet in
+            defer { isSet = true }
+            return !isSet
+        }
+    }
 }
 
 extension WebSocketRoute {
@@ -102,14 +134,17 @@ extension WebSocketRoute {
 
     /// What a request to this path is told that did not become a WebSocket.
     var refusal: Status {
-        .badRequest("upgrade to a WebSocket with one of these subprotocols: \(subprotocols.joined(separator: ", "))")
+        advice
+            ?? .badRequest("upgrade to a WebSocket with one of these subprotocols: \(subprotocols.joined(separator: ", "))")
     }
 
     func serve(
         _ channel: NIOAsyncChannel<WebSocketFrame, WebSocketFrame>, _ handshake: WebSocketHandshake
     ) async throws {
         try await channel.executeThenClose { inbound, outbound in
-            try await body(WebSocket(handshake, inbound, outbound))
+            let socket = WebSocket(handshake, inbound, outbound)
+            try await body(socket)
+            try await socket.close()
         }
     }
 }

@@ -138,7 +138,8 @@ extension NodeKeeper {
     }
 
     private func adoptNode(_ plan: NodePlan) {
-        guard let own = plan.own, !own.podPrefixes.isEmpty else { return }
+        // A range that is refused makes no pool, as one that is not there.
+        guard let own = plan.own else { return }
         pods.adopt(
             prefixes: own.podPrefixes, mtu: plan.facts.podMTU(addresses: own.addresses), reserved: Set(own.addresses))
     }

@@ -79,6 +79,23 @@ extension LabCluster {
         }
     }
 
+    /// Nodes that were Ready before a restart are not, before their kubelets say so again.
+    func forgetReadiness() async throws {
+        for node in try await client.list(Node.resource).items where Self.isReady(node) {
+            try await client.modify(Node.resource, node[at: "metadata", "name"]?.string ?? "", subresource: .status) { tree in
+                let now = JSONValue.string(surroundings.now().description)
+                tree[at: "status", "conditions"] = .array(
+                    (tree[at: "status", "conditions"]?.array ?? []).map { condition in
+                        guard condition["type"] == "Ready" else { return condition }
+                        return [
+                            "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "The node starts.",
+                            "lastHeartbeatTime": now, "lastTransitionTime": now,
+                        ]
+                    })
+            }
+        }
+    }
+
     func startControllers(_ group: inout ThrowingTaskGroup<Void, any Error>) {
         let settings = settings
         let plane = ControlPlaneService(
@@ -89,6 +106,8 @@ extension LabCluster {
                 certificate: credentials.authority.certificatePEM),
             circumstances: surroundings.circumstances, logger: supervisor.logger)
         group.addTask { try await plane.run() }
+        let streams = StreamsEndpoint(socket: directory.streams, logger: supervisor.logger) { self.kubelets[$0]?.kubelet }
+        group.addTask { try await streams.run() }
     }
 
     func startMachines(_ group: inout ThrowingTaskGroup<Void, any Error>) {

@@ -135,6 +135,30 @@ extension LabDirectory {
         }
     }
 
+    /// What the processes of the lab are to whoever asks, by what they are inside.
+    public var processNumbers: [Int: Int] {
+        guard let first = lockHolder, let depth = Self.numbers(of: "\(first)")?.count else { return [:] }
+        var numbers: [Int: Int] = [:]
+        let space = Self.link("/proc/\(first)/ns/pid")
+        for name in Files.names(in: "/proc") where pid_t(name) != nil && Self.link("/proc/\(name)/ns/pid") == space {
+            guard let own = Self.numbers(of: name), own.count == depth, let inside = own.last else { continue }
+            numbers[inside] = Int(name)
+        }
+        return numbers
+    }
+
+    /// From outside to inside.
+    private static func numbers(of process: String) -> [Int]? {
+        let lines = (Files.text(of: "/proc/\(process)/status") ?? "").split(separator: "\n")
+        return lines.first { $0.hasPrefix("NSpid:") }?.split { $0 == "\t" || $0 == " " }.compactMap { Int($0) }
+    }
+
+    private static func link(_ path: String) -> String {
+        var buffer = [CChar](repeating: 0, count: 64)
+        let count = readlink(path, &buffer, buffer.count)
+        return String(decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     /// Ends all processes of the lab, and waits until they are gone.
     func endProcesses() throws(LabError) {
         for process in Set([lockHolder].compactMap(\.self) + processes) {

@@ -23,11 +23,11 @@ public struct LabServer: ServiceLifecycle.Service {
         }
         store = try Store(path: directory.store)
         let (now, bits) = (surroundings.now, surroundings.bits)
-        _ = settings
         server = Server(
             store, on: sockets.map { Listener(owning: $0) },
             security: Server.Security(
                 tls: try TLSIdentity(certificates: Array(certificate.utf8), key: Array(key.utf8)), tokens: AccessTokens(users)),
+            services: ServiceRanges(clusterIPs: settings.servicePrefixes), pods: RemotePodStreams(socket: directory.streams),
             surroundings: Surroundings(seconds: { now().sinceEpoch.components.seconds }, random: bits), logger: logger)
     }
 

@@ -25,6 +25,7 @@ public struct Supervisor: Sendable {
     let logger: Logger
     /// As the lab's own PID namespace numbers it.
     var process: Int32 { getpid() }
+    let restarts: Int
     private let say: @Sendable (Announcement) -> Void
 
     /// What is told of a lab that comes up.
@@ -36,9 +37,10 @@ public struct Supervisor: Sendable {
 
     /// - Parameters:
     ///   - programs: the directory of Tulle's programs.
+    ///   - restarts: how often it was started before.
     ///   - say: called for each step until the lab is ready.
     public init(
-        _ directory: LabDirectory, programs: String, surroundings: LabSurroundings, logger: Logger,
+        _ directory: LabDirectory, programs: String, restarts: Int, surroundings: LabSurroundings, logger: Logger,
         say: @escaping @Sendable (Announcement) -> Void
     ) throws(LabError) {
         guard let settings = try directory.readSettings() else {
@@ -46,7 +48,7 @@ public struct Supervisor: Sendable {
         }
         tools = try Tools(directory: programs)
         (self.directory, self.settings, self.surroundings, self.logger) = (directory, settings, surroundings, logger)
-        self.say = say
+        (self.restarts, self.say) = (restarts, say)
     }
 
     /// Runs the lab until the task is cancelled.
@@ -187,6 +189,7 @@ extension Supervisor {
         cluster.add(server)
         try await cluster.untilServed(server)
         say(.step("API server", sockets.url))
+        try await cluster.forgetReadiness()
         cluster.startMachines(&group)
         cluster.startControllers(&group)
         say(.step("agents", "one on each node"))

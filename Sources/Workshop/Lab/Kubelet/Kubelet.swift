@@ -6,7 +6,7 @@ public actor Kubelet {
     private let host: NodeHost
     private let settings: PodWorker.Settings
     private let api: any KubeletAPI
-    private let now: @Sendable () -> Moment
+    let now: @Sendable () -> Moment
     private let inputs: AsyncStream<Input>
     private let input: AsyncStream<Input>.Continuation
     private var pods: [PodKey: Kept] = [:]
@@ -19,7 +19,7 @@ public actor Kubelet {
         case end
     }
 
-    private struct Kept {
+    struct Kept {
         var worker: PodWorker
         let runner: PodRunner
         let voice: PodVoice
@@ -158,7 +158,7 @@ extension Kubelet {
         _ command: [String], namespace: String, pod: String, container: String, input: Int32, output: Int32, error: Int32,
         takesTerminal: Bool = false
     ) async throws -> Int32 {
-        guard let key = key(namespace, pod), let kept = pods[key] else {
+        guard let kept = kept(namespace, pod) else {
             throw LabError(.objectsUnusable, "pod \(namespace)/\(pod) does not run on \(host.name)")
         }
         let streams = Child.Streams(input: input, output: output, error: error)
@@ -172,17 +172,13 @@ extension Kubelet {
 
     /// The process that holds a pod's namespaces; `nil` when the pod has none here.
     public func sandbox(namespace: String, pod: String) async -> Int32? {
-        guard let key = key(namespace, pod) else { return nil }
-        return await pods[key]?.runner.sandboxHolder
+        await kept(namespace, pod)?.runner.sandboxHolder
     }
 
-    /// The log of a container in the CRI's form; what was rotated out lies beside it with `.1` at its end.
-    public func logFile(namespace: String, pod: String, container: String, isPrevious: Bool = false) -> String? {
-        guard let key = key(namespace, pod) else { return nil }
-        return PodRunner.logFile("\(host.logs(of: key))/\(container)", isPrevious: isPrevious)
-    }
-
-    private func key(_ namespace: String, _ name: String) -> PodKey? {
-        pods.keys.first { $0.namespace == namespace && $0.name == name }
+    /// A pod that is kept here.
+    ///
+    /// - Parameter uid: empty for whichever has the name.
+    func kept(_ namespace: String, _ name: String, uid: String = "") -> Kept? {
+        pods.first { $0.key.namespace == namespace && $0.key.name == name && (uid.isEmpty || $0.key.uid == uid) }?.value
     }
 }

@@ -24,6 +24,11 @@ public struct ContainerManifest: Hashable, Sendable {
     public var runAsUser: Int64?
     public var runAsGroup: Int64?
     public var terminationMessagePath: String
+    /// Its input is open, for those who attach.
+    public var takesInput: Bool
+    /// Its input ends when the first who attached leaves.
+    public var takesInputOnce: Bool
+    public var hasTerminal: Bool
 
     public struct Variable: Hashable, Sendable {
         public enum Value: Hashable, Sendable {
@@ -154,6 +159,8 @@ extension ContainerManifest {
         runAsUser = security?["runAsUser"]?.number?.integer
         runAsGroup = security?["runAsGroup"]?.number?.integer
         terminationMessagePath = tree["terminationMessagePath"]?.string ?? "/dev/termination-log"
+        (takesInput, takesInputOnce) = (tree["stdin"]?.bool ?? false, tree["stdinOnce"]?.bool ?? false)
+        hasTerminal = tree["tty"]?.bool ?? false
     }
 
     private static func quantities(_ tree: JSONValue?) -> [String: String] {

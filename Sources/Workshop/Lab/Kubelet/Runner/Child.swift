@@ -15,11 +15,16 @@ final class Child: Sendable {
         var waiting: [CheckedContinuation<CInt, Never>] = []
     }
 
-    /// Descriptors that go on as 0, 1 and 2.
-    struct Streams {
-        var input: CInt
-        var output: CInt
-        var error: CInt
+    /// Descriptors that go on as 0, 1 and 2; `nil`: as if there were no streams.
+    struct Streams: Sendable {
+        var input: CInt?
+        var output: CInt?
+        var error: CInt?
+
+        /// The same descriptor may be there several times.
+        func close() {
+            for descriptor in Set([input, output, error].compactMap(\.self)) { _ = Glibc.close(descriptor) }
+        }
     }
 
     /// - Parameters:
@@ -60,7 +65,12 @@ final class Child: Sendable {
         var none = sigset_t()
         sigemptyset(&none)
         posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        // NIO ignores SIGPIPE in this process; in a container `yes | head` has to end.
+        var usual = sigset_t()
+        sigemptyset(&usual)
+        sigaddset(&usual, SIGPIPE)
+        posix_spawnattr_setsigdefault(&attributes, &usual)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.name)=\($0.value)") } + [nil]
         defer { for word in words + variables { free(word) } }

@@ -21,6 +21,8 @@ actor PodRunner {
         var run: Int
         var environment: [(name: String, value: String)]
         var workingDirectory: String?
+        /// Where its input is written; `nil`: it has none, or it was closed.
+        var input: CInt?
     }
 
     init(_ key: PodKey, host: NodeHost, api: any KubeletAPI, report: @escaping @Sendable (PodWorker.Event) -> Void) {
@@ -182,9 +184,10 @@ extension PodRunner {
             try Files.write([], to: message, mode: 0o666)
             let root = directory + "/roots/\(container.name)"
             try Files.makeDirectories(root)
+            let id = try nextLog(of: container.name)
             var command = [
-                host.launcher, "container", "--join", "\(sandbox.holder)", "--root", root, "--log", try logFile(container.name),
-                "--report-fd", "3", "--mount", "\(message):\(container.terminationMessagePath)",
+                host.launcher, "container", "--join", "\(sandbox.holder)", "--root", root, "--log",
+                logFile(ofContainer: container.name, id: id), "--report-fd", "3", "--mount", "\(message):\(container.terminationMessagePath)",
             ]
             if pod.usesHostNetwork { command += ["--namespaces", "net,uts,ipc,pid"] }
             for mount in try mounts(of: container, in: pod) { command += ["--mount", mount] }
@@ -193,7 +196,11 @@ extension PodRunner {
             if let user = container.runAsUser ?? pod.runAsUser {
                 command += ["--user", "\(user):\(container.runAsGroup ?? pod.runAsGroup ?? 0)"]
             }
-            let child = try Child(command + ["--"] + words, environment: environment, reports: true)
+            let input = try container.takesInput ? CommandPipes.pair() : nil
+            defer { if let input { close(input.reading) } }
+            let child = try Child(
+                command + ["--"] + words, environment: environment, streams: input.map { .init(input: $0.reading) },
+                reports: true)
             let lines = await child.reported().split(separator: "\n").map(String.init)
             if let error = lines.first(where: { $0.hasPrefix("error ") }) {
                 _ = await child.ended()
@@ -205,12 +212,13 @@ extension PodRunner {
             }
             containers[container.name] = Running(
                 child: child, process: process, run: run, environment: environment,
-                workingDirectory: container.workingDirectory)
+                workingDirectory: container.workingDirectory, input: input?.writing)
             report(
                 .started(
-                    container: container.name, run: run, id: "\(key.uid)-\(container.name)-\(run)",
+                    container: container.name, run: run, id: id,
                     image: "tulle.local/\(container.image)", note: note))
             let code = await child.ended()
+            closeInput(of: container.name)
             let text = String((Files.text(of: message) ?? "").prefix(4096))
             report(.exited(container: container.name, run: run, code: code, message: text))
         } catch {
@@ -226,23 +234,36 @@ extension PodRunner {
         return words
     }
 
-    /// The log of this run; the one before it is kept, older ones go.
-    private func logFile(_ container: String) throws -> String {
+    /// Makes the log of the next run; the one before it is kept, older ones go.
+    ///
+    /// - Returns: the run's ID, by which ``logFile(ofContainer:id:)`` finds it. No two runs have the same, not even after a restart.
+    private func nextLog(of container: String) throws -> String {
         let folder = host.logs(of: key) + "/\(container)"
         try Files.makeDirectories(folder, mode: 0o755)
         let numbers = Files.names(in: folder).compactMap { Int($0.prefix { $0 != "." }) }
         let next = (numbers.max() ?? -1) + 1
+        // First the new one: at every moment there are the last two.
+        try Files.write([], to: "\(folder)/\(next).log", mode: 0o640)
         for number in Set(numbers) where number < next - 1 {
             for name in ["\(number).log", "\(number).log.1"] { unlink("\(folder)/\(name)") }
         }
-        return "\(folder)/\(next).log"
+        return "\(key.uid)-\(container)-\(next)"
     }
 
-    /// The file that `kubectl logs` reads, and the one of the run before.
-    static func logFile(_ folder: String, isPrevious: Bool) -> String? {
-        let numbers = Files.names(in: folder).filter { $0.hasSuffix(".log") }.compactMap { Int($0.dropLast(4)) }.sorted()
-        guard let number = isPrevious ? numbers.dropLast().last : numbers.last else { return nil }
-        return "\(folder)/\(number).log"
+    /// The log of a run in the CRI's form; what was rotated out lies beside it with `.1` at its end.
+    nonisolated func logFile(ofContainer container: String, id: String) -> String {
+        "\(host.logs(of: key))/\(container)/\(id[(id.lastIndex(of: "-").map(id.index(after:)) ?? id.startIndex)...]).log"
+    }
+
+    /// A descriptor for a container's input, which the caller closes; `nil` when it is closed or was none.
+    func input(of container: String) -> CInt? {
+        containers[container]?.input.map { fcntl($0, F_DUPFD_CLOEXEC, 3) }
+    }
+
+    /// The container reads to the end of its input.
+    func closeInput(of container: String) {
+        if let input = containers[container]?.input { close(input) }
+        containers[container]?.input = nil
     }
 }
 
@@ -258,8 +279,12 @@ extension PodRunner {
         }
         var words = [host.launcher, "run", "--join", "\(running.process)", "--namespaces", "net,mnt,uts,pid,ipc"]
         if let directory = running.workingDirectory { words += ["--workdir", directory] }
-        if takesTerminal { words.append("--tty") }
-        return try Child(words + ["--"] + command, environment: running.environment, streams: streams)
+        var environment = running.environment
+        if takesTerminal {
+            words.append("--tty")
+            if !environment.contains(where: { $0.name == "TERM" }) { environment.append(("TERM", "xterm")) }
+        }
+        return try Child(words + ["--"] + command, environment: environment, streams: streams)
     }
 
     /// - Returns: why it failed; `nil` when it did not.

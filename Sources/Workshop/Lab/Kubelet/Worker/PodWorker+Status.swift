@@ -156,7 +156,7 @@ extension PodWorker {
         record.role == .initial ? record.ending?.code == 0 : record.isRunning && record.isReady
     }
 
-    private func waitingReason(_ record: ContainerRecord, _ reason: String) -> String {
+    func waitingReason(_ record: ContainerRecord, _ reason: String) -> String {
         guard reason == "ContainerCreating", record.run == 0, !manifest.initContainers.isEmpty else { return reason }
         return "PodInitializing"
     }
