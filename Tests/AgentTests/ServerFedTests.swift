@@ -99,7 +99,8 @@ extension KernelTests {
             try await run { node, server, source in
                 try await server.start(token: "first")
                 try node.launch(source: source)
-                try await soon("a road to n2\n\(node.log)") { try node.network().contains(Self.road) }
+                // The endpoint opens after the round is written down.
+                try await soon("a road to n2\n\(node.log)") { try node.network().contains(Self.road) && node.isReady }
                 let changes = node.status.changes
                 try await server.stop()
                 try await server.put(node: 3)
