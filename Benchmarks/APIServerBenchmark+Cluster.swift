@@ -6,7 +6,6 @@ extension APIServerBenchmark {
     static func cluster(_ path: String, _ socket: IsolatedSocket) async throws {
         let server = try ServerProcess(path, socket.descriptor)
         defer { server.kill() }
-        print("memory of an empty server: \(try server.memory())")
         let rate = try await create(5_000, socket, "/api/v1/namespaces/default/services", service)
         let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
         _ = try await create(5_000, socket, slices, slice)
