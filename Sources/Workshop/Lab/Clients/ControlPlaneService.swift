@@ -117,7 +117,9 @@ extension Backoff {
 extension KubernetesObject {
     /// The whole object, when it was read as a tree; with its kind, which servers leave out in lists.
     var tree: JSONValue? {
-        guard var tree = (self as? UnknownObject)?.tree else { return nil }
+        guard let object = self as? UnknownObject else { return nil }
+        // A constant of that type: without it this very property would be meant.
+        var tree: JSONValue = object.tree
         if tree["kind"] == nil {
             tree[field: "apiVersion"] = .string(kind.apiVersion)
             tree[field: "kind"] = .string(kind.kind)
