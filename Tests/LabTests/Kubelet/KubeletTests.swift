@@ -75,7 +75,7 @@ final class Board: KubeletAPI {
 }
 
 /// A node in namespaces, a kubelet on it, and a plugin that writes down how it was called.
-private final class KubeletBench: Sendable {
+final class KubeletBench: Sendable {
     let directory: String
     let board = Board()
     let kubelet: Kubelet
