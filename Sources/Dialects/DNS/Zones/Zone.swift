@@ -50,10 +50,11 @@ public struct ZoneContent: Hashable, Sendable, ExpressibleByArrayLiteral {
     /// The key is the name, the value the answer's TTL.
     public var dashedAddresses: [DomainName: TimeToLive]
 
-    public init(_ records: [Record] = [], dashedAddresses: [DomainName: TimeToLive] = [:]) {
+    public init(_ records: [Record], dashedAddresses: [DomainName: TimeToLive] = [:]) {
         (self.records, self.dashedAddresses) = (records, dashedAddresses)
     }
 
+    public init(dashedAddresses: [DomainName: TimeToLive]) { self.init([], dashedAddresses: dashedAddresses) }
     public init(arrayLiteral elements: Record...) { self.init(elements) }
 
     public var isEmpty: Bool { records.isEmpty && dashedAddresses.isEmpty }
