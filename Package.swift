@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "Addressing", targets: ["Addressing"]),
         .library(name: "Netlink", targets: ["Netlink"]),
         .library(name: "NFTables", targets: ["NFTables", "NFTablesKernel"]),
+        .library(name: "DNS", targets: ["DNS"]),
         .library(name: "HostNetwork", targets: ["HostNetwork", "HostNetworkKernel"]),
     ],
     dependencies: [
@@ -73,6 +74,7 @@ var dialects: [Target] {
     [
         room("HostNetwork", in: "Dialects", ["Addressing", "Reconcile"]),
         room("NFTables", in: "Dialects", ["Addressing", "Reconcile"]),
+        room("DNS", in: "Dialects", ["Addressing"]),
         room("HostNetworkKernel", in: "Dialects", ["HostNetwork", "Addressing", "Netlink", "CLinux"]),
         room("NFTablesKernel", in: "Dialects", ["NFTables", "Addressing", "Netlink", "CLinux"]),
     ]
@@ -121,7 +123,7 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "APIServer", "KubeAPI", "KubeClient", .argumentParser, .grdb, .lifecycle, .nioPosix, .logging,
+                "APIServer", "DNS", "KubeAPI", "KubeClient", .argumentParser, .grdb, .lifecycle, .nioPosix, .logging,
             ],
             path: "Benchmarks", exclude: ["README.md"], swiftSettings: Bricks.strict),
     ]
@@ -145,6 +147,7 @@ var tests: [Target] {
         suite("Plan", ["Addressing", "KubeAPI", "Cluster", "HostNetwork", "NFTables"]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
+        suite("DNS", ["Addressing"]),
         suite("CNI", ["CLinux"]),
         suite(
             "Agent",

@@ -80,6 +80,7 @@ extension Room {
         Room(
             name: "NFTables", floor: .dialects, purpose: "tables, chains, rules, sets, maps as values",
             ours: ["Addressing", "Reconcile"]),
+        Room(name: "DNS", floor: .dialects, purpose: "messages, zones, answering", ours: ["Addressing"]),
         Room(
             name: "HostNetworkKernel", floor: .dialects, purpose: "HostNetwork observed and applied by rtnetlink",
             ours: ["Addressing", "CLinux", "HostNetwork", "Netlink"], others: ["Glibc", "Synchronization"]),
@@ -133,8 +134,8 @@ extension Room {
         Room(
             name: "tulle-bench", floor: .benchmarks, purpose: "the figures behind the decisions",
             ours: [
-                "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "NFTablesKernel",
-                "Netlink",
+                "APIServer", "Addressing", "CLinux", "CNI", "DNS", "HostNetwork", "HostNetworkKernel", "NFTables",
+                "NFTablesKernel", "Netlink",
             ],
             others: [
                 "ArgumentParser", "GRDB", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization",
