@@ -121,7 +121,7 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "APIServer", .argumentParser, .grdb, .lifecycle, .nioPosix, .logging,
+                "Agent", "APIServer", "Plan", .argumentParser, .grdb, .lifecycle, .nioPosix, .logging,
             ],
             path: "Benchmarks", exclude: ["README.md"], swiftSettings: Bricks.strict),
     ]

@@ -1,3 +1,7 @@
+import CNI
+import Glibc
+public import Netlink
+
 /// What an agent is told when it starts.
 public struct AgentSettings: Hashable, Sendable {
     /// The name of this node's Node object.
@@ -23,6 +27,20 @@ public struct AgentSettings: Hashable, Sendable {
         self.queueDirectory = queueDirectory ?? stateDirectory + "/deletions"
         self.period = period
         self.rest = rest
+    }
+}
+
+extension AgentSettings {
+    /// Found before anything is changed: the endpoint opens only once the node is as it should be.
+    ///
+    /// - Throws: `ENAMETOOLONG` when the socket's path is longer than a unix address.
+    public func check() throws(KernelError) {
+        guard socket.utf8.count <= CourierEndpoint.pathLimit else {
+            throw KernelError(
+                Errno(rawValue: ENAMETOOLONG), "listen on \(socket)",
+                remedy: "the path has \(socket.utf8.count) bytes and may have \(CourierEndpoint.pathLimit): choose a shorter "
+                    + "state directory, or another socket")
+        }
     }
 }
 

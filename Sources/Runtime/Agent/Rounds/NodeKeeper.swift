@@ -64,7 +64,7 @@ extension NodeKeeper {
     /// Everything, compared with the kernel.
     mutating func settleAll() throws -> Outcome {
         let before = pods.attachments()
-        let observed = try host.observe(Interest(sysctls: Set(NodePlan.settings)))
+        let observed = try host.observe(Interest(sysctls: NodePlan.settings(with: before.all.values)))
         let now = pods.attachments()
         facts = NodeFacts(name: facts.name, observed: observed)
         let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: now.all)
@@ -89,7 +89,7 @@ extension NodeKeeper {
         }
 
         refused = []
-        missing = absent.map(\.isMissing) + now.lost.map { Problem(link: $0.key, recordAt: $0.value) }
+        missing = absent.map(\.isMissing) + now.lost.map { Problem(link: $0.key, recordAt: $0.value) } + now.problems
         var outcome = Outcome()
         try say(
             difference(from: observed.filter { !$0.standsOn(untouchable) }, to: desired, owned: NodePlan.ownership), &outcome)
