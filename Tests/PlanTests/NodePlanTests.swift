@@ -26,7 +26,7 @@ struct NodePlanTests {
         #expect(plan.whole.problems.map(\.id) == [.nodeUnknown])
         #expect(plan.whole.tables.isEmpty)
         #expect(plan.whole.network.routes.map(\.prefix.description) == ["10.244.1.1/32"])
-        #expect(plan.whole.network.sysctls.count == 2)
+        #expect(plan.whole.network.sysctls.count == 4, "two of the node, two of the pod's link")
     }
 
     @Test("an address of this node that is on no link makes no roads and is a problem")

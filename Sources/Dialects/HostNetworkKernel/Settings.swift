@@ -22,8 +22,11 @@ struct Settings {
 
     /// Writes each, in order; for each the refusal, or `nil`.
     func write(_ settings: [Sysctl]) throws(KernelError) -> [KernelError?] {
-        try namespace.perform { () throws(KernelError) -> [KernelError?] in settings.map(Self.write) }
+        try namespace.perform { () throws(KernelError) -> [KernelError?] in Self.write(settings) }
     }
+
+    /// In the namespace of the calling thread.
+    static func write(_ settings: [Sysctl]) -> [KernelError?] { settings.map(write) }
 
     private static func write(_ setting: Sysctl) -> KernelError? {
         do throws(KernelError) {

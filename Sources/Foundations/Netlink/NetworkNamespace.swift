@@ -4,7 +4,8 @@ import Glibc
 /// A network namespace, held by a descriptor: it lives at least as long as this value.
 ///
 /// No code runs "inside" a namespace. ``perform(_:)`` runs a short closure on a thread of its own that enters the namespace,
-/// opens a socket or a file there, and ends; what was opened belongs to that namespace for life.
+/// opens a socket or a file there, and ends; what was opened belongs to that namespace for life. Whoever is there already needs
+/// no such thread.
 public struct NetworkNamespace: Sendable {
     public let descriptor: Descriptor
 
@@ -33,11 +34,14 @@ public struct NetworkNamespace: Sendable {
         }
     }
 
-    /// Runs the closure on a new thread that has entered this namespace; returns when it has ended.
+    /// Runs the closure on a new thread that has entered this namespace, or here when the calling thread is in it; returns when
+    /// it has ended.
     ///
     /// For opening things only. The closure must not suspend, and must not hand the thread to anybody.
     public func perform<Result>(_ body: () throws(KernelError) -> Result) throws(KernelError) -> Result {
-        try onThread { () throws(KernelError) in
+        var status = stat()
+        if stat("/proc/thread-self/ns/net", &status) == 0, Identity(status) == identity { return try body() }
+        return try onThread { () throws(KernelError) in
             guard clinux_setns(descriptor.rawValue, CLINUX_CLONE_NEWNET) == 0 else {
                 throw KernelError(.current, "enter network namespace")
             }
@@ -49,12 +53,16 @@ public struct NetworkNamespace: Sendable {
     public var identity: Identity {
         var status = stat()
         guard fstat(descriptor.rawValue, &status) == 0 else { return Identity(device: 0, inode: 0) }
-        return Identity(device: status.st_dev, inode: status.st_ino)
+        return Identity(status)
     }
 
     public struct Identity: Hashable, Sendable {
         public var device: UInt
         public var inode: UInt
+
+        fileprivate init(_ status: stat) { (device, inode) = (status.st_dev, status.st_ino) }
+
+        fileprivate init(device: UInt, inode: UInt) { (self.device, self.inode) = (device, inode) }
     }
 }
 

@@ -43,6 +43,8 @@ public struct Problem: Hashable, Sendable {
         case podLinkMissing = "pod-link-missing"
         /// What was written down of an attachment cannot be read.
         case recordUnreadable = "record-unreadable"
+        /// A deletion that waits in the queue does not tell what to delete.
+        case deletionUnreadable = "deletion-unreadable"
         /// The kernel refused a change.
         case changeRefused = "change-refused"
     }
@@ -61,7 +63,7 @@ extension Problem.ID {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable: .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
-            .podLinkMissing, .recordUnreadable, .changeRefused:
+            .podLinkMissing, .recordUnreadable, .deletionUnreadable, .changeRefused:
             .error
         }
     }
@@ -84,6 +86,8 @@ extension Problem.ID {
         case .peerNotOnSegment: "use a backend that crosses routers, or put the nodes on one segment"
         case .podLinkMissing: "delete the pod: its replacement gets a new link"
         case .recordUnreadable: "delete the pod: its replacement gets a new record; the old pod's link is left alone until then"
+        case .deletionUnreadable:
+            "make the file readable, or remove it: what no pod's runtime names any more goes with the next GC"
         case .changeRefused: "see the kernel's words in the message"
         }
     }

@@ -64,6 +64,11 @@ extension NodePlan {
     /// The settings a plan may name: what has to be looked at before there is a plan.
     public static let settings = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
 
+    /// … with these pods attached.
+    public static func settings(with attachments: some Sequence<Attachment>) -> Set<String> {
+        attachments.reduce(into: Set(settings)) { $0.formUnion(PodNetwork.settings(onNode: $1).map(\.path)) }
+    }
+
     /// The keys a touched subject leads to. A node's range is in the tables of all nodes.
     ///
     /// This node's own object is the exception: its addresses are in every road, so it leads to all ``keys``.

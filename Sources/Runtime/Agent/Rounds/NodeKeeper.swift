@@ -68,7 +68,7 @@ extension NodeKeeper {
     /// Everything, compared with the kernel.
     mutating func settleAll() throws -> Outcome {
         let before = pods.attachments()
-        let observed = try host.observe(Interest(sysctls: Set(NodePlan.settings))).filter(duties.concern)
+        let observed = try host.observe(Interest(sysctls: NodePlan.settings(with: before.all.values))).filter(duties.concern)
         let now = pods.attachments()
         facts = NodeFacts(name: facts.name, observed: observed)
         let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: now.all, duties: duties)
@@ -93,7 +93,7 @@ extension NodeKeeper {
         }
 
         refused = []
-        missing = absent.map(\.isMissing) + now.lost.map { Problem(link: $0.key, recordAt: $0.value) }
+        missing = absent.map(\.isMissing) + now.lost.map { Problem(link: $0.key, recordAt: $0.value) } + now.problems
         var outcome = Outcome()
         try say(
             difference(from: observed.filter { !$0.standsOn(untouchable) }, to: desired, owned: NodePlan.ownership), &outcome)
