@@ -17,16 +17,19 @@ struct AgentCommand: AsyncParsableCommand {
             Examples:
               tulle agent --node n1 --objects cluster.yaml
               tulle agent --node n1 --objects objects/ --state /run/tulle --log-level debug
+              tulle agent --clean --state /run/tulle
+
+            --clean says what it removed and what is left; its exit code is 0 when nothing is left. Forwarding stays as it is.
             """)
 
     @Option(help: "The name of this node's Node object.")
-    var node: String
+    var node: String?
 
     @Option(
         name: .customLong("objects"), parsing: .upToNextOption,
         help: ArgumentHelp(
             "Files or directories of Kubernetes objects (YAML or JSON), followed as they change.", valueName: "path"))
-    var objects: [String]
+    var objects: [String] = []
 
     @Option(name: .customLong("state"), help: "Where attachments are kept: a directory that a reboot empties.")
     var stateDirectory = "/run/tulle"
@@ -40,6 +43,12 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: "Seconds between comparisons of everything although nothing happened.")
     var period: Double = 60
 
+    @Flag(help: "Take down all that Tulle made in this network namespace, and end. Not while an agent runs.")
+    var clean = false
+
+    @Flag(help: "With --clean: also links that look like pods' and of which nothing is written down in --state.")
+    var cleanUnknownLinks = false
+
     @Option(help: "How much is said: trace, debug, info, notice, warning, error or critical.")
     var logLevel: Logger.Level = .info
 
@@ -47,12 +56,16 @@ struct AgentCommand: AsyncParsableCommand {
         guard (1...86_400).contains(period) else {
             throw ValidationError("--period \(period): between one second and a day (86400)")
         }
-        guard !node.isEmpty else { throw ValidationError("--node needs the name of this node's Node object") }
+        guard clean || !cleanUnknownLinks else { throw ValidationError("--clean-unknown-links goes with --clean") }
+        if clean { return }
+        guard node?.isEmpty == false else { throw ValidationError("--node needs the name of this node's Node object") }
         guard !objects.isEmpty else { throw ValidationError("--objects needs at least one file or directory") }
     }
 
     func run() async throws {
+        if clean { return try cleanNode() }
         guard geteuid() == 0 else { throw Exit.needsRoot("tulle agent") }
+        let node = node ?? ""
         var logger = Logger(label: "tulle.agent", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         logger[metadataKey: "node"] = "\(node)"

@@ -9,15 +9,22 @@ public final class KernelHost: HostNetworkEnd {
     /// The namespaces that a veth's other end may be made in, by the names that `Link.Peer.namespace` uses.
     public var namespaces: [String: NetworkNamespace] = [:]
 
+    public let hasIPv6: Bool
+
     let socket: NetlinkSocket
 
     public init(_ namespace: NetworkNamespace) throws(KernelError) {
         self.namespace = namespace
+        hasIPv6 = Settings.hasIPv6
         socket = try NetlinkSocket(.route, in: namespace)
     }
 
+    /// How many messages the kernel sent so far.
+    public var messageCount: Int { socket.messageCount }
+
     public func observe(_ interest: Interest) throws -> State {
-        try Observation(socket, interest).state(with: Settings(namespace).read(interest.sysctls))
+        let observation = try Observation(socket, interest, hasIPv6: hasIPv6)
+        return try observation.state(with: Settings(namespace, hasIPv6: hasIPv6).read(interest.sysctls))
     }
 
     public func apply(_ changes: [Change]) throws -> [Refusal] {

@@ -12,7 +12,7 @@ struct StatusFile {
     }
 
     mutating func write(_ report: Reconciler.Report) {
-        var lines = ["rounds \(report.rounds)", "changes \(report.changes)"]
+        var lines = ["rounds \(report.rounds)", "whole-rounds \(report.wholeRounds)", "changes \(report.changes)"]
         lines += report.problems.map { "problem \($0)" }
         let text = lines.joined(separator: "\n") + "\n"
         guard text != written else { return }

@@ -14,6 +14,10 @@ enum { CLINUX_UNIX_PATH_LIMIT = 107 };
 int clinux_unix_bind(int socket, const char *path);
 int clinux_unix_connect(int socket, const char *path);
 
+// The same with a name without a file, which belongs to a network namespace and goes with its last descriptor.
+int clinux_unix_bind_abstract(int socket, const char *name);
+int clinux_unix_connect_abstract(int socket, const char *name);
+
 // accept4(2), close-on-exec.
 int clinux_unix_accept(int socket);
 
@@ -30,6 +34,9 @@ ssize_t clinux_receive_with_descriptor(int socket, void *bytes, size_t count, in
 
 // SO_PEERCRED: who called connect(2) at the other end.
 int clinux_peer_user(int socket, uid_t *user);
+
+// SO_PEERCRED: the process that called listen(2) at the other end, or connect(2); 0 when it is none of our PID namespace.
+int clinux_peer_process(int socket, pid_t *process);
 
 // NS_GET_NSTYPE: the CLONE_NEW… flag of a namespace's descriptor; ENOTTY for any other file.
 int clinux_namespace_kind(int descriptor);

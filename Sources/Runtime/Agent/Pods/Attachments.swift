@@ -11,6 +11,9 @@ struct Attachments: Sendable {
     /// The paths of records that cannot be read, by the links they are about: somebody's pod may hang on each.
     var lost: [String: String] = [:]
 
+    /// The links of all of them, also of those on their way.
+    var links: [String] { (Array(all.keys) + Array(busy)).map(\.link) }
+
     /// The links that may have come, gone or changed since an earlier moment by a call's work: what was seen of them in between
     /// is no longer true, or not yet.
     func moving(since earlier: Attachments) -> Set<String> {

@@ -146,7 +146,8 @@ extension PodService {
     func tidy() {
         attempt {
             let (waiting, unreadable) = try queue.all()
-            for deletion in waiting { attempt { try carryOutClaimed(deletion) } }
+            // Each waits some milliseconds for the kernel.
+            sideBySide(waiting) { [self] deletion in attempt { try carryOutClaimed(deletion) } }
             for file in unreadable {
                 logger.error("a waiting deletion cannot be read", metadata: ["path": "\(file.path)", "reason": "\(file.reason)"])
                 try queue.remove(file)
