@@ -208,7 +208,9 @@ extension MemoryHost {
         case .link(let link):
             link.kind == .loopback ? (.notSupported, nil) : isThere ? nil : (.noSuchDevice, nil)
         case .address: isThere ? nil : (.addressNotAvailable, nil)
-        case .route: isThere ? nil : (.noSuchEntry, nil)
+        // Another protocol's route with the same key is another route.
+        case .route(let route):
+            state.routes.contains { $0.key == route.key && $0.proto == route.proto } ? nil : (.noSuchEntry, nil)
         case .neighbour, .forwarding, .rule: isThere ? nil : (.noSuchObject, nil)
         case .sysctl: nil
         }

@@ -68,6 +68,8 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
     public mutating func markAll(at now: Duration) {
         isAllMarked = true
         debounceAll.event(at: now)
+        // Keys that were marked just before go along.
+        if !marked.isEmpty { debounce.event(at: now) }
     }
 
     public mutating func next(at now: Duration) -> Action {

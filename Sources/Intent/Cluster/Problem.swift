@@ -80,7 +80,8 @@ extension Problem.ID {
             "start the agent with the --state it was started with before; or delete the pods, and what is left with tulle agent --clean"
         case .recordUnreadable: "delete the pod: its replacement gets a new record; the old pod's link is left alone until then"
         case .changeRefused: "see the kernel's words in the message"
-        case .undoneByOthers: "find who else keeps this node's network and stop one of the two; the agent tries again now and then"
+        case .undoneByOthers:
+            "find who else keeps this node's network and stop one of the two; the agent tries again now and then"
         case .ipv6Unavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

@@ -60,7 +60,9 @@ public struct NodeCleaner {
         }
         let spared = Set(scene.links).subtracting(doomed)
         // A route on a link that stays is its pod's.
-        let routes = scene.routes.filter { !($0.device.map(spared.contains) ?? false) && !($0.device.map(doomed.contains) ?? false) }
+        let routes = scene.routes.filter {
+            !($0.device.map(spared.contains) ?? false) && !($0.device.map(doomed.contains) ?? false)
+        }
         _ = try KernelHost(namespace).apply(routes.sorted { Object.route($0) > .route($1) }.map { .remove(.route($0)) })
         let tables = try KernelTables(in: namespace)
         for id in scene.tables { try tables.apply([.deleteTable(id)]) }
