@@ -41,7 +41,7 @@ extension KernelTests {
             try node.launch(around: hide)
             try eventually("ready\n\(node.log)") { node.status.rounds > 0 && node.isServing }
             try eventually("it is said; there is \(node.status)") {
-                node.status.problems.count == 1 && node.status.problems[0].contains("ipv6-unavailable")
+                node.status.problems.count == 1 && node.status.problems[0].contains("family-unavailable")
                     && node.status.problems[0].contains("fd00:10:244:1::/64")
             }
             let network = try node.network()

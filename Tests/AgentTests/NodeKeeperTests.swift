@@ -433,7 +433,7 @@ struct NodeKeeperTests {
         _ = keeper.list([try node(1), try node(2)])
         #expect(try settleAll().refused == 0)
         #expect(try settleAll() == NodeKeeper<MemoryTables>.Outcome())
-        #expect(keeper.problems.map(\.id) == [.ipv6Unavailable])
+        #expect(keeper.problems.map(\.id) == [.familyUnavailable])
         #expect(keeper.problems.first?.message.contains("fd00:0:0:1::/64") == true)
         #expect(book.adopted == [try net("10.244.1.0/24")])
         #expect(host.state.sysctls == [Sysctl("net/ipv4/ip_forward", "1")])

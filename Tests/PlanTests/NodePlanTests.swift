@@ -55,7 +55,7 @@ struct NodePlanTests {
         facts.families = [.v4]
         facts.uplinks = facts.uplinks.filter { $0.key.family == .v4 }
         let whole = NodePlan(facts, [try node(1), try node(2)]).whole
-        #expect(whole.problems.map(\.id) == [.ipv6Unavailable])
+        #expect(whole.problems.map(\.id) == [.familyUnavailable])
         #expect(whole.problems.first?.message.contains("2001:db8:1:1::/64") == true)
         #expect(!whole.network.description.contains("ipv6") && !whole.network.description.contains("2001:"))
         #expect(Set(whole.tables.keys) == [Table.ID(.ip, "tulle-pods")])

@@ -41,7 +41,7 @@ public struct Problem: Hashable, Sendable {
         /// Somebody else takes away, again and again, what the agent puts there.
         case undoneByOthers = "undone-by-others"
         /// The machine runs without IPv6, and pods should have it.
-        case ipv6Unavailable = "ipv6-unavailable"
+        case familyUnavailable = "family-unavailable"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -55,7 +55,7 @@ public struct Problem: Hashable, Sendable {
 extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
-        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .ipv6Unavailable: .warning
+        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable: .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .podCIDROverlap, .nodeAddressMissing, .peerNotOnSegment,
             .podLinkMissing, .podLinkUnknown, .recordUnreadable, .changeRefused, .undoneByOthers:
             .error
@@ -82,7 +82,7 @@ extension Problem.ID {
         case .changeRefused: "see the kernel's words in the message"
         case .undoneByOthers:
             "find who else keeps this node's network and stop one of the two; the agent tries again now and then"
-        case .ipv6Unavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
+        case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }
 }

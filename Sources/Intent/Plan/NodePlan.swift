@@ -121,7 +121,7 @@ extension NodePlan {
             let skipped = own.podPrefixes.filter { !facts.families.contains($0.family) }
             let names = skipped.map(\.description).joined(separator: ", ")
             part.problems.append(
-                Problem(.ipv6Unavailable, subject, "this machine runs without IPv6: its range \(names) is skipped"))
+                Problem(.familyUnavailable, subject, "this machine runs without IPv6: its range \(names) is skipped"))
         }
         // An address of ours that no pod has: the sender is told, instead of the packet going round by the default route.
         // Not for a range of one address: its pod's own route has the same key.
