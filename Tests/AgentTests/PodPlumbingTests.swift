@@ -1,4 +1,5 @@
 import Addressing
+import CLinux
 import CNI
 import Glibc
 import HostNetwork

@@ -112,6 +112,34 @@ struct KernelHostTests {
         #expect(seen.description == "route unreachable 203.0.113.0/24 proto 84\n")
     }
 
+    /// A node beside a router has a million of others' routes, and thousands of neighbours.
+    @Test("what is not asked for does not come: the kernel sorts it out")
+    func messages() throws {
+        let host = try KernelHost(.new())
+        try host.accept(.add(veth("a", peer: "b")), .add(veth("tl1", peer: "c")), .add(try route("198.51.100.1/32", dev: "tl1")))
+        try host.accept(.add(.neighbour(Neighbour(try ip("198.51.100.1"), on: "tl1", .mac(mac(1))))))
+        func cost() throws -> Int {
+            let before = host.messageCount
+            let state = try host.observe(
+                Interest(
+                    [.addresses, .neighbours, .routes], neighbourLinks: ["tl1"], routeProtocols: [84, 9],
+                    routeTables: [Route.mainTable]))
+            #expect(state.routes.count == 1)
+            return host.messageCount - before
+        }
+        let alone = try cost()
+        for number in 1...200 {
+            try host.accept(
+                .add(try route("203.0.113.\(number)/32", dev: "a", proto: 186)),
+                .add(try route("2001:db8::\(number)/128", dev: "a", proto: 186)),
+                .add(.neighbour(Neighbour(try ip("192.0.2.\(number)"), on: "a", .mac(mac(2))))))
+        }
+        #expect(try cost() == alone)
+        let before = host.messageCount
+        _ = try host.observe(Interest([.neighbours, .routes]))
+        #expect(host.messageCount - before > 600)
+    }
+
     @Test("a second settling sends nothing that changes the kernel")
     func quiet() throws {
         let namespace = try NetworkNamespace.new()

@@ -122,8 +122,9 @@ struct GoldenTests {
         let network = PodNetwork(web)
         #expect(network.pod.sysctls == [Sysctl("net/ipv6/conf/eth0/disable_ipv6", "1")])
         #expect(
-            network.node.sysctls.map(\.path).sorted() == NodePlan.settings(with: [web]).subtracting(NodePlan.settings).sorted())
-        #expect(network.node.sysctls.contains(Sysctl("net/ipv6/conf/\(web.link)/disable_ipv6", "1")))
+            network.node.sysctls == [
+                Sysctl("net/ipv4/conf/\(web.link)/rp_filter", "1"), Sysctl("net/ipv6/conf/\(web.link)/disable_ipv6", "1"),
+            ])
         #expect(!network.node.description.contains("2001:"))
         #expect(network.pod.routes.count == 1 && network.pod.addresses.count == 1)
     }

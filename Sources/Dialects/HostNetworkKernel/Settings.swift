@@ -6,14 +6,22 @@ import Netlink
 /// namespace of the task that opens it.
 struct Settings {
     private let namespace: NetworkNamespace
+    private let hasIPv6: Bool
 
-    init(_ namespace: NetworkNamespace) { self.namespace = namespace }
+    init(_ namespace: NetworkNamespace, hasIPv6: Bool) {
+        self.namespace = namespace
+        self.hasIPv6 = hasIPv6
+    }
+
+    /// A machine that was started with `ipv6.disable=1` has no such directory, in any namespace.
+    static var hasIPv6: Bool { access("/proc/sys/net/ipv6/conf", F_OK) == 0 }
 
     /// The values of the paths that exist.
     func read(_ paths: Set<String>) throws(KernelError) -> [Sysctl] {
         guard !paths.isEmpty else { return [] }
         return try namespace.perform { () throws(KernelError) -> [Sysctl] in
             paths.compactMap { path in
+                if !hasIPv6, let none = Sysctl.withoutIPv6(path) { return none }
                 guard let file = try? Self.open(path, O_RDONLY) else { return nil }
                 return Self.text(of: file).map { Sysctl(path, $0) }
             }
@@ -22,11 +30,13 @@ struct Settings {
 
     /// Writes each, in order; for each the refusal, or `nil`.
     func write(_ settings: [Sysctl]) throws(KernelError) -> [KernelError?] {
-        try namespace.perform { () throws(KernelError) -> [KernelError?] in Self.write(settings) }
+        try namespace.perform { () throws(KernelError) -> [KernelError?] in Self.write(settings, hasIPv6: hasIPv6) }
     }
 
     /// In the namespace of the calling thread.
-    static func write(_ settings: [Sysctl]) -> [KernelError?] { settings.map(write) }
+    static func write(_ settings: [Sysctl], hasIPv6: Bool) -> [KernelError?] {
+        settings.map { !hasIPv6 && Sysctl.withoutIPv6($0.path) == $0 ? nil : write($0) }
+    }
 
     private static func write(_ setting: Sysctl) -> KernelError? {
         do throws(KernelError) {

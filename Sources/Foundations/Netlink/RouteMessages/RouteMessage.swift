@@ -54,11 +54,12 @@ public struct RouteMessage: RouteObject {
         self.destination = destination
     }
 
-    /// A filter: all routes of a family. Zero is any table, protocol or type.
-    public init(all family: RouteFamily, table: UInt32 = 0, proto: UInt8 = 0) {
+    /// A filter: all routes of a family. Zero is any table, protocol or type, `nil` any link.
+    public init(all family: RouteFamily, table: UInt32 = 0, proto: UInt8 = 0, link: Int32? = nil) {
         self.family = family
         self.table = table
         self.proto = proto
+        self.link = link
     }
 }
 

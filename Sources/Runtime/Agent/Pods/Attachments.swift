@@ -14,6 +14,9 @@ struct Attachments: Sendable {
     /// What could not be done about attachments without being asked.
     var problems: [Problem] = []
 
+    /// The links of all of them, also of those on their way.
+    var links: [String] { (Array(all.keys) + Array(busy)).map(\.link) }
+
     /// The links that may have come, gone or changed since an earlier moment by a call's work: what was seen of them in between
     /// is no longer true, or not yet.
     func moving(since earlier: Attachments) -> Set<String> {

@@ -61,7 +61,7 @@ package struct PodPlumbing: PodDataplane {
     ) throws -> (node: [HostNetwork.Change], pod: [HostNetwork.Change]) {
         let network = PodNetwork(attachment)
         return (
-            try Self.steps(in: node, to: network.node, owned: NodePlan.ownership),
+            try Self.steps(in: node, to: network.node, owned: NodePlan.ownership(links: [attachment.link])),
             try Self.steps(in: pod, to: network.pod, owned: Self.ownership(of: attachment))
         )
     }

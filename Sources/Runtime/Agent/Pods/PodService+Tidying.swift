@@ -44,9 +44,16 @@ extension PodService {
             return [Problem(.deletionUnreadable, nil, "\(queue.directory): \(error)")]
         }
         var found: [Problem] = []
-        for deletion in waiting {
-            found += attempt("carry out the deletion of \(deletion.attachment) that waits") { try carryOutClaimed(deletion) }
+        // Each waits some milliseconds for the kernel.
+        let refused = Mutex<[Problem]>([])
+        sideBySide(waiting) { [self] deletion in
+            let problems = attempt("carry out the deletion of \(deletion.attachment) that waits") {
+                try carryOutClaimed(deletion)
+            }
+            refused.withLock { $0 += problems }
         }
+        // In an order that is the same whoever was first: what was said before is not said again.
+        found += refused.withLock { $0.sorted() }
         for file in unreadable {
             var isKnown = false
             let problems = attempt("carry out the deletion \(file.path) that waits") { isKnown = try carryOut(nameless: file) }
