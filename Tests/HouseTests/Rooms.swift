@@ -134,8 +134,8 @@ extension Room {
         Room(
             name: "tulle-bench", floor: .benchmarks, purpose: "the figures behind the decisions",
             ours: [
-                "APIServer", "Addressing", "CLinux", "CNI", "DNS", "HostNetwork", "HostNetworkKernel", "NFTables",
-                "NFTablesKernel", "Netlink",
+                "APIServer", "Addressing", "CLinux", "CNI", "DNS", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient",
+                "NFTables", "NFTablesKernel", "Netlink",
             ],
             others: [
                 "ArgumentParser", "GRDB", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization",
