@@ -109,7 +109,8 @@ var commands: [Target] {
         .executableTarget(
             name: "tulle",
             dependencies: [
-                "Agent", "Lab", "CLinux", "CNI", "Addressing", "KubeAPI", "KubeClient", "Netlink", "Plan", .logging, .argumentParser,
+                "Agent", "Lab", "CLinux", "CNI", "Addressing", "KubeAPI", "KubeClient", "Netlink", "Plan", .logging,
+                .argumentParser,
                 .lifecycle, .unixSignals,
             ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),

@@ -186,7 +186,9 @@ struct EchoSockets {
         var address = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let count = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { recvfrom(descriptor, &packet, packet.count, 0, $0, &length) }
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                recvfrom(descriptor, &packet, packet.count, 0, $0, &length)
+            }
         }
         guard count > 0 else { return nil }
         let time = Self.now()

@@ -92,7 +92,8 @@ struct PingMatrix {
     var text: String {
         guard !pods.isEmpty else {
             return waiting.isEmpty
-                ? "There are no pods yet: kubectl apply -f examples/hello.yaml" : "No pod runs yet; waiting: \(waiting.joined(separator: ", "))"
+                ? "There are no pods yet: kubectl apply -f examples/hello.yaml"
+                : "No pod runs yet; waiting: \(waiting.joined(separator: ", "))"
         }
         var lines = pods.count <= Self.mostColumns ? matrix : summary
         let asked = sources.reduce(0) { $0 + $1.trips.count }

@@ -43,7 +43,8 @@ struct LabUp: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How pods of different nodes reach each other: host-gw. [default: host-gw]", valueName: "kind"))
     var backend: String?
 
-    @Option(help: ArgumentHelp("Which addresses pods and services have: ipv4, ipv6 or dual. [default: dual]", valueName: "families"))
+    @Option(
+        help: ArgumentHelp("Which addresses pods and services have: ipv4, ipv6 or dual. [default: dual]", valueName: "families"))
     var families: Families?
 
     @Option(

@@ -26,7 +26,8 @@ extension LabCluster {
     private func supervisorPart(_ now: Moment) -> JSONValue {
         [
             "name": "supervisor", "process": JSONValue(Int(supervisor.process)),
-            "seconds": JSONValue(Int((now - began).components.seconds)), "restarts": JSONValue(supervisor.restarts), "lastEnd": nil,
+            "seconds": JSONValue(Int((now - began).components.seconds)), "restarts": JSONValue(supervisor.restarts),
+            "lastEnd": nil,
             "log": .string(directory.supervisorLog),
         ]
     }

@@ -68,7 +68,7 @@ public struct RemotePodStreams: PodStreams {
                 }
             } catch is ClientLeft {
                 isOver = true
-            } catch where isOver {}
+            } catch  where isOver {}
             if !isOver { throw Self.broken }
         }
     }
