@@ -58,6 +58,12 @@ struct AgentCommand: AsyncParsableCommand {
         logger[metadataKey: "node"] = "\(node)"
         let settings = AgentSettings(
             node: node, stateDirectory: stateDirectory, socket: socket, queueDirectory: queueDirectory, period: .seconds(period))
+        do {
+            try settings.check()
+        } catch {
+            FileHandles.complain("tulle agent: \(error)")
+            throw ExitCode(64)
+        }
         let source = FileObjectSource(paths: objects, interval: .milliseconds(500), clock: ContinuousClock(), logger: logger)
         let agent = NodeAgent(settings, source: source, surroundings: .real, logger: logger)
         let services = ServiceGroup(

@@ -16,13 +16,13 @@ public final class KernelHost: HostNetworkEnd {
         socket = try NetlinkSocket(.route, in: namespace)
     }
 
-    /// Writes settings on the way: a thread that enters a namespace is dear, and the socket needs one anyway.
+    /// Settles settings on the way: a thread that enters a namespace is dear, and the socket needs one anyway.
     ///
     /// - Throws: the first refusal; the settings behind it are written all the same.
     public init(_ namespace: NetworkNamespace, setting settings: [Sysctl]) throws(KernelError) {
         self.namespace = namespace
         socket = try namespace.perform { () throws(KernelError) in
-            if let refusal = Settings.write(settings).compactMap(\.self).first { throw refusal }
+            try Settings.settle(settings)
             return try NetlinkSocket(.route)
         }
     }
