@@ -101,6 +101,12 @@ struct AgentCommand: AsyncParsableCommand {
         let settings = AgentSettings(
             node: node, duties: duties, origin: origin.description, stateDirectory: stateDirectory, socket: socket,
             queueDirectory: queueDirectory, period: .seconds(period))
+        do {
+            try settings.check()
+        } catch {
+            FileHandles.complain("tulle agent: \(error)")
+            throw ExitCode(64)
+        }
         try await origin.follow(settings.collections, logger: logger) { [logger] source in
             let agent = NodeAgent(settings, source: source, surroundings: .real, logger: logger)
             let services = ServiceGroup(

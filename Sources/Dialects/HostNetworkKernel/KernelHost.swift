@@ -19,7 +19,7 @@ public final class KernelHost: HostNetworkEnd {
         socket = try NetlinkSocket(.route, in: namespace)
     }
 
-    /// Writes settings on the way: a thread that enters a namespace is dear, and the socket needs one anyway.
+    /// Settles settings on the way: a thread that enters a namespace is dear, and the socket needs one anyway.
     ///
     /// - Throws: the first refusal; the settings behind it are written all the same.
     public init(_ namespace: NetworkNamespace, setting settings: [Sysctl]) throws(KernelError) {
@@ -27,7 +27,7 @@ public final class KernelHost: HostNetworkEnd {
         self.namespace = namespace
         self.hasIPv6 = hasIPv6
         socket = try namespace.perform { () throws(KernelError) in
-            if let refusal = Settings.write(settings, hasIPv6: hasIPv6).compactMap(\.self).first { throw refusal }
+            try Settings.settle(settings, hasIPv6: hasIPv6)
             return try NetlinkSocket(.route)
         }
     }
