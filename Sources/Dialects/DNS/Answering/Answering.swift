@@ -53,12 +53,10 @@ public struct Answering: ~Copyable {
     public mutating func answer(
         _ packet: [UInt8], from zones: Zones, _ circumstances: Circumstances = Circumstances()
     ) -> (Outcome, [UInt8]) {
-        var outcome = Outcome.silence
-        let bytes = [UInt8](unsafeUninitializedCapacity: Int(UInt16.max)) { buffer, count in
-            outcome = answer(packet.span, from: zones, circumstances, into: UnsafeMutableRawBufferPointer(buffer))
-            count = outcome.count
+        withUnsafeTemporaryAllocation(byteCount: Int(UInt16.max), alignment: 8) { memory in
+            let outcome = answer(packet.span, from: zones, circumstances, into: memory)
+            return (outcome, Array(memory[..<outcome.count]))
         }
-        return (outcome, bytes)
     }
 }
 

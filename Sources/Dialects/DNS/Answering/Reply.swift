@@ -79,7 +79,7 @@ extension Reply {
     mutating func alias(_ set: RecordSet, _ writer: inout MessageWriter) -> Bool {
         guard answer(set, &writer) else { return false }
         owner = lastAnswer + Self.recordHead
-        lastAlias = DomainName(checked: Array(set.data[2...]))
+        lastAlias = DomainName(checked: Array(set.data[(set.start + 2)..<set.end]))
         return true
     }
 
@@ -107,7 +107,7 @@ extension Reply {
 
     /// Addresses of the names that the answer leads to, as far as they are ours and fit (RFC 2181 §9: missing ones are not said).
     mutating func addTargets(of set: RecordSet, _ zones: Zones, _ writer: inout MessageWriter) {
-        guard !set.targets.isEmpty else { return }
+        guard set.targetCount > 0 else { return }
         _ = addAddresses(of: set, &writer) { key, _ in
             var hash: UInt64 = 0
             guard let hold = zones.hold(key, &hash), hold.zone.isComplete else { return (nil, nil) }
@@ -119,12 +119,13 @@ extension Reply {
     private mutating func addAddresses(
         of set: RecordSet, _ writer: inout MessageWriter, _ find: (NameKey, UInt64) -> (RecordSet?, RecordSet?)
     ) -> Bool {
-        for target in set.targets {
+        for number in 0..<set.targetCount {
+            let target = set.target(number)
             let key = NameKey(checked: set.data, target.position)
             let (a, aaaa) = find(key, key.hash)
             // The names of SRV records stand in the answer in full, so they can be pointed to: in front of each record there are
             // ten bytes more than its two of length in the set.
-            let place = lastAnswer + (target.index + 1) * (Self.recordHead - 2) + target.position
+            let place = lastAnswer + (target.index + 1) * (Self.recordHead - 2) + target.position - set.start
             let usable = set.type == .srv && place <= MessageWriter.farthestPointer ? place : nil
             let name = set.data[target.position..<set.endOfName(at: target.position)]
             for addresses in [a, aaaa] {
@@ -155,8 +156,8 @@ extension Reply {
         var mark = writer.count
         let isAddress = set.type == .a || set.type == .aaaa
         // Only sets of one size of data turn.
-        let first = isAddress && set.count > 1 ? Int(rotation) % set.count * (2 + set.length(at: 0)) : 0
-        var position = first
+        let first = isAddress && set.count > 1 ? Int(rotation) % set.count * (2 + set.length(at: set.start)) : 0
+        var position = set.start + first
         for done in 0..<set.count {
             let length = set.length(at: position)
             if let owner { writer.pointer(to: owner) } else { name.withUnsafeBytes { writer.run($0) } }
@@ -174,7 +175,7 @@ extension Reply {
             }
             if truncation == .records { mark = writer.count }
             position += 2 + length
-            if position == set.data.count { position = 0 }
+            if position == set.end { position = set.start }
         }
         return set.count
     }

@@ -93,29 +93,39 @@ extension NameKey {
     }
 
     /// The hash of the whole name.
-    var hash: UInt64 {
+    var hash: UInt64 { hash(depth: labels) }
+
+    /// The hash of the last `depth` labels.
+    func hash(depth: Int) -> UInt64 {
         var hash = NameHash.empty
-        for depth in 0..<labels { hash = self.hash(extending: hash, depth: depth + 1) }
+        for depth in 1..<(depth + 1) { hash = self.hash(extending: hash, depth: depth) }
         return hash
     }
 
-    /// Whether the last bytes of the name, from this place on, are those of a key.
+    /// Whether the last bytes of the name, from this place on, are those in a range of others.
     @inline(__always)
-    func matches(_ key: [UInt8], from start: Int) -> Bool {
+    func matches(_ others: [UInt8], _ range: Range<Int>, from start: Int) -> Bool {
         let length = count - start
-        guard key.count == length else { return false }
-        let (mine, theirs) = (bytes.span.bytes, key.span.bytes)
+        guard range.count == length else { return false }
+        let (mine, theirs) = (bytes.span.bytes, others.span.bytes)
         var index = 0
         while index + 8 <= length {
             let left = mine.unsafeLoadUnaligned(fromByteOffset: start + index, as: UInt64.self)
-            guard left == theirs.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self) else { return false }
+            let right = theirs.unsafeLoadUnaligned(fromByteOffset: range.lowerBound + index, as: UInt64.self)
+            guard left == right else { return false }
             index += 8
         }
         while index < length {
-            guard bytes[start + index] == key[index] else { return false }
+            guard bytes[start + index] == others[range.lowerBound + index] else { return false }
             index += 1
         }
         return true
+    }
+
+    /// Whether an entry's key are the last bytes of the name.
+    @inline(__always)
+    func matches(_ entry: Packed, from start: Int) -> Bool {
+        matches(entry.bytes, Packed.keyStart..<entry.valueStart, from: start)
     }
 }
 
