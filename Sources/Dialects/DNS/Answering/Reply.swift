@@ -45,7 +45,7 @@ struct Reply {
     }
 
     /// The question is one for this zone: we speak with authority.
-    mutating func enter(_ zone: Zone, _ key: NameKey) {
+    mutating func enter(_ zone: Zone, _ key: borrowing NameKey) {
         header.isAuthoritative = true
         apex = (zone.apexKey, Header.size + key.start(depth: zone.apexLabels))
     }
@@ -93,14 +93,15 @@ extension Reply {
     }
 
     /// The name belongs to another zone: its name servers, and their addresses where we have them.
-    mutating func refer(_ servers: RecordSet, _ key: NameKey, _ depth: Int, _ zone: Zone, _ writer: inout MessageWriter) {
+    mutating func refer(_ servers: RecordSet, _ key: borrowing NameKey, _ depth: Int, _ zone: Zone, _ writer: inout MessageWriter)
+    {
         let isFirst = owner == Header.size
         if isFirst { header.isAuthoritative = false }
         let place = isFirst ? Header.size + key.start(depth: depth) : nil
         let written = write(servers, at: place, key.suffix(depth: depth)[...], &writer)
         counts.authorities += UInt16(written)
         // Without the addresses below the cut nobody gets there, so a missing one is said (RFC 9471).
-        if written == 0 || !addAddresses(of: servers, &writer, { key, hash in zone.addresses(key, hash) }) {
+        if written == 0 || !addAddresses(of: servers, &writer, { key in zone.addresses(key, key.hash) }) {
             header.isTruncated = true
         }
     }
@@ -108,7 +109,7 @@ extension Reply {
     /// Addresses of the names that the answer leads to, as far as they are ours and fit (RFC 2181 §9: missing ones are not said).
     mutating func addTargets(of set: RecordSet, _ zones: Zones, _ writer: inout MessageWriter) {
         guard set.targetCount > 0 else { return }
-        _ = addAddresses(of: set, &writer) { key, _ in
+        _ = addAddresses(of: set, &writer) { key in
             var hash: UInt64 = 0
             guard let hold = zones.hold(key, &hash), hold.zone.isComplete else { return (nil, nil) }
             return hold.zone.addresses(key, hash)
@@ -117,12 +118,13 @@ extension Reply {
 
     /// - Returns: whether all that were found are in the message.
     private mutating func addAddresses(
-        of set: RecordSet, _ writer: inout MessageWriter, _ find: (NameKey, UInt64) -> (RecordSet?, RecordSet?)
+        of set: RecordSet, _ writer: inout MessageWriter, _ find: (borrowing NameKey) -> (RecordSet?, RecordSet?)
     ) -> Bool {
+        var key = NameKey()
         for number in 0..<set.targetCount {
             let target = set.target(number)
-            let key = NameKey(checked: set.data, target.position)
-            let (a, aaaa) = find(key, key.hash)
+            key.read(set.data, at: target.position)
+            let (a, aaaa) = find(key)
             // The names of SRV records stand in the answer in full, so they can be pointed to: in front of each record there are
             // ten bytes more than its two of length in the set.
             let place = lastAnswer + (target.index + 1) * (Self.recordHead - 2) + target.position - set.start

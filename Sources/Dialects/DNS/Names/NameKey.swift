@@ -1,7 +1,7 @@
 /// A name as it is looked up: in lower case, with the places of its labels, in fixed memory, so that a question can be taken from
-/// a packet without allocating.
-struct NameKey {
-    /// The wire form in lower case. What stands behind `count` is zero.
+/// a packet without allocating. It is large, and read into again and again, so it cannot be copied.
+struct NameKey: ~Copyable {
+    /// The wire form in lower case.
     private(set) var bytes = InlineArray<264, UInt8>(repeating: 0)
     /// Where each label begins, from the left.
     private var starts = InlineArray<128, UInt8>(repeating: 0)
@@ -10,11 +10,19 @@ struct NameKey {
     /// Labels without the root's.
     private(set) var labels = 0
 
-    /// The uncompressed name at a place in a message.
+    /// The root.
+    init() { count = 1 }
+
+    init(_ name: DomainName) {
+        read(name.wire, at: 0)
+    }
+
+    /// Takes the uncompressed name at a place in a message; after an error it is no name.
     ///
     /// A question's name is the first in its message and has nothing to point to, so a pointer is an error.
-    init(_ message: Span<UInt8>, at start: Int) throws(MessageError) {
+    mutating func read(_ message: Span<UInt8>, at start: Int) throws(MessageError) {
         var position = start
+        labels = 0
         while true {
             guard position < message.count else { throw MessageError(.end, at: position) }
             let length = Int(message[position])
@@ -31,13 +39,10 @@ struct NameKey {
         for index in 0..<count { bytes[index] = lowercased(message[start + index]) }
     }
 
-    init(_ name: DomainName) {
-        self.init(checked: name.wire, 0)
-    }
-
-    /// The name at a place in data whose form is known to be right.
-    init(checked wire: [UInt8], _ start: Int) {
+    /// Takes the name at a place in data whose form is known to be right.
+    mutating func read(_ wire: [UInt8], at start: Int) {
         var position = start
+        labels = 0
         while wire[position] != 0 {
             starts[labels] = UInt8(truncatingIfNeeded: position - start)
             labels += 1

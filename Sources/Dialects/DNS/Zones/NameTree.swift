@@ -26,25 +26,38 @@ struct NameTree: Sendable {
 // MARK: - Asking
 
 extension NameTree {
-    /// - Parameter matches: whether this entry, whose hash is right, has the key that is asked for.
+    /// The entry of a name's last bytes, from `start` on.
     @inline(__always)
-    func entry(_ hash: UInt64, where matches: (Packed) -> Bool) -> Packed? {
-        Self.entry(map, children, hash, hash, matches)
-    }
-
-    func entry(_ hash: UInt64, _ key: [UInt8]) -> Packed? {
-        entry(hash) { $0.key.elementsEqual(key) }
+    func entry(_ hash: UInt64, _ key: borrowing NameKey, from start: Int) -> Packed? {
+        Self.entry(map, children, hash, hash, key, start)
     }
 
     private static func entry(
-        _ map: UInt32, _ children: [Child], _ rest: UInt64, _ hash: UInt64, _ matches: (Packed) -> Bool
+        _ map: UInt32, _ children: [Child], _ rest: UInt64, _ hash: UInt64, _ key: borrowing NameKey, _ start: Int
     ) -> Packed? {
         let bit = UInt32(1) << UInt32(truncatingIfNeeded: rest & 31)
         guard map & bit != 0 else { return nil }
         switch children[(map & (bit - 1)).nonzeroBitCount] {
-        case .node(let map, let children): return entry(map, children, rest >> 5, hash, matches)
-        case .entry(let found): return found.hash == hash && matches(found) ? found : nil
-        case .several(let all): return all[0].hash == hash ? all.first(where: matches) : nil
+        case .node(let map, let children): return entry(map, children, rest >> 5, hash, key, start)
+        case .entry(let found): return found.hash == hash && key.matches(found, from: start) ? found : nil
+        case .several(let all):
+            guard all[0].hash == hash else { return nil }
+            for found in all where key.matches(found, from: start) { return found }
+            return nil
+        }
+    }
+
+    /// The entry of any key: for changes, not for answers.
+    func entry(_ hash: UInt64, _ key: [UInt8]) -> Packed? {
+        var (rest, map, children) = (hash, map, children)
+        while true {
+            let bit = UInt32(1) << UInt32(truncatingIfNeeded: rest & 31)
+            guard map & bit != 0 else { return nil }
+            switch children[(map & (bit - 1)).nonzeroBitCount] {
+            case .node(let below, let all): (rest, map, children) = (rest >> 5, below, all)
+            case .entry(let found): return found.hash == hash && found.key.elementsEqual(key) ? found : nil
+            case .several(let all): return all[0].hash == hash ? all.first { $0.key.elementsEqual(key) } : nil
+            }
         }
     }
 

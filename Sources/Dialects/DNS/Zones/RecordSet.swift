@@ -75,11 +75,6 @@ extension RecordSet {
         return (start + Int(data.load(place, as: UInt32.self)), Int(data.load(place + 4, as: UInt32.self)))
     }
 
-    /// What a CNAME leads to.
-    var aliasTarget: NameKey? {
-        type == .cname ? NameKey(checked: data, start + 2) : nil
-    }
-
     /// Where the name that begins at a place ends.
     @inline(__always)
     func endOfName(at start: Int) -> Int {

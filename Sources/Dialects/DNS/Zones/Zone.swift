@@ -137,12 +137,12 @@ extension Zone {
         }
     }
 
-    private mutating func change(_ key: NameKey, _ share: Owner.Share) {
+    private mutating func change(_ key: borrowing NameKey, _ share: Owner.Share) {
         change(key, depth: key.labels) { $0.put(share) }
     }
 
     /// Changes what stands at the last `depth` labels of a name, and lets its parents come and go with it.
-    private mutating func change(_ key: NameKey, depth: Int, _ body: (inout Owner) -> Void) {
+    private mutating func change(_ key: borrowing NameKey, depth: Int, _ body: (inout Owner) -> Void) {
         let (hash, bytes) = (key.hash(depth: depth), key.suffix(depth: depth))
         let old = owners.entry(hash, bytes).map(PackedOwner.init)
         var owner = old?.owner ?? Owner()

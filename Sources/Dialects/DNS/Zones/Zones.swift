@@ -12,7 +12,9 @@ public struct Zones: Sendable {
         let zone: Zone
         init(_ zone: Zone) { self.zone = zone }
 
-        func matches(_ key: NameKey, from start: Int) -> Bool { key.matches(zone.apexKey, 0..<zone.apexKey.count, from: start) }
+        func matches(_ key: borrowing NameKey, from start: Int) -> Bool {
+            key.matches(zone.apexKey, 0..<zone.apexKey.count, from: start)
+        }
     }
 
     public init(_ zones: some Sequence<Zone> = []) {
@@ -60,7 +62,7 @@ public struct Zones: Sendable {
 
     /// - Parameter hash: set to the hash of the whole name.
     @inline(__always)
-    func hold(_ key: NameKey, _ hash: inout UInt64) -> Hold? {
+    func hold(_ key: borrowing NameKey, _ hash: inout UInt64) -> Hold? {
         var found = depths.first ?? 0 > 0 ? hold(key, NameHash.empty, depth: 0) : nil
         hash = NameHash.empty
         for depth in 1..<(key.labels + 1) {
@@ -70,8 +72,10 @@ public struct Zones: Sendable {
         return found
     }
 
-    private func hold(_ key: NameKey, _ hash: UInt64, depth: Int) -> Hold? {
+    private func hold(_ key: borrowing NameKey, _ hash: UInt64, depth: Int) -> Hold? {
         let start = key.start(depth: depth)
-        return holds[hash]?.first { $0.matches(key, from: start) }
+        guard let all = holds[hash] else { return nil }
+        for hold in all where hold.matches(key, from: start) { return hold }
+        return nil
     }
 }
