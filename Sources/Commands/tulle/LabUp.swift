@@ -73,6 +73,9 @@ struct LabUp: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where kubectl finds the API on 127.0.0.1. [default: any that is free]", valueName: "port"))
     var port: UInt16?
 
+    @Flag(help: "Do not say at the end what can be done next.")
+    var brief = false
+
     func validate() throws {
         guard let settings = try settings() else { return }
         if let fault = settings.faults.first { throw ValidationError(fault) }
@@ -122,7 +125,7 @@ struct LabUp: AsyncParsableCommand {
                     FileHandles.say("\(Self.seconds(clock.now - begin))  \(Self.padded(what))  \(text)")
                 }
             }
-            FileHandles.say(farewell(outcome))
+            if !brief { FileHandles.say(farewell(outcome)) }
         }
     }
 

@@ -3,6 +3,8 @@
 /// Each thread has one of its own, as it keeps memory from one answer to the next; answers do not depend on it.
 public struct Answering: ~Copyable {
     private var writer = MessageWriter()
+    /// The name that is asked for, then the aliases' targets.
+    private var key = NameKey()
 
     public init() {}
 
@@ -22,7 +24,7 @@ public struct Answering: ~Copyable {
     ) -> Outcome {
         let query: Query
         do {
-            query = try Query(reading: packet)
+            query = try Query(reading: packet, &key)
         } catch {
             guard case .bare(let header, let code) = error else { return .silence }
             writer.start(memory, limit: 512)
@@ -53,12 +55,10 @@ public struct Answering: ~Copyable {
     public mutating func answer(
         _ packet: [UInt8], from zones: Zones, _ circumstances: Circumstances = Circumstances()
     ) -> (Outcome, [UInt8]) {
-        var outcome = Outcome.silence
-        let bytes = [UInt8](unsafeUninitializedCapacity: Int(UInt16.max)) { buffer, count in
-            outcome = answer(packet.span, from: zones, circumstances, into: UnsafeMutableRawBufferPointer(buffer))
-            count = outcome.count
+        withUnsafeTemporaryAllocation(byteCount: Int(UInt16.max), alignment: 8) { memory in
+            let outcome = answer(packet.span, from: zones, circumstances, into: memory)
+            return (outcome, Array(memory[..<outcome.count]))
         }
-        return (outcome, bytes)
     }
 }
 
@@ -100,31 +100,28 @@ extension Answering {
     private mutating func answer(
         _ query: Query, _ reply: inout Reply, _ zones: Zones, _ circumstances: Circumstances
     ) -> Outcome {
-        var key = query.key
         var hash: UInt64 = 0
         for step in 0...Self.mostAliases {
             guard let hold = zones.hold(key, &hash) else {
-                return outside(query, &reply, key, step, circumstances)
+                return outside(query, &reply, step, circumstances)
             }
-            let zone = hold.zone
-            guard zone.isComplete else {
+            guard hold.zone.isComplete else {
                 reply.fail(.serverFailure, .notReady)
                 return .answer(reply.finish(&writer))
             }
-            if step == 0 { reply.enter(zone, key) }
-            switch zone.find(key, hash, query.type) {
+            if step == 0 { reply.enter(hold.zone, key) }
+            switch hold.zone.find(key, hash, query.type) {
             case .alias(let set):
-                guard reply.alias(set, &writer), let target = set.aliasTarget else { return .answer(reply.finish(&writer)) }
-                key = target
+                guard reply.alias(set, &writer) else { return .answer(reply.finish(&writer)) }
+                key.read(set.data, at: set.start + 2)
                 continue
-            case .nameError where zone.passesOn:
-                return outside(query, &reply, key, step, circumstances)
-            case .nameError: reply.deny(.nameError, zone, &writer)
-            case .noData: reply.deny(.noError, zone, &writer)
+            case .nameError where hold.zone.passesOn: return outside(query, &reply, step, circumstances)
+            case .nameError: reply.deny(.nameError, hold.zone, &writer)
+            case .noData: reply.deny(.noError, hold.zone, &writer)
             case .answer(let set):
                 if reply.answer(set, &writer) { reply.addTargets(of: set, zones, &writer) }
             case .dashed(let address, let ttl): reply.answer(address, ttl, &writer)
-            case .referral(let servers, let depth): reply.refer(servers, key, depth, zone, &writer)
+            case .referral(let servers, let depth): reply.refer(servers, key, depth, hold.zone, &writer)
             }
             return .answer(reply.finish(&writer))
         }
@@ -135,7 +132,7 @@ extension Answering {
 
     /// The name, or what it is an alias of, is not ours.
     private mutating func outside(
-        _ query: Query, _ reply: inout Reply, _ key: NameKey, _ step: Int, _ circumstances: Circumstances
+        _ query: Query, _ reply: inout Reply, _ step: Int, _ circumstances: Circumstances
     ) -> Outcome {
         if step == 0 {
             if circumstances.forwards { return .outside(query) }

@@ -7,7 +7,6 @@ public struct Query: Sendable {
     let questionEnd: Int
     /// The EDNS part; `nil` when the sender knows none.
     public internal(set) var edns: Extension?
-    let key: NameKey
 
     /// The fixed fields of an OPT record, and where its options stand.
     public struct Extension: Hashable, Sendable {
@@ -52,7 +51,9 @@ extension Query {
     /// Reads a query: one question without compression, at most one OPT record, and nothing that runs past the packet.
     ///
     /// Other records are passed over; only where they end is looked at.
-    init(reading bytes: Span<UInt8>) throws(Refusal) {
+    ///
+    /// - Parameter key: becomes the name that is asked for.
+    init(reading bytes: Span<UInt8>, _ key: inout NameKey) throws(Refusal) {
         var cursor = Cursor(position: 0, end: bytes.count)
         guard bytes.count >= Header.size,
             let id = try? cursor.short(bytes), let flags = try? cursor.short(bytes)
@@ -61,18 +62,18 @@ extension Query {
         guard !header.isResponse else { throw .silence }
         guard header.opcode == .query else { throw .bare(header, .notImplemented) }
         do {
-            try self.init(header, bytes)
+            try self.init(header, bytes, &key)
         } catch {
             throw .bare(header, .formatError)
         }
     }
 
-    private init(_ header: Header, _ bytes: Span<UInt8>) throws(MessageError) {
+    private init(_ header: Header, _ bytes: Span<UInt8>, _ key: inout NameKey) throws(MessageError) {
         var cursor = Cursor(position: 0, end: bytes.count)
         let counts = try SectionCounts(&cursor, bytes)
         // RFC 9619: exactly one.
         guard counts.questions == 1 else { throw MessageError(.counts, at: 4) }
-        key = try NameKey(bytes, at: Header.size)
+        try key.read(bytes, at: Header.size)
         cursor.position += key.count
         type = RecordType(rawValue: try cursor.short(bytes))
         recordClass = RecordClass(rawValue: try cursor.short(bytes))

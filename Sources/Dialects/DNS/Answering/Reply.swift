@@ -45,7 +45,7 @@ struct Reply {
     }
 
     /// The question is one for this zone: we speak with authority.
-    mutating func enter(_ zone: Zone, _ key: NameKey) {
+    mutating func enter(_ zone: Zone, _ key: borrowing NameKey) {
         header.isAuthoritative = true
         apex = (zone.apexKey, Header.size + key.start(depth: zone.apexLabels))
     }
@@ -79,7 +79,7 @@ extension Reply {
     mutating func alias(_ set: RecordSet, _ writer: inout MessageWriter) -> Bool {
         guard answer(set, &writer) else { return false }
         owner = lastAnswer + Self.recordHead
-        lastAlias = DomainName(checked: Array(set.data[2...]))
+        lastAlias = DomainName(checked: Array(set.data[(set.start + 2)..<set.end]))
         return true
     }
 
@@ -93,22 +93,23 @@ extension Reply {
     }
 
     /// The name belongs to another zone: its name servers, and their addresses where we have them.
-    mutating func refer(_ servers: RecordSet, _ key: NameKey, _ depth: Int, _ zone: Zone, _ writer: inout MessageWriter) {
+    mutating func refer(_ servers: RecordSet, _ key: borrowing NameKey, _ depth: Int, _ zone: Zone, _ writer: inout MessageWriter)
+    {
         let isFirst = owner == Header.size
         if isFirst { header.isAuthoritative = false }
         let place = isFirst ? Header.size + key.start(depth: depth) : nil
         let written = write(servers, at: place, key.suffix(depth: depth)[...], &writer)
         counts.authorities += UInt16(written)
         // Without the addresses below the cut nobody gets there, so a missing one is said (RFC 9471).
-        if written == 0 || !addAddresses(of: servers, &writer, { key, hash in zone.addresses(key, hash) }) {
+        if written == 0 || !addAddresses(of: servers, &writer, { key in zone.addresses(key, key.hash) }) {
             header.isTruncated = true
         }
     }
 
     /// Addresses of the names that the answer leads to, as far as they are ours and fit (RFC 2181 §9: missing ones are not said).
     mutating func addTargets(of set: RecordSet, _ zones: Zones, _ writer: inout MessageWriter) {
-        guard !set.targets.isEmpty else { return }
-        _ = addAddresses(of: set, &writer) { key, _ in
+        guard set.targetCount > 0 else { return }
+        _ = addAddresses(of: set, &writer) { key in
             var hash: UInt64 = 0
             guard let hold = zones.hold(key, &hash), hold.zone.isComplete else { return (nil, nil) }
             return hold.zone.addresses(key, hash)
@@ -117,14 +118,16 @@ extension Reply {
 
     /// - Returns: whether all that were found are in the message.
     private mutating func addAddresses(
-        of set: RecordSet, _ writer: inout MessageWriter, _ find: (NameKey, UInt64) -> (RecordSet?, RecordSet?)
+        of set: RecordSet, _ writer: inout MessageWriter, _ find: (borrowing NameKey) -> (RecordSet?, RecordSet?)
     ) -> Bool {
-        for target in set.targets {
-            let key = NameKey(checked: set.data, target.position)
-            let (a, aaaa) = find(key, key.hash)
+        var key = NameKey()
+        for number in 0..<set.targetCount {
+            let target = set.target(number)
+            key.read(set.data, at: target.position)
+            let (a, aaaa) = find(key)
             // The names of SRV records stand in the answer in full, so they can be pointed to: in front of each record there are
             // ten bytes more than its two of length in the set.
-            let place = lastAnswer + (target.index + 1) * (Self.recordHead - 2) + target.position
+            let place = lastAnswer + (target.index + 1) * (Self.recordHead - 2) + target.position - set.start
             let usable = set.type == .srv && place <= MessageWriter.farthestPointer ? place : nil
             let name = set.data[target.position..<set.endOfName(at: target.position)]
             for addresses in [a, aaaa] {
@@ -155,8 +158,8 @@ extension Reply {
         var mark = writer.count
         let isAddress = set.type == .a || set.type == .aaaa
         // Only sets of one size of data turn.
-        let first = isAddress && set.count > 1 ? Int(rotation) % set.count * (2 + set.length(at: 0)) : 0
-        var position = first
+        let first = isAddress && set.count > 1 ? Int(rotation) % set.count * (2 + set.length(at: set.start)) : 0
+        var position = set.start + first
         for done in 0..<set.count {
             let length = set.length(at: position)
             if let owner { writer.pointer(to: owner) } else { name.withUnsafeBytes { writer.run($0) } }
@@ -174,7 +177,7 @@ extension Reply {
             }
             if truncation == .records { mark = writer.count }
             position += 2 + length
-            if position == set.data.count { position = 0 }
+            if position == set.end { position = set.start }
         }
         return set.count
     }

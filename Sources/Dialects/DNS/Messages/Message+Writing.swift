@@ -16,8 +16,10 @@ extension Message {
     /// - Parameter limit: bytes, at least 512; more than 65,535 mean 65,535.
     public func bytes(limit: Int = Int(UInt16.max), _ truncation: Truncation = .wholeSets) -> [UInt8] {
         var writer = MessageWriter()
-        return [UInt8](unsafeUninitializedCapacity: min(max(limit, 512), Int(UInt16.max))) { buffer, count in
-            count = write(to: UnsafeMutableRawBufferPointer(buffer), with: &writer, limit: limit, truncation)
+        let limit = min(max(limit, 512), Int(UInt16.max))
+        return withUnsafeTemporaryAllocation(byteCount: limit, alignment: 8) { memory in
+            let count = write(to: memory, with: &writer, limit: limit, truncation)
+            return Array(memory[..<count])
         }
     }
 

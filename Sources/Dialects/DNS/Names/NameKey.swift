@@ -1,7 +1,7 @@
 /// A name as it is looked up: in lower case, with the places of its labels, in fixed memory, so that a question can be taken from
-/// a packet without allocating.
-struct NameKey {
-    /// The wire form in lower case. What stands behind `count` is zero.
+/// a packet without allocating. It is large, and read into again and again, so it cannot be copied.
+struct NameKey: ~Copyable {
+    /// The wire form in lower case.
     private(set) var bytes = InlineArray<264, UInt8>(repeating: 0)
     /// Where each label begins, from the left.
     private var starts = InlineArray<128, UInt8>(repeating: 0)
@@ -10,11 +10,19 @@ struct NameKey {
     /// Labels without the root's.
     private(set) var labels = 0
 
-    /// The uncompressed name at a place in a message.
+    /// The root.
+    init() { count = 1 }
+
+    init(_ name: DomainName) {
+        read(name.wire, at: 0)
+    }
+
+    /// Takes the uncompressed name at a place in a message; after an error it is no name.
     ///
     /// A question's name is the first in its message and has nothing to point to, so a pointer is an error.
-    init(_ message: Span<UInt8>, at start: Int) throws(MessageError) {
+    mutating func read(_ message: Span<UInt8>, at start: Int) throws(MessageError) {
         var position = start
+        labels = 0
         while true {
             guard position < message.count else { throw MessageError(.end, at: position) }
             let length = Int(message[position])
@@ -31,13 +39,10 @@ struct NameKey {
         for index in 0..<count { bytes[index] = lowercased(message[start + index]) }
     }
 
-    init(_ name: DomainName) {
-        self.init(checked: name.wire, 0)
-    }
-
-    /// The name at a place in data whose form is known to be right.
-    init(checked wire: [UInt8], _ start: Int) {
+    /// Takes the name at a place in data whose form is known to be right.
+    mutating func read(_ wire: [UInt8], at start: Int) {
         var position = start
+        labels = 0
         while wire[position] != 0 {
             starts[labels] = UInt8(truncatingIfNeeded: position - start)
             labels += 1
@@ -93,29 +98,39 @@ extension NameKey {
     }
 
     /// The hash of the whole name.
-    var hash: UInt64 {
+    var hash: UInt64 { hash(depth: labels) }
+
+    /// The hash of the last `depth` labels.
+    func hash(depth: Int) -> UInt64 {
         var hash = NameHash.empty
-        for depth in 0..<labels { hash = self.hash(extending: hash, depth: depth + 1) }
+        for depth in 1..<(depth + 1) { hash = self.hash(extending: hash, depth: depth) }
         return hash
     }
 
-    /// Whether the last bytes of the name, from this place on, are those of a key.
+    /// Whether the last bytes of the name, from this place on, are those in a range of others.
     @inline(__always)
-    func matches(_ key: [UInt8], from start: Int) -> Bool {
+    func matches(_ others: [UInt8], _ range: Range<Int>, from start: Int) -> Bool {
         let length = count - start
-        guard key.count == length else { return false }
-        let (mine, theirs) = (bytes.span.bytes, key.span.bytes)
+        guard range.count == length else { return false }
+        let (mine, theirs) = (bytes.span.bytes, others.span.bytes)
         var index = 0
         while index + 8 <= length {
             let left = mine.unsafeLoadUnaligned(fromByteOffset: start + index, as: UInt64.self)
-            guard left == theirs.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self) else { return false }
+            let right = theirs.unsafeLoadUnaligned(fromByteOffset: range.lowerBound + index, as: UInt64.self)
+            guard left == right else { return false }
             index += 8
         }
         while index < length {
-            guard bytes[start + index] == key[index] else { return false }
+            guard bytes[start + index] == others[range.lowerBound + index] else { return false }
             index += 1
         }
         return true
+    }
+
+    /// Whether an entry's key are the last bytes of the name.
+    @inline(__always)
+    func matches(_ entry: Packed, from start: Int) -> Bool {
+        matches(entry.bytes, Packed.keyStart..<entry.valueStart, from: start)
     }
 }
 

@@ -18,36 +18,36 @@ extension Zone {
     /// Answers for a name in this zone (RFC 1034 §4.3.2, RFC 4592 §3.3).
     ///
     /// - Parameter hash: the name's.
-    func find(_ key: NameKey, _ hash: UInt64, _ type: RecordType) -> Finding {
+    func find(_ key: borrowing NameKey, _ hash: UInt64, _ type: RecordType) -> Finding {
         if cuts == 0, let owner = owner(key, hash, depth: key.labels) { return Self.say(owner, type) }
         return descend(key, type)
     }
 
     /// The addresses at a name, whatever lies above it: what stands beside an answer, and glue below a cut.
-    func addresses(_ key: NameKey, _ hash: UInt64) -> (RecordSet?, RecordSet?) {
+    func addresses(_ key: borrowing NameKey, _ hash: UInt64) -> (RecordSet?, RecordSet?) {
         guard let owner = owner(key, hash, depth: key.labels) else { return (nil, nil) }
         return (owner.set(.a), owner.set(.aaaa))
     }
 
     @inline(__always)
-    private func owner(_ key: NameKey, _ hash: UInt64, depth: Int) -> Owner? {
+    private func owner(_ key: borrowing NameKey, _ hash: UInt64, depth: Int) -> PackedOwner? {
         let start = key.start(depth: depth)
-        return owners.value(hash) { key.matches($0, from: start) }
+        guard let entry = owners.entry(hash, key, from: start) else { return nil }
+        return PackedOwner(entry)
     }
 
-    private static func say(_ owner: Owner, _ type: RecordType) -> Finding {
+    private static func say(_ owner: PackedOwner, _ type: RecordType) -> Finding {
         if let set = owner.set(type) { return .answer(set) }
         // RFC 8482 §4.1: one set is answer enough.
         if type == .any { return owner.sets.first.map(Finding.answer) ?? .noData }
-        if let alias = owner.alias { return .alias(alias) }
+        if let alias = owner.set(.cname) { return .alias(alias) }
         return .noData
     }
 
     /// From the apex down to the name: a cut on the way is where our knowledge ends; the last name that exists is the closest
     /// encloser, which decides what a name that does not exist gets.
-    private func descend(_ key: NameKey, _ type: RecordType) -> Finding {
-        var hash = NameHash.empty
-        for depth in 0..<apexLabels { hash = key.hash(extending: hash, depth: depth + 1) }
+    private func descend(_ key: borrowing NameKey, _ type: RecordType) -> Finding {
+        var hash = key.hash(depth: apexLabels)
         guard var encloser = owner(key, hash, depth: apexLabels) else { return .nameError }
         for depth in (apexLabels + 1)..<(key.labels + 1) {
             let below = key.hash(extending: hash, depth: depth)
@@ -62,7 +62,7 @@ extension Zone {
     }
 
     private func enclosed(
-        _ key: NameKey, by encloser: Owner, _ hash: UInt64, depth: Int, _ type: RecordType
+        _ key: borrowing NameKey, by encloser: PackedOwner, _ hash: UInt64, depth: Int, _ type: RecordType
     ) -> Finding {
         if let ttl = encloser.dashedAddresses, key.labels == depth + 1,
             let address = DashedAddress.address(key.suffix(depth: key.labels)[1...].prefix(key.start(depth: depth) - 1))

@@ -11,9 +11,9 @@ public struct Zone: Sendable {
     public var passesOn: Bool
 
     /// Every name that exists, by its key.
-    var owners = HashTree<Owner>()
-    /// What each source gave, by the source's name.
-    private var given = HashTree<ZoneContent>()
+    var owners = NameTree()
+    /// What each source gave that the zone can hold, by the source's name.
+    private var given = NameTree()
     /// How many owners below the apex have NS records, and how many are wildcards: mostly none, and then nobody looks.
     private(set) var cuts = 0
     private(set) var wildcards = 0
@@ -68,19 +68,24 @@ extension Zone {
     /// Records of several sources at one name and type make one set. Records that the zone cannot hold are left out: those of
     /// names outside the zone, of another class than IN, of types that are only asked for, and data beyond the wire form.
     ///
-    /// - Parameter source: any text but the empty one.
-    /// - Returns: what was left out.
+    /// - Parameter source: any text but the empty one, of at most 65,535 bytes.
+    /// - Returns: what was left out; dashed addresses of names outside the zone are left out too.
     @discardableResult
     public mutating func replace(_ source: String, with content: ZoneContent) -> [Record] {
+        precondition(source.utf8.count <= Int(UInt16.max), "a source's name is a name")
         precondition(source != Self.ownSource, "the zone's own records stand under the empty name")
         return put(source, content)
     }
 
     public mutating func remove(_ source: String) { replace(source, with: []) }
 
-    /// What a source has; what was left out is still in it.
+    /// What a source has in the zone.
     public func content(_ source: String) -> ZoneContent? {
-        source == Self.ownSource ? nil : given.value(Self.hash(source), Array(source.utf8))
+        source == Self.ownSource ? nil : contentPacked(source)?.content
+    }
+
+    private func contentPacked(_ source: String) -> PackedContent? {
+        given.entry(PackedContent.hash(source), Array(source.utf8)).map(PackedContent.init)
     }
 
     /// Replaces the zone's own records, for example for another serial number.
@@ -93,26 +98,32 @@ extension Zone {
 
     @discardableResult
     private mutating func put(_ source: String, _ content: ZoneContent) -> [Record] {
-        let (hash, key) = (Self.hash(source), Array(source.utf8))
-        let before = given.value(hash, key)
-        if before == content { return before.map(leftOut) ?? [] }
-        given.set(content.isEmpty ? nil : content, hash, key)
+        var held: ZoneContent = []
+        var leftOut: [Record] = []
+        for record in content.records {
+            if canHold(record) {
+                held.records.append(record)
+            } else {
+                leftOut.append(record)
+            }
+        }
+        held.dashedAddresses = content.dashedAddresses.filter { $0.key.isInside(apex) }
+        let (before, after) = (contentPacked(source), PackedContent(held, source: source))
+        if before?.packed.bytes == after.packed.bytes || (before == nil && held.isEmpty) { return leftOut }
+        if held.isEmpty {
+            given.remove(after.packed.hash, Array(source.utf8))
+        } else {
+            given.set(after.packed)
+        }
 
         var records: [DomainName: [Record]] = [:]
-        for record in content.records where canHold(record) { records[record.name, default: []].append(record) }
-        var names = Set(before?.records.map(\.name) ?? []).union(before?.dashedAddresses.keys.map(\.self) ?? [])
-        names = names.filter { $0.isInside(apex) }.union(records.keys)
-        names.formUnion(content.dashedAddresses.keys.filter { $0.isInside(apex) })
-        for name in names {
+        for record in held.records { records[record.name, default: []].append(record) }
+        for name in (before?.names ?? []).union(after.names) {
             let sets = Self.sets(records[name] ?? [])
-            change(NameKey(name), Owner.Share(source: source, sets: sets, dashedAddresses: content.dashedAddresses[name]))
+            change(NameKey(name), Owner.Share(source: source, sets: sets, dashedAddresses: held.dashedAddresses[name]))
         }
-        return leftOut(content)
+        return leftOut
     }
-
-    private func leftOut(_ content: ZoneContent) -> [Record] { content.records.filter { !canHold($0) } }
-
-    private static func hash(_ source: String) -> UInt64 { UInt64(bitPattern: Int64(source.hashValue)) }
 
     private func canHold(_ record: Record) -> Bool {
         record.recordClass == .internet && !record.type.isMeta && record.name.isInside(apex) && record.data.wire != nil
@@ -126,30 +137,24 @@ extension Zone {
         }
     }
 
-    private mutating func change(_ key: NameKey, _ share: Owner.Share) {
-        let (hash, bytes) = (key.hash, key.suffix(depth: key.labels))
-        let old = owners.value(hash, bytes)
-        let new = (old ?? Owner(shares: [], children: 0)).with(share)
-        place(new.isNeeded ? new : nil, insteadOf: old, key, depth: key.labels)
+    private mutating func change(_ key: borrowing NameKey, _ share: Owner.Share) {
+        change(key, depth: key.labels) { $0.put(share) }
     }
 
-    /// Puts an owner in its place, and lets its parents come and go with it.
-    private mutating func place(_ new: Owner?, insteadOf old: Owner?, _ key: NameKey, depth: Int) {
-        var hash = NameHash.empty
-        for depth in 0..<depth { hash = key.hash(extending: hash, depth: depth + 1) }
-        owners.set(new, hash, key.suffix(depth: depth))
-        if depth > apexLabels {
-            cuts += (new?.set(.ns) == nil ? 0 : 1) - (old?.set(.ns) == nil ? 0 : 1)
-        }
-        let isWildcard = key.isWildcard(depth: depth)
-        if isWildcard { wildcards += (new == nil ? 0 : 1) - (old == nil ? 0 : 1) }
-        guard depth > apexLabels, (new == nil) != (old == nil) else { return }
-        let bytes = key.suffix(depth: depth - 1)
-        var above = NameHash.empty
-        for depth in 0..<(depth - 1) { above = key.hash(extending: above, depth: depth + 1) }
-        let parent = owners.value(above, bytes)
-        let changed = (parent ?? Owner(shares: [], children: 0)).withChildren(new == nil ? -1 : 1)
-        place(changed.isNeeded ? changed : nil, insteadOf: parent, key, depth: depth - 1)
+    /// Changes what stands at the last `depth` labels of a name, and lets its parents come and go with it.
+    private mutating func change(_ key: borrowing NameKey, depth: Int, _ body: (inout Owner) -> Void) {
+        let (hash, bytes) = (key.hash(depth: depth), key.suffix(depth: depth))
+        let old = owners.entry(hash, bytes).map(PackedOwner.init)
+        var owner = old?.owner ?? Owner()
+        body(&owner)
+        let new = owner.isNeeded ? PackedOwner(owner, hash, key: bytes) : nil
+        if let new { owners.set(new.packed) } else { owners.remove(hash, bytes) }
+        guard depth > apexLabels else { return }
+        cuts += (new?.set(.ns) == nil ? 0 : 1) - (old?.set(.ns) == nil ? 0 : 1)
+        let change = (new == nil ? 0 : 1) - (old == nil ? 0 : 1)
+        if change == 0 { return }
+        if key.isWildcard(depth: depth) { wildcards += change }
+        self.change(key, depth: depth - 1) { $0.children += change }
     }
 }
 
@@ -162,14 +167,10 @@ extension Zone {
     /// Every record of the zone, each set in order, sorted by name and type.
     public var records: [Record] {
         var result: [Record] = []
-        owners.forEach { key, owner in
-            guard let name = DomainName(wire: key) else { return }
-            for set in owner.sets {
-                for wire in set.wires {
-                    var cursor = Cursor(position: 0, end: wire.count)
-                    guard let data = try? RecordData(set.type, &cursor, wire.span) else { continue }
-                    result.append(Record(name, data, ttl: set.ttl))
-                }
+        owners.forEach { entry in
+            let name = DomainName(checked: Array(entry.key))
+            for set in PackedOwner(entry).sets {
+                result += set.wires.map { Record(name, RecordData(set.type, wire: $0), ttl: set.ttl) }
             }
         }
         return result.enumerated().sorted { a, b in

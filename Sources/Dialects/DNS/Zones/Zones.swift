@@ -2,7 +2,8 @@
 ///
 /// A value like ``Zone``: threads answer from one while the next is made, and each query keeps the one it started with.
 public struct Zones: Sendable {
-    private var tree = HashTree<Hold>()
+    /// By the hash of the apex; there are few.
+    private var holds: [UInt64: [Hold]] = [:]
     /// How many zones have an apex of so many labels, so that only those depths of a name are looked up.
     private var depths: [Int] = []
 
@@ -10,6 +11,10 @@ public struct Zones: Sendable {
     final class Hold: Sendable {
         let zone: Zone
         init(_ zone: Zone) { self.zone = zone }
+
+        func matches(_ key: borrowing NameKey, from start: Int) -> Bool {
+            key.matches(zone.apexKey, 0..<zone.apexKey.count, from: start)
+        }
     }
 
     public init(_ zones: some Sequence<Zone> = []) {
@@ -18,7 +23,7 @@ public struct Zones: Sendable {
 
     /// The zone with exactly this apex. Setting one of another apex is a mistake; `nil` removes it.
     public subscript(apex: DomainName) -> Zone? {
-        get { tree.value(NameKey(apex).hash, apex.lowercase.wire)?.zone }
+        get { holds[NameKey(apex).hash]?.first { $0.zone.apex == apex }?.zone }
         set {
             if let newValue {
                 precondition(newValue.apex == apex, "a zone is kept under its own apex")
@@ -32,13 +37,11 @@ public struct Zones: Sendable {
     /// Adds a zone, or puts it in the place of the one with its apex.
     public mutating func set(_ zone: Zone) { put(Hold(zone), zone.apex) }
 
-    public var count: Int { tree.count }
+    public var count: Int { holds.values.reduce(0) { $0 + $1.count } }
 
     /// All zones in the order of their names.
     public var all: [Zone] {
-        var zones: [Zone] = []
-        tree.forEach { zones.append($1.zone) }
-        return zones.sorted { $0.apex < $1.apex }
+        holds.values.flatMap { $0.map(\.zone) }.sorted { $0.apex < $1.apex }
     }
 
     /// The zone that a name belongs to.
@@ -49,16 +52,17 @@ public struct Zones: Sendable {
     }
 
     private mutating func put(_ hold: Hold?, _ apex: DomainName) {
-        let (key, depth) = (NameKey(apex), apex.labelCount)
-        let change = (hold == nil ? 0 : 1) - (tree.value(key.hash, apex.lowercase.wire) == nil ? 0 : 1)
-        tree.set(hold, key.hash, apex.lowercase.wire)
+        let (hash, depth) = (NameKey(apex).hash, apex.labelCount)
+        let others = (holds[hash] ?? []).filter { $0.zone.apex != apex }
         while depths.count <= depth { depths.append(0) }
-        depths[depth] += change
+        depths[depth] += (hold == nil ? 0 : 1) - ((holds[hash]?.count ?? 0) - others.count)
+        let all = others + (hold.map { [$0] } ?? [])
+        holds[hash] = all.isEmpty ? nil : all
     }
 
     /// - Parameter hash: set to the hash of the whole name.
     @inline(__always)
-    func hold(_ key: NameKey, _ hash: inout UInt64) -> Hold? {
+    func hold(_ key: borrowing NameKey, _ hash: inout UInt64) -> Hold? {
         var found = depths.first ?? 0 > 0 ? hold(key, NameHash.empty, depth: 0) : nil
         hash = NameHash.empty
         for depth in 1..<(key.labels + 1) {
@@ -68,8 +72,10 @@ public struct Zones: Sendable {
         return found
     }
 
-    private func hold(_ key: NameKey, _ hash: UInt64, depth: Int) -> Hold? {
+    private func hold(_ key: borrowing NameKey, _ hash: UInt64, depth: Int) -> Hold? {
         let start = key.start(depth: depth)
-        return tree.value(hash) { key.matches($0, from: start) }
+        guard let all = holds[hash] else { return nil }
+        for hold in all where hold.matches(key, from: start) { return hold }
+        return nil
     }
 }
