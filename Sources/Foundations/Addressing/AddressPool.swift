@@ -59,6 +59,26 @@ public struct AddressPool<Holder: Hashable & Sendable>: Sendable {
         return .taken(oldest.key)
     }
 
+    /// What an address is to this pool at a moment.
+    public enum Standing: Hashable, Sendable {
+        case free
+        /// Of another prefix.
+        case outside
+        /// Never given: the network's, the broadcast address, or one of those the pool was told of.
+        case reserved
+        case held(Holder)
+        case resting(until: Duration)
+    }
+
+    /// What this very address is now: whoever asks for it by name is told why not.
+    public func standing(of address: IPAddress, at now: Duration) -> Standing {
+        guard prefix.contains(address) else { return .outside }
+        if reserved.contains(address) { return .reserved }
+        if let holder = held[address] { return .held(holder) }
+        if let since = resting[address], now - since < rest { return .resting(until: since + rest) }
+        return .free
+    }
+
     /// Takes this very address, rested or not: somebody asked for it by name, or a record of it was found.
     ///
     /// - Returns: false when it is reserved, outside the prefix or held by another.

@@ -12,7 +12,8 @@ public struct Attachment: Hashable, Sendable {
     public var addresses: [IPAddress]
     public var mtu: Int
 
-    public init(id: ID, addresses: [IPAddress], mtu: Int) {
+    /// - Parameter mac: of the pod's end, when the pod asked for one.
+    public init(id: ID, addresses: [IPAddress], mtu: Int, mac: MACAddress? = nil) {
         let hash = id.hash
         self.id = id
         self.addresses = addresses
@@ -20,8 +21,11 @@ public struct Attachment: Hashable, Sendable {
         link = id.link
         // The two ends differ in one bit; neither is ever multicast.
         nodeMAC = MACAddress(local: hash << 1)
-        podMAC = MACAddress(local: hash << 1 | 1)
+        podMAC = mac ?? MACAddress(local: hash << 1 | 1)
     }
+
+    /// The MAC that the pod asked for; `nil` when its end has the one that follows from its name.
+    public var askedMAC: MACAddress? { podMAC == MACAddress(local: id.hash << 1 | 1) ? nil : podMAC }
 
     /// What the runtime calls it (CNI: `CNI_CONTAINERID` and `CNI_IFNAME`).
     public struct ID: Hashable, Sendable, Comparable, CustomStringConvertible {

@@ -11,12 +11,15 @@ struct AttachmentRecord: Hashable {
     var namespacePath: String
     /// `K8S_POD_NAMESPACE/K8S_POD_NAME`, for people; empty when the runtime did not say.
     var pod: String
+
+    /// Whose it is, in the words that are there: the pod's name, or what the runtime calls it.
+    var holder: String { pod.isEmpty ? attachment.id.description : pod }
 }
 
 extension AttachmentRecord {
     /// The record's file, one line of JSON.
     var bytes: [UInt8] {
-        let document: SmallJSON = [
+        var document: SmallJSON = [
             "container": .string(attachment.id.container),
             "interface": .string(attachment.id.interface),
             "addresses": .array(attachment.addresses.map { .string($0.description) }),
@@ -25,6 +28,7 @@ extension AttachmentRecord {
             "namespace": .string(namespacePath),
             "pod": .string(pod),
         ]
+        document["mac"] = attachment.askedMAC.map { .string($0.description) }
         return document.bytes + [UInt8(ascii: "\n")]
     }
 
@@ -38,8 +42,10 @@ extension AttachmentRecord {
         guard addresses.count == texts.count, !addresses.isEmpty, mtu > 0,
             let name = try? CNI.Attachment(containerID: container, interface: interface)
         else { return nil }
+        let mac = document["mac"].map { $0.string.flatMap(MACAddress.init) }
+        if case .some(nil) = mac { return nil }
         self.init(
-            attachment: Plan.Attachment(id: Plan.Attachment.ID(name), addresses: addresses, mtu: mtu),
+            attachment: Plan.Attachment(id: Plan.Attachment.ID(name), addresses: addresses, mtu: mtu, mac: mac ?? nil),
             network: document["network"]?.string ?? "", namespacePath: document["namespace"]?.string ?? "",
             pod: document["pod"]?.string ?? "")
     }

@@ -78,19 +78,40 @@ extension PodLedger {
         case resting(until: Duration)
         case exhausted(IPPrefix, holders: Int)
         case alreadyAttached
+        /// The address that was asked for cannot be had.
+        case unavailable(IPAddress, Obstacle)
         /// The node's ranges are not known yet.
         case notReady
     }
 
-    /// Gives an address of each range, or none.
+    /// Why an address that was asked for cannot be had.
+    enum Obstacle: Hashable, Sendable {
+        /// None of these ranges holds it.
+        case outside([IPPrefix])
+        /// The node's own, the network's or the broadcast address of this range.
+        case reserved(IPPrefix)
+        case held(by: String, IPPrefix)
+        /// It was another pod's a moment ago.
+        case resting(until: Duration, IPPrefix)
+        /// Another of the same range was asked for as well: a pod gets one of each.
+        case second(IPPrefix)
+    }
+
+    /// Gives an address of each range, or none: the one that was asked for, else the next.
     mutating func attach(
-        _ id: Plan.Attachment.ID, network: String, namespacePath: String, pod: String, at now: Duration
+        _ id: Plan.Attachment.ID, network: String, namespacePath: String, pod: String, wishes: PodWishes = PodWishes(),
+        at now: Duration
     ) -> Attaching {
         guard let mtu, isReady else { return .notReady }
         guard records[id] == nil else { return .alreadyAttached }
+        if let (address, obstacle) = obstacle(to: wishes.addresses, at: now) { return .unavailable(address, obstacle) }
         var taken: [IPAddress] = []
         var pools = pools
         for index in pools.indices {
+            if let asked = wishes.addresses.first(where: pools[index].prefix.contains), pools[index].take(asked, for: id) {
+                taken.append(asked)
+                continue
+            }
             switch pools[index].take(for: id, at: now) {
             case .taken(let address): taken.append(address)
             // Nothing of what was taken before is kept: the pools are a copy.
@@ -101,10 +122,34 @@ extension PodLedger {
         self.pools = pools
         for address in taken { resting[address] = nil }
         let record = AttachmentRecord(
-            attachment: Plan.Attachment(id: id, addresses: taken, mtu: mtu), network: network, namespacePath: namespacePath,
-            pod: pod)
+            attachment: Plan.Attachment(id: id, addresses: taken, mtu: mtu, mac: wishes.mac), network: network,
+            namespacePath: namespacePath, pod: pod)
         records[id] = record
         return .attached(record)
+    }
+
+    /// The first address asked for that cannot be had.
+    private func obstacle(to asked: [IPAddress], at now: Duration) -> (IPAddress, Obstacle)? {
+        var used: Set<IPPrefix> = []
+        for address in asked {
+            guard let pool = pools.first(where: { $0.prefix.contains(address) }) else {
+                return (address, .outside(pools.map(\.prefix)))
+            }
+            guard used.insert(pool.prefix).inserted else { return (address, .second(pool.prefix)) }
+            switch pool.standing(of: address, at: now) {
+            case .free, .outside: continue
+            case .reserved: return (address, .reserved(pool.prefix))
+            case .held(let id): return (address, .held(by: records[id]?.holder ?? "\(id)", pool.prefix))
+            case .resting(let time): return (address, .resting(until: time, pool.prefix))
+            }
+        }
+        return nil
+    }
+
+    /// Who holds the addresses of a range: pods' names, sorted.
+    func holders(of prefix: IPPrefix) -> [String] {
+        let holders = pools.first { $0.prefix == prefix }?.holders.values ?? [:].values
+        return Set(holders.map { records[$0]?.holder ?? "\($0)" }).sorted()
     }
 
     /// Its taking away begins. It is no longer attached, and its addresses are not free yet.

@@ -91,6 +91,7 @@ extension PodService {
             throw Failure(.badEnvironment, "CNI_NETNS is the node's own namespace", details: "a pod has a namespace of its own")
         }
         let previous = try invocation.configuration.previousDocument
+        let wishes = try PodWishes(invocation)
         let id = Plan.Attachment.ID(attachment)
         return try whileClaimed(id) {
             // A runtime may use a container's name again: its old deletion must not come after the new ADD.
@@ -102,7 +103,7 @@ extension PodService {
                     .refused, "\(id) is attached already, and its record cannot be read",
                     details: "DEL it first; see \(lost.path)")
             }
-            let record = try take(id, invocation)
+            let record = try take(id, invocation, wishes)
             do {
                 try store.begin(record)
                 try dataplane.make(record.attachment, in: pod)
@@ -216,7 +217,9 @@ extension PodService {
     }
 
     /// Takes addresses for a claimed attachment, waiting a while for ones that rest.
-    private func take(_ id: Plan.Attachment.ID, _ invocation: Invocation) throws -> AttachmentRecord {
+    private func take(
+        _ id: Plan.Attachment.ID, _ invocation: Invocation, _ wishes: PodWishes
+    ) throws -> AttachmentRecord {
         let arguments = invocation.arguments
         let pod = [arguments["K8S_POD_NAMESPACE"], arguments["K8S_POD_NAME"]].compactMap(\.self).joined(separator: "/")
         let deadline = surroundings.now() + .seconds(5)
@@ -224,21 +227,15 @@ extension PodService {
             let now = surroundings.now()
             let attaching = ledger.withLock {
                 $0.attach(
-                    id, network: invocation.configuration.name, namespacePath: invocation.namespacePath ?? "", pod: pod, at: now)
+                    id, network: invocation.configuration.name, namespacePath: invocation.namespacePath ?? "", pod: pod,
+                    wishes: wishes, at: now)
             }
             switch attaching {
             case .attached(let record): return record
-            case .alreadyAttached: throw Failure(.refused, "\(id) is attached already", details: "DEL it first")
-            case .notReady:
-                throw Failure(.tryAgainLater, "the node's pod range is not known yet", details: "see the agent's log")
-            case .exhausted(let prefix, let holders):
-                throw Failure(
-                    .tryAgainLater, "no address is free in \(prefix)", details: "\(holders) are held by pods of this node")
-            case .resting(let time):
-                guard time <= deadline else {
-                    throw Failure(.tryAgainLater, "every free address rests; the first is free in \(time - now)")
-                }
+            case .resting(let time), .unavailable(_, .resting(let time, _)):
+                guard time <= deadline else { throw failure(for: attaching, of: id, at: now) }
                 pause(time - now)
+            default: throw failure(for: attaching, of: id, at: now)
             }
         }
     }
