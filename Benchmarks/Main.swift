@@ -13,7 +13,7 @@ struct TulleBench: AsyncParsableCommand {
               tulle-bench courier --runs 200
               tulle-bench                     all of them, one after the other
             """,
-        subcommands: [Services.self, Courier.self, APIServer.self, PodDataplane.self, DNS.self, Lab.self, All.self],
+        subcommands: [Services.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self, DNS.self, Lab.self, All.self],
         defaultSubcommand: All.self)
 }
 
@@ -40,6 +40,19 @@ extension TulleBench {
         var runs = 300
 
         func run() throws { try PodDataplaneBenchmark.run(runs: runs) }
+    }
+
+    struct CNI: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "cni", abstract: "ADD and DEL with a real agent, beside Debian's plugins, and a hundred at once.")
+
+        @Option(help: "How many pairs.")
+        var pairs = 50
+
+        @Option(help: "How many at once.")
+        var crowd = 100
+
+        func run() throws { try CNIBenchmark.run(pairs: pairs, crowd: crowd) }
     }
 
     struct Services: ParsableCommand {
@@ -98,6 +111,7 @@ extension TulleBench {
             _ = try CourierBenchmark.run(runs: 500)
             try await APIServerBenchmark.run()
             try PodDataplaneBenchmark.run(runs: 300)
+            try CNIBenchmark.run(pairs: 50, crowd: 100)
             try DNSBenchmark.run(runs: 50)
             try await LabBenchmark.run(rounds: 5, pods: 100, idleSeconds: 60)
         }

@@ -1,10 +1,10 @@
-import Agent
 import CNI
 import Glibc
 import KubeAPI
 import Plan
 import Testing
 
+@testable import Agent
 @testable import KubeClient
 
 /// deploy/tulle.yaml, as a cluster would read it.
@@ -47,7 +47,7 @@ struct ManifestTests {
     func together() throws {
         #expect(
             documents.compactMap { $0["kind"]?.string } == [
-                "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet",
+                "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet",
             ])
         for document in documents {
             #expect(document[at: "metadata", "name"] == "tulle" && document["apiVersion"]?.string != nil)
@@ -88,10 +88,21 @@ struct ManifestTests {
         #expect(directory.read("log").contains("nothing says where the objects are"))
     }
 
-    @Test("the plugin's configuration is one that tulle-cni takes, and leads to the agent")
+    @Test("the agent installs the plugin where its volumes lead to the node's own directories")
+    func installation() throws {
+        let (pod, container) = try agent()
+        #expect(texts(container["args"]).contains("--install-cni"))
+        let installation = PluginInstallation()
+        for (name, path) in [("cni-bin", installation.binaries), ("cni-net", installation.configurations)] {
+            let volume = pod["volumes"]?.array?.first { $0["name"]?.string == name }
+            let mount = container["volumeMounts"]?.array?.first { $0["name"]?.string == name }
+            #expect(volume?[at: "hostPath", "path"]?.string == path && mount?["mountPath"]?.string == path)
+        }
+    }
+
+    @Test("the configuration that is installed is one that tulle-cni takes, and leads to the agent")
     func conflist() throws {
-        let text = try #require(try document("ConfigMap")[at: "data", "10-tulle.conflist"]?.string)
-        let list = try JSONReader().document(Array(text.utf8)).value
+        let list = PluginInstallation().configuration
         let plugin = try #require(list["plugins"]?.array?.first)
         let settings = AgentSettings(node: "n1")
         #expect(plugin["agentSocket"]?.string == settings.socket && plugin["queueDirectory"]?.string == settings.queueDirectory)

@@ -30,7 +30,7 @@ struct PodServiceTests {
     ) throws -> PodService {
         let service = try PodService(
             settings, namespace: NetworkNamespace(path: "/proc/self/ns/uts"), dataplane: dataplane,
-            surroundings: Surroundings(now: { .seconds(1000) }, random: { 0.5 }),
+            tables: FakePortTables(), surroundings: Surroundings(now: { .seconds(1000) }, random: { 0.5 }),
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), changed: changed)
         service.adopt(prefixes: [try net("192.0.2.0/29")], mtu: 1500, reserved: [])
         return service

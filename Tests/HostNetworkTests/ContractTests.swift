@@ -23,5 +23,5 @@ struct Clause: Sendable, CustomTestStringConvertible {
         self.body = body
     }
 
-    static let all = links + addresses + routes + rules + neighbours + settling
+    static let all = links + addresses + routes + rules + neighbours + qdiscs + settling
 }

@@ -55,6 +55,8 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: "Seconds between comparisons of everything although nothing happened.")
     var period: Double = 60
 
+    @OptionGroup var installation: AgentInstallationOptions
+
     @Flag(help: "Take down all that Tulle made in this network namespace, and end. Not while an agent runs.")
     var clean = false
 
@@ -98,9 +100,10 @@ struct AgentCommand: AsyncParsableCommand {
         var logger = Logger(label: "tulle.agent", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         logger[metadataKey: "node"] = "\(node)"
-        let settings = AgentSettings(
+        var settings = AgentSettings(
             node: node, duties: duties, origin: origin.description, stateDirectory: stateDirectory, socket: socket,
             queueDirectory: queueDirectory, period: .seconds(period))
+        installation.apply(to: &settings)
         do {
             try settings.check()
         } catch {

@@ -30,7 +30,7 @@ extension HostNetworkEnd {
 /// What to look at.
 public struct Interest: Hashable, Sendable {
     public enum Part: Hashable, Sendable, CaseIterable {
-        case addresses, neighbours, forwardings, routes, rules
+        case addresses, neighbours, forwardings, routes, rules, qdiscs
     }
 
     /// Links are always looked at.

@@ -40,6 +40,7 @@ public final class MemoryHost: HostNetworkEnd {
             case .forwarding: interest.parts.contains(.forwardings)
             case .route: interest.parts.contains(.routes)
             case .rule: interest.parts.contains(.rules)
+            case .qdisc: interest.parts.contains(.qdiscs)
             case .sysctl(let sysctl): interest.sysctls.contains(sysctl.path)
             }
         }
@@ -175,8 +176,17 @@ extension MemoryHost {
         case .route(let route): if let reason = refusal(of: route) { return reason }
         case .sysctl: return nil
         case .address, .rule: break
+        case .qdisc(let qdisc): if let reason = refusal(of: qdisc, replacing: replacing) { return reason }
         }
         return state[object.key] == nil || replacing ? nil : (.exists, nil)
+    }
+
+    /// What is there keeps its place unless it is changed into another of its kind and handle.
+    private func refusal(of qdisc: Qdisc, replacing: Bool) -> Reason? {
+        guard case .tokenBucket(let bucket) = qdisc.kind else { return (.noSuchObject, "Specified qdisc kind is unknown") }
+        if bucket.burst == 0 { return (.invalid, nil) }
+        guard !replacing, state[.qdisc(qdisc.link)] != nil else { return nil }
+        return (.exists, "Exclusivity flag on, cannot modify")
     }
 
     private func refusal(of route: Route) -> Reason? {
@@ -213,6 +223,10 @@ extension MemoryHost {
             state.routes.contains { $0.key == route.key && $0.proto == route.proto } ? nil : (.noSuchEntry, nil)
         case .neighbour, .forwarding, .rule: isThere ? nil : (.noSuchObject, nil)
         case .sysctl: nil
+        case .qdisc(let qdisc):
+            if case .qdisc(let there)? = state[.qdisc(qdisc.link)], there.handle == qdisc.handle { nil } else {
+                (.invalid, "Invalid handle")
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ public enum Object: Hashable, Sendable {
     case route(Route)
     case rule(Rule)
     case sysctl(Sysctl)
+    case qdisc(Qdisc)
 }
 
 /// Which object is meant: two objects with the same key cannot both be there.
@@ -20,6 +21,8 @@ public enum Key: Hashable, Sendable {
     case rule(Rule)
     /// The path.
     case sysctl(String)
+    /// The link.
+    case qdisc(String)
 }
 
 extension Object {
@@ -32,6 +35,7 @@ extension Object {
         case .route(let route): .route(route.key)
         case .rule(let rule): .rule(rule)
         case .sysctl(let sysctl): .sysctl(sysctl.path)
+        case .qdisc(let qdisc): .qdisc(qdisc.link)
         }
     }
 
@@ -44,6 +48,7 @@ extension Object {
         case .forwarding(let forwarding): forwarding.link
         case .route(let route): route.device
         case .sysctl(let sysctl): sysctl.link
+        case .qdisc(let qdisc): qdisc.link
         }
     }
 
@@ -53,6 +58,7 @@ extension Object {
         case (.link(let observed), .link(let desired)): observed.satisfies(desired)
         case (.address(let observed), .address(let desired)): observed.satisfies(desired)
         case (.route(let observed), .route(let desired)): observed.satisfies(desired)
+        case (.qdisc(let observed), .qdisc(let desired)): observed.satisfies(desired)
         default: self == desired
         }
     }
@@ -69,6 +75,7 @@ extension Object {
         // Routes with a gateway need the route that reaches it.
         case .route(let route): route.gateway == nil ? 9 : 10
         case .rule: 11
+        case .qdisc: 12
         }
     }
 }
@@ -94,6 +101,7 @@ extension Object: CustomStringConvertible {
         case .route(let route): route.description
         case .rule(let rule): rule.description
         case .sysctl(let sysctl): sysctl.description
+        case .qdisc(let qdisc): qdisc.description
         }
     }
 }

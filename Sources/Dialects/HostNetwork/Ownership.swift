@@ -13,15 +13,19 @@ public struct Ownership: Hashable, Sendable {
     /// Rules with these priorities, whoever made them.
     public var rulePriorities: ClosedRange<UInt32>?
 
+    /// Qdiscs with this major number of their handle, on links of ours: somebody else may put another one there.
+    public var qdiscHandle: UInt16?
+
     public init(
         links: Set<String> = [], linkPrefixes: [String] = [], proto: UInt8? = nil, routeTables: Set<UInt32>? = nil,
-        rulePriorities: ClosedRange<UInt32>? = nil
+        rulePriorities: ClosedRange<UInt32>? = nil, qdiscHandle: UInt16? = nil
     ) {
         self.links = links
         self.linkPrefixes = linkPrefixes
         self.proto = proto
         self.routeTables = routeTables
         self.rulePriorities = rulePriorities
+        self.qdiscHandle = qdiscHandle
     }
 
     public func owns(link name: String) -> Bool {
@@ -38,6 +42,7 @@ public struct Ownership: Hashable, Sendable {
         case .rule(let rule): marks(rule.proto) || rulePriorities?.contains(rule.priority) == true
         // Naming a setting in a desired state is the wish to have it.
         case .sysctl: true
+        case .qdisc(let qdisc): qdisc.handle == qdiscHandle && owns(link: qdisc.link)
         }
     }
 

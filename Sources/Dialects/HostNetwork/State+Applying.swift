@@ -73,7 +73,7 @@ extension State {
             return switch object {
             case .address(let address): address.address.address.family == .v4
             case .route, .neighbour: false
-            case .link, .forwarding, .rule, .sysctl: true
+            case .link, .forwarding, .rule, .sysctl, .qdisc: true
             }
         }
     }
@@ -111,7 +111,7 @@ extension Object {
         switch self {
         case .route(let route): route.prefix.family == .v4 && route.device == link
         case .neighbour(let neighbour): neighbour.address.family == .v4 && neighbour.link == link
-        case .link, .address, .forwarding, .rule, .sysctl: false
+        case .link, .address, .forwarding, .rule, .sysctl, .qdisc: false
         }
     }
 }

@@ -29,6 +29,7 @@ extension Application {
             return try message(forwarding).request(isList && verb != .remove ? .append : verb, operation: operation)
         case .route(let route): return try message(route).request(verb, operation: operation)
         case .rule(let rule): return RuleMessage(rule).request(verb, operation: operation)
+        case .qdisc(let qdisc): return try message(qdisc).request(verb, operation: operation)
         // A setting is written, not asked for, and has no removal.
         case .sysctl: return nil
         }
@@ -163,6 +164,19 @@ extension Application {
         message.metric = route.metric == 0 ? nil : route.metric
         message.mtu = route.mtu
         if route.isOnlink { message.flags = .onlink }
+        return message
+    }
+}
+
+extension Application {
+    private func message(_ qdisc: Qdisc) throws(KernelError) -> QdiscMessage {
+        var message = QdiscMessage(link: try index(of: qdisc.link), handle: UInt32(qdisc.handle) << 16)
+        switch qdisc.kind {
+        case .tokenBucket(let bucket):
+            message.kind = "tbf"
+            message.bucket = TokenBucketOptions(rate: bucket.rate, burst: bucket.burst, limit: bucket.limit)
+        case .other(let name): message.kind = name
+        }
         return message
     }
 }

@@ -52,6 +52,7 @@ struct Observation {
         case .forwardings: try forwardings()
         case .routes: try routes()
         case .rules: try rules()
+        case .qdiscs: try qdiscs()
         }
     }
 
@@ -113,6 +114,18 @@ struct Observation {
             if message.flags.contains(.proxy) { return .neighbour(Neighbour(address, on: link, .proxy)) }
             guard message.state.contains(.permanent), let mac = message.mac else { return nil }
             return .neighbour(Neighbour(address, on: link, .mac(mac)))
+        }
+    }
+
+    /// Without those that the kernel put there by itself: they have no handle.
+    private func qdiscs() throws(KernelError) -> [Object] {
+        try socket.list(QdiscMessage.all, operation: "list qdiscs").compactMap { message in
+            guard message.parent == QdiscMessage.root, message.handle != 0, let link = names[message.link] else { return nil }
+            let kind =
+                message.bucket.map { bucket in
+                    Qdisc.Kind.tokenBucket(.init(rate: bucket.rate, burst: bucket.burst, limit: bucket.limit))
+                } ?? .other(message.kind ?? "")
+            return .qdisc(Qdisc(link, kind, handle: UInt16(message.handle >> 16)))
         }
     }
 

@@ -11,6 +11,12 @@ public struct Attachment: Hashable, Sendable {
     /// At most one a family.
     public var addresses: [IPAddress]
     public var mtu: Int
+    /// Ports of the node that lead to it.
+    public var ports: [PortMapping] = []
+    public var bandwidth = Bandwidth()
+    public var reach = Reach.everything
+    /// Settings in the pod, by their paths below `/proc/sys`: what it asked for beside ours.
+    public var settings: [String: String] = [:]
 
     /// - Parameter mac: of the pod's end, when the pod asked for one.
     public init(id: ID, addresses: [IPAddress], mtu: Int, mac: MACAddress? = nil) {
@@ -26,6 +32,13 @@ public struct Attachment: Hashable, Sendable {
 
     /// The MAC that the pod asked for; `nil` when its end has the one that follows from its name.
     public var askedMAC: MACAddress? { podMAC == MACAddress(local: id.hash << 1 | 1) ? nil : podMAC }
+
+    /// What the pod talks to by this interface. One of its interfaces has the default route.
+    public enum Reach: Hashable, Sendable {
+        case everything
+        /// These alone, and answers to whoever asked by this interface.
+        case ranges([IPPrefix])
+    }
 
     /// What the runtime calls it (CNI: `CNI_CONTAINERID` and `CNI_IFNAME`).
     public struct ID: Hashable, Sendable, Comparable, CustomStringConvertible {

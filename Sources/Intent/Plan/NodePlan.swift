@@ -63,7 +63,9 @@ extension NodePlan {
 
     /// The same, with these links, which attachments have.
     public static func ownership(links: Set<String>) -> Ownership {
-        Ownership(links: links, proto: PacketPath.routeProtocol, routeTables: PacketPath.routeTables)
+        Ownership(
+            links: links, proto: PacketPath.routeProtocol, routeTables: PacketPath.routeTables,
+            qdiscHandle: PacketPath.qdiscHandle)
     }
 
     /// The tables that are ours, whether or not they should be there now.

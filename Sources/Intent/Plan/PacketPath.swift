@@ -35,6 +35,13 @@ public enum PacketPath {
         return digits.count == podLinkDigits && digits.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }
 
+    /// The route table of a pod's second and further interfaces, by a hash of the attachment: what is sent from its address leaves
+    /// by it. The first byte is that of our routes' protocol, so that it is nobody's table by chance.
+    static func podRouteTable(_ hash: UInt64) -> UInt32 { UInt32(routeProtocol) << 24 | UInt32(hash & 0xFF_FFFF) }
+
+    /// Priority of the rule that leads there: before the main table's 32766.
+    static let podRule: UInt32 = 8400
+
     /// What the pod's end is called inside the pod unless the runtime says otherwise.
     public static let podInterface = "eth0"
 
@@ -49,6 +56,15 @@ public enum PacketPath {
     /// Addresses, translated, of pods that talk to the world outside, and in ip6 the check of pods' sources; one table in each of
     /// the families ip and ip6.
     public static let podTable = "tulle-pods"
+
+    /// Ports of the node that lead to pods; in each of the families ip and ip6, only where a pod has one.
+    public static let portTable = "tulle-ports"
+
+    /// The major number of our qdiscs' handles (`8400:`). One with another number is somebody else's.
+    public static let qdiscHandle: UInt16 = 0x8400
+
+    /// Priority of destination translation: `NF_IP_PRI_NAT_DST`.
+    public static let destinationTranslation: Int32 = -100
 
     /// Priority of the check of pods' sources: `NF_IP6_PRI_RAW`, before connections are tracked.
     public static let sourceCheck: Int32 = -300

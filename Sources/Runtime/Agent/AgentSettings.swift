@@ -20,6 +20,12 @@ public struct AgentSettings: Hashable, Sendable {
     public var period: Duration
     /// How long an address rests before another pod gets it.
     public var rest: Duration
+    /// Where the plugin and its configuration are to be put; `nil`: somebody else does.
+    public var installation: PluginInstallation?
+    /// The plugin as it was built, which ``installation`` puts there; `nil`: it is there.
+    public var plugin: String?
+    /// Where flannel's file is to be written (`/run/flannel/subnet.env`); `nil`: nowhere.
+    public var flannelFile: String?
 
     public init(
         node: String, duties: Set<Duty> = .all, origin: String = "the source", stateDirectory: String = "/run/tulle",

@@ -100,7 +100,9 @@ public struct NodeAgent: Service {
             case .object(let event):
                 if case .listed = event { waiting = nil }
                 await reconciler.take(event)
-            case .kernel(let notice): await reconciler.take(notice)
+            case .kernel(let notice):
+                await reconciler.take(notice)
+                if notice.hasNewTables { await desk?.tablesChanged() }
             case .attachments: await reconciler.attachmentsChanged()
             case .timer: break
             }

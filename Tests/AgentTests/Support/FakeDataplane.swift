@@ -37,6 +37,8 @@ final class FakeDataplane: PodDataplane {
         if let refusal { throw refusal }
     }
 
+    func podLinks() throws(KernelError) -> Set<String> { links }
+
     func differences(
         of attachment: Plan.Attachment, in pod: NetworkNamespace
     ) throws -> (node: [HostNetwork.Change], pod: [HostNetwork.Change]) { ([], []) }

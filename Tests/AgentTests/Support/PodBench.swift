@@ -11,6 +11,7 @@ import Testing
 final class PodBench {
     let directory: TemporaryDirectory
     let dataplane: FakeDataplane
+    let tables: FakePortTables
     let service: PodService
     private let clock: Clock
 
@@ -25,16 +26,19 @@ final class PodBench {
     init(_ prefixes: String..., after earlier: PodBench? = nil) throws {
         directory = try earlier?.directory ?? TemporaryDirectory()
         dataplane = earlier?.dataplane ?? FakeDataplane()
+        tables = earlier?.tables ?? FakePortTables()
         let clock = earlier?.clock ?? Clock()
         self.clock = clock
         // A namespace of another kind stands for the node's: it is only told from the pods', and no root is needed.
         service = try PodService(
             AgentSettings(node: "n1", stateDirectory: "\(directory.path)/state"),
-            namespace: NetworkNamespace(path: "/proc/self/ns/uts"), dataplane: dataplane,
+            namespace: NetworkNamespace(path: "/proc/self/ns/uts"), dataplane: dataplane, tables: tables,
             surroundings: Surroundings(now: { clock.now }, random: { 0.5 }),
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), changed: {})
+            logger: Self.silence, changed: {})
         service.adopt(prefixes: try prefixes.map(net), mtu: 1500, reserved: [])
     }
+
+    static let silence = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
     func advance(_ step: Duration) { clock.advance(step) }
 

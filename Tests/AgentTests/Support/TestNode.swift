@@ -143,19 +143,23 @@ extension TestNode {
     }
 
     /// The real tulle-cni, started and fed.
-    func begin(_ verb: String, _ container: String, _ namespace: String, more: String = "") throws -> Program {
+    func begin(
+        _ verb: String, _ container: String, _ namespace: String, interface: String = "eth0", more: String = ""
+    ) throws -> Program {
         let program = try Program(
             [try Program.product("tulle-cni")],
             environment: [
-                "CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_IFNAME": "eth0", "CNI_NETNS": namespace, "CNI_PATH": "/x",
+                "CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_IFNAME": interface, "CNI_NETNS": namespace, "CNI_PATH": "/x",
                 "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=\(container)",
             ])
         program.feed(configuration(more))
         return program
     }
 
-    func call(_ verb: String, _ container: String, _ namespace: String, more: String = "") throws -> Program.Outcome {
-        try begin(verb, container, namespace, more: more).finish()
+    func call(
+        _ verb: String, _ container: String, _ namespace: String, interface: String = "eth0", more: String = ""
+    ) throws -> Program.Outcome {
+        try begin(verb, container, namespace, interface: interface, more: more).finish()
     }
 
     /// An ADD that succeeds.

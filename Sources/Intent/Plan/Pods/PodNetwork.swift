@@ -27,6 +27,7 @@ public struct PodNetwork: Hashable, Sendable {
                     attachment.link, .veth(peer: peer), mac: attachment.nodeMAC, mtu: attachment.mtu, makesLinkLocal: false))
         ]
         objects += Self.settings(onNode: attachment).map(Object.sysctl)
+        objects += Self.shaping(attachment.link, attachment.bandwidth.ingress)
         for address in attachment.addresses {
             objects.append(.neighbour(Neighbour(address, on: attachment.link, .mac(attachment.podMAC))))
             objects.append(
@@ -42,15 +43,49 @@ public struct PodNetwork: Hashable, Sendable {
             .link(Link(name, .veth(peer: nil), mac: attachment.podMAC, mtu: attachment.mtu, makesLinkLocal: false)),
         ]
         objects += Self.settings(inPod: attachment).map(Object.sysctl)
+        objects += Self.shaping(name, attachment.bandwidth.egress)
         for address in attachment.addresses {
             let gateway = PacketPath.podGateway(address.family)
             objects.append(.address(Address(InterfaceAddress(host: address), on: name)))
             objects.append(.neighbour(Neighbour(gateway, on: name, .mac(attachment.nodeMAC))))
-            objects.append(
-                .route(
-                    Route(.all(address.family), via: gateway, device: name, isOnlink: true, proto: PacketPath.routeProtocol)))
+            objects += roads(from: address, by: gateway, attachment)
         }
+        // Last: what the pod asked for stands over ours.
+        objects += attachment.settings.map { .sysctl(Sysctl($0.key, $0.value)) }
         return State(objects)
+    }
+
+    /// The default route, or the ranges and a table of its own for what is sent from the address: an answer has to leave by the
+    /// link that the question came by, for the node takes a pod's address from that pod's link alone.
+    private static func roads(from address: IPAddress, by gateway: IPAddress, _ attachment: Attachment) -> [Object] {
+        func route(_ prefix: IPPrefix, table: UInt32 = Route.mainTable) -> Object {
+            .route(
+                Route(
+                    prefix, via: gateway, device: attachment.id.interface, isOnlink: true, table: table,
+                    proto: PacketPath.routeProtocol))
+        }
+        guard case .ranges(let ranges) = attachment.reach else { return [route(.all(address.family))] }
+        let table = PacketPath.podRouteTable(attachment.id.hash)
+        let rule = Rule(
+            address.family, priority: PacketPath.podRule, from: IPPrefix(host: address), table: table,
+            proto: PacketPath.routeProtocol)
+        return ranges.filter { $0.family == address.family }.map { route($0) } + [
+            route(.all(address.family), table: table), .rule(rule),
+        ]
+    }
+}
+
+// MARK: - How fast
+
+extension PodNetwork {
+    /// A token bucket at the end that sends: at the node's for what goes to the pod, at the pod's own for what comes from it.
+    ///
+    /// There a packet that has to wait waits in the pod's own sockets, and nothing is dropped. The reference plugin redirects what
+    /// comes from a pod to an `ifb` link for each pod instead, which a pod with CAP_NET_ADMIN cannot take away.
+    private static func shaping(_ link: String, _ limit: Bandwidth.Limit?) -> [Object] {
+        guard let limit else { return [] }
+        let bucket = Qdisc.TokenBucket(rate: max(1, limit.rate / 8), burst: limit.bucket, limit: limit.queue)
+        return [.qdisc(Qdisc(link, .tokenBucket(bucket), handle: PacketPath.qdiscHandle))]
     }
 }
 
@@ -62,7 +97,14 @@ extension PodNetwork {
     /// The reverse path filter knows IPv4 alone. Strict: what would not be answered over this link did not come over it. The
     /// kernel takes the greater of this and `all`, so where somebody set `all` to 2 the check is loose.
     static func settings(onNode attachment: Attachment) -> [Sysctl] {
-        [Sysctl("net/ipv4/conf/\(attachment.link)/rp_filter", "1"), routerAdvertisements(attachment.link, attachment)]
+        var settings = [
+            Sysctl("net/ipv4/conf/\(attachment.link)/rp_filter", "1"), routerAdvertisements(attachment.link, attachment),
+        ]
+        // What comes from 127.0.0.1 may leave by this link, and its answers come back. See ``HostPorts`` for the guard.
+        if attachment.ports.contains(where: \.isOnLoopback), attachment.addresses.contains(where: { $0.family == .v4 }) {
+            settings.append(Sysctl("net/ipv4/conf/\(attachment.link)/route_localnet", "1"))
+        }
+        return settings
     }
 
     /// A runtime that knows IPv4 alone makes pods' namespaces with IPv6 off, for the links there are and those to come.

@@ -29,6 +29,15 @@ extension AttachmentRecord {
             "pod": .string(pod),
         ]
         document["mac"] = attachment.askedMAC.map { .string($0.description) }
+        if !attachment.ports.isEmpty { document["portMappings"] = .array(attachment.ports.map(\.json)) }
+        if attachment.bandwidth != Bandwidth() { document["bandwidth"] = attachment.bandwidth.json }
+        if case .ranges(let ranges) = attachment.reach {
+            document["ranges"] = .array(ranges.map { .string($0.description) })
+        }
+        if !attachment.settings.isEmpty {
+            let settings = attachment.settings.sorted { $0.key < $1.key }
+            document["sysctl"] = .object(settings.map { SmallJSON.Member($0.key, .string($0.value)) })
+        }
         return document.bytes + [UInt8(ascii: "\n")]
     }
 
@@ -44,8 +53,22 @@ extension AttachmentRecord {
         else { return nil }
         let mac = document["mac"].map { $0.string.flatMap(MACAddress.init) }
         if case .some(nil) = mac { return nil }
+        var attachment = Plan.Attachment(id: Plan.Attachment.ID(name), addresses: addresses, mtu: mtu, mac: mac ?? nil)
+        do {
+            if let ports = document["portMappings"] { attachment.ports = try [PortMapping](ports, "portMappings") }
+            if let bandwidth = document["bandwidth"] { attachment.bandwidth = try Bandwidth(bandwidth, "bandwidth") }
+        } catch {
+            return nil
+        }
+        if let ranges = document["ranges"] {
+            guard let texts = ranges.array else { return nil }
+            let prefixes = texts.compactMap { $0.string.flatMap(IPPrefix.init) }
+            guard prefixes.count == texts.count else { return nil }
+            attachment.reach = .ranges(prefixes)
+        }
+        for member in document["sysctl"]?.members ?? [] { attachment.settings[member.name] = member.value.string }
         self.init(
-            attachment: Plan.Attachment(id: Plan.Attachment.ID(name), addresses: addresses, mtu: mtu, mac: mac ?? nil),
+            attachment: attachment,
             network: document["network"]?.string ?? "", namespacePath: document["namespace"]?.string ?? "",
             pod: document["pod"]?.string ?? "")
     }

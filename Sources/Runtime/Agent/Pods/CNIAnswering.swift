@@ -53,6 +53,11 @@ extension PodService {
     func result(_ record: AttachmentRecord, sandbox: String?) -> AttachmentResult {
         let attachment = record.attachment
         let families = attachment.addresses.map(\.family)
+        let destinations: [IPPrefix] =
+            switch attachment.reach {
+            case .everything: families.map(IPPrefix.all)
+            case .ranges(let ranges): ranges.filter { families.contains($0.family) }
+            }
         return AttachmentResult(
             interfaces: [
                 .init(name: attachment.link, mac: attachment.nodeMAC.description, mtu: attachment.mtu),
@@ -63,8 +68,8 @@ extension PodService {
                     address: InterfaceAddress(host: $0).description, gateway: PacketPath.podGateway($0.family).description,
                     interface: 1)
             },
-            routes: families.map {
-                .init(destination: IPPrefix.all($0).description, gateway: PacketPath.podGateway($0).description)
+            routes: destinations.map {
+                .init(destination: $0.description, gateway: PacketPath.podGateway($0.family).description)
             })
     }
 }

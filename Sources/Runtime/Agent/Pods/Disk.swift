@@ -6,6 +6,8 @@ enum DiskStep: Hashable, Sendable {
     /// A new file beside the one that is meant; nobody reads it.
     case create(String, [UInt8])
     case rename(String, to: String)
+    /// Another one that all may read, on the disk before this is done.
+    case createPublic(String, [UInt8], mode_t)
     /// What is not there is as good as removed.
     case remove(String)
 
@@ -18,6 +20,7 @@ enum DiskStep: Hashable, Sendable {
     func carryOut() throws(KernelError) {
         switch self {
         case .create(let path, let bytes): try Disk.create(path, bytes)
+        case .createPublic(let path, let bytes, let mode): try Disk.create(path, bytes, mode: mode, isDurable: true)
         case .rename(let old, let new):
             guard Glibc.rename(old, new) == 0 else { throw Disk.refusal(errno, "rename \(old) to \(new)") }
         case .remove(let path): try Disk.remove(path)
@@ -44,15 +47,18 @@ enum Disk {
         }
     }
 
+    /// As ``makeDirectory(_:)``, for all to look into.
+    static func makePublicDirectory(_ path: String) throws(KernelError) { try makeDirectory(path, mode: 0o755) }
+
     /// Makes the directories above it too, all for their owner only.
-    static func makeDirectory(_ path: String) throws(KernelError) {
-        if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+    static func makeDirectory(_ path: String, mode: mode_t = 0o700) throws(KernelError) {
+        if mkdir(path, mode) == 0 || errno == EEXIST { return }
         let code = errno
         guard code == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
             throw refusal(code, "make directory \(path)")
         }
-        try makeDirectory(String(path[..<slash]))
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+        try makeDirectory(String(path[..<slash]), mode: mode)
+        guard mkdir(path, mode) == 0 || errno == EEXIST else {
             throw refusal(errno, "make directory \(path)")
         }
     }
@@ -99,11 +105,17 @@ enum Disk {
         return path[..<slash] + temporaryMark + path[slash...]
     }
 
-    fileprivate static func create(_ path: String, _ bytes: [UInt8]) throws(KernelError) {
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    /// - Parameter isDurable: a power cut after this leaves it whole.
+    fileprivate static func create(
+        _ path: String, _ bytes: [UInt8], mode: mode_t = 0o600, isDurable: Bool = false
+    ) throws(KernelError) {
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard file >= 0 else { throw refusal(errno, "write \(path)") }
         let written = Glibc.write(file, bytes, bytes.count)
         let code = errno
+        // What the mask of the process took away.
+        if mode != 0o600 { fchmod(file, mode) }
+        if isDurable { fsync(file) }
         close(file)
         guard written == bytes.count else {
             unlink(path)

@@ -39,6 +39,24 @@ actor PodDesk {
             path: settings.socket, incident: { [logger] in logger.warning("courier", metadata: ["incident": "\($0)"]) },
             handler: { pods.answer($0) })
         logger.info("ready", metadata: ["node": "\(settings.node)", "socket": "\(settings.socket)"])
+        install()
+    }
+
+    /// From here on a runtime may call us. That it does not find us is told, and the pods that are there are looked after.
+    private func install() {
+        guard let installation = settings.installation else { return }
+        do {
+            if let plugin = settings.plugin { try installation.installBinary(from: plugin) }
+            let isNew = try installation.installConfiguration()
+            if isNew { logger.info("configured the runtime", metadata: ["file": "\(installation.configurationPath)"]) }
+            for rival in try installation.rivals() {
+                logger.warning(
+                    "the runtime takes another plugin's configuration before ours",
+                    metadata: ["file": "\(installation.configurations)/\(rival)", "ours": "\(installation.name)"])
+            }
+        } catch {
+            logger.error("the runtime cannot be configured", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Calls that are at work come to their end first.
@@ -57,6 +75,9 @@ actor PodDesk {
         nextTidying = now + settings.period
         pods?.tidy()
     }
+
+    /// Somebody committed tables: perhaps it was the one of the node's ports that was changed.
+    func tablesChanged() { pods?.lookAtPorts() }
 
     /// When a directory last changed; a directory that is not there has none.
     private struct Stamp: Hashable {

@@ -80,6 +80,8 @@ extension PodLedger {
         case alreadyAttached
         /// The address that was asked for cannot be had.
         case unavailable(IPAddress, Obstacle)
+        /// A port that was asked for is another pod's.
+        case portTaken(PortMapping, by: String)
         /// The node's ranges are not known yet.
         case notReady
     }
@@ -105,6 +107,7 @@ extension PodLedger {
         guard let mtu, isReady else { return .notReady }
         guard records[id] == nil else { return .alreadyAttached }
         if let (address, obstacle) = obstacle(to: wishes.addresses, at: now) { return .unavailable(address, obstacle) }
+        if let (port, holder) = conflict(of: wishes.ports) { return .portTaken(port, by: holder) }
         var taken: [IPAddress] = []
         var pools = pools
         for index in pools.indices {
@@ -121,11 +124,19 @@ extension PodLedger {
         }
         self.pools = pools
         for address in taken { resting[address] = nil }
-        let record = AttachmentRecord(
-            attachment: Plan.Attachment(id: id, addresses: taken, mtu: mtu, mac: wishes.mac), network: network,
-            namespacePath: namespacePath, pod: pod)
+        var attachment = Plan.Attachment(id: id, addresses: taken, mtu: mtu, mac: wishes.mac)
+        attachment.ports = wishes.ports
+        attachment.bandwidth = wishes.bandwidth
+        attachment.settings = wishes.settings
+        if !(wishes.isDefault ?? isFirst(id)) { attachment.reach = .ranges(wishes.routes ?? pools.map(\.prefix)) }
+        let record = AttachmentRecord(attachment: attachment, network: network, namespacePath: namespacePath, pod: pod)
         records[id] = record
         return .attached(record)
+    }
+
+    /// Whether none of the pod's interfaces has the default route yet.
+    private func isFirst(_ id: Plan.Attachment.ID) -> Bool {
+        !records.values.contains { $0.attachment.id.container == id.container && $0.attachment.reach == .everything }
     }
 
     /// The first address asked for that cannot be had.
@@ -144,6 +155,20 @@ extension PodLedger {
             }
         }
         return nil
+    }
+
+    /// The first port asked for that is held. One of a pod that is being taken away is held until it is gone.
+    private func conflict(of asked: [PortMapping]) -> (PortMapping, String)? {
+        guard !asked.isEmpty else { return nil }
+        for record in records.values.sorted(by: { $0.attachment.id < $1.attachment.id }) {
+            for port in asked where record.attachment.ports.contains(where: port.overlaps) { return (port, record.holder) }
+        }
+        return nil
+    }
+
+    /// The attachments whose ports lead to them: all but those that are being taken away.
+    var holdersOfPorts: [Plan.Attachment] {
+        records.values.map(\.attachment).filter { !$0.ports.isEmpty && !leaving.contains($0.id) }
     }
 
     /// Who holds the addresses of a range: pods' names, sorted.

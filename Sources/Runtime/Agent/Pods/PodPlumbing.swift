@@ -13,6 +13,9 @@ protocol PodDataplane: Sendable {
     /// Addresses, routes and neighbours, and the pod's end, go with it. One that is gone already is as good as removed.
     func remove(link: String) throws(KernelError)
 
+    /// The node's ends that are there, by their looks.
+    func podLinks() throws(KernelError) -> Set<String>
+
     /// What would have to be done for both ends to be as they were made.
     func differences(
         of attachment: Plan.Attachment, in pod: NetworkNamespace
@@ -38,7 +41,11 @@ package struct PodPlumbing: PodDataplane {
         // Before the link goes up: what it must not do it never does.
         let inside = try KernelHost(pod, setting: network.pod.sysctls.sorted { $0.path < $1.path })
         let changes = difference(from: Self.made(attachment, network), to: network.pod, owned: Self.ownership(of: attachment))
-        if let refusal = try inside.apply(changes).first { throw refusal.kernelError }
+        // A rule outlives the interface it was for: an earlier attachment of the same name has left it.
+        let unexpected = try inside.apply(changes).first { refusal in
+            if case .add(.rule) = refusal.change { refusal.code != .exists } else { true }
+        }
+        if let unexpected { throw unexpected.kernelError }
         // The kernel has acknowledged all of it and not done all of it: without these a pod's first packets can be lost.
         try host.settleCarrier(of: attachment.link)
         for address in attachment.addresses { try inside.settleAddress(address) }
@@ -54,6 +61,10 @@ package struct PodPlumbing: PodDataplane {
         } catch {
             throw KernelError(.inputOutput, "remove link \(link)", explanation: "\(error)")
         }
+    }
+
+    package func podLinks() throws(KernelError) -> Set<String> {
+        Set(try NetlinkSocket(.route, in: node).links().compactMap(\.name).filter(PacketPath.isPodLink))
     }
 
     package func differences(
@@ -76,7 +87,8 @@ extension PodPlumbing {
     }
 
     private static func ownership(of attachment: Plan.Attachment) -> Ownership {
-        Ownership(links: ["lo", attachment.id.interface], proto: PacketPath.routeProtocol)
+        Ownership(
+            links: ["lo", attachment.id.interface], proto: PacketPath.routeProtocol, qdiscHandle: PacketPath.qdiscHandle)
     }
 
     /// What is in the pod once the node's side is made: the link as the other end's peer, which is only to be set up, and the

@@ -17,6 +17,10 @@ extension PodService {
                 details: "\(count) are held by pods of this node: \(shortened(ledger.withLock { $0.holders(of: prefix) }))")
         case .resting(let time):
             Failure(.tryAgainLater, "every free address rests; the first is free in \(time - now)")
+        case .portTaken(let port, let holder):
+            Failure(
+                .refused, "the host port \(port) is held by \(holder)",
+                details: "a port of a node leads to one pod; it is free when that pod is gone")
         case .unavailable(let address, let obstacle): failure(for: address, obstacle, at: now)
         }
     }

@@ -16,10 +16,17 @@ extension PodService {
             found += attempt("take away \(id), whose addresses are held until then") { try finish(id) }
         }
         found += carryOutQueue()
+        found += endForgotten()
+        found += attempt("make the node's ports lead to their pods") { try settlePorts() }
         for address in ledger.withLock({ $0.forgetRested(at: surroundings.now()) }) {
             found += attempt("forget that \(address) rested") { try store.forgetRest(of: address) }
         }
         publish(found)
+    }
+
+    /// What cannot be done is a problem when ``tidy()`` finds it as well.
+    func lookAtPorts() {
+        do { try settlePorts() } catch { logger.warning("ports", metadata: ["error": "\(error)"]) }
     }
 
     private func publish(_ found: [Problem]) {
@@ -72,6 +79,28 @@ extension PodService {
             return [Problem(.changeRefused, nil, "\(what): \(error)")]
         }
         return []
+    }
+
+    /// Attachments whose DEL never came: the pod's namespace is gone, and with it the link, and where the runtime said the namespace
+    /// was there is none. A pod that lost its link and lives keeps its addresses: it is a problem of its own.
+    private func endForgotten() -> [Problem] {
+        let (records, busy) = ledger.withLock { ($0.records, $0.busy.union($0.leaving)) }
+        let suspects = records.values.filter { !busy.contains($0.attachment.id) && !Disk.isThere($0.namespacePath) }
+        guard !suspects.isEmpty else { return [] }
+        var found: [Problem] = []
+        found += attempt("look for the links of pods whose namespace is gone") {
+            let links = try dataplane.podLinks()
+            for id in suspects.map(\.attachment.id).sorted() where !links.contains(id.link) {
+                found += attempt("take away \(id), whose namespace is gone") {
+                    try whileClaimed(id) {
+                        guard ledger.withLock({ $0.records[id] }) == records[id] else { return }
+                        try takeAway(id)
+                        logger.info("took away an attachment whose namespace is gone", metadata: ["attachment": "\(id)"])
+                    }
+                }
+            }
+        }
+        return found
     }
 
     private func finish(_ id: Plan.Attachment.ID) throws {

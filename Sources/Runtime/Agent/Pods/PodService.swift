@@ -16,7 +16,8 @@ final class PodService: Sendable {
     let store: AddressStore
     let queue: QueuedDeletions
     private let namespace: NetworkNamespace
-    private let dataplane: any PodDataplane
+    let dataplane: any PodDataplane
+    private let ports: PortKeeper
     let surroundings: Surroundings
     let logger: Logger
     /// Called when a call has ended that changed what is attached, or what is wrong.
@@ -29,10 +30,12 @@ final class PodService: Sendable {
     /// Takes back what an agent that was killed had begun and not answered, as far as the kernel lets it: the rest is held,
     /// and ``tidy()`` tries again.
     ///
-    /// - Parameter dataplane: who makes the links; the kernel unless a test says otherwise.
+    /// - Parameters:
+    ///   - dataplane: who makes the links; the kernel unless a test says otherwise.
+    ///   - tables: where ports of the node are said; the kernel unless a test says otherwise.
     init(
-        _ settings: AgentSettings, namespace: NetworkNamespace, dataplane: (any PodDataplane)? = nil, surroundings: Surroundings,
-        logger: Logger, changed: @escaping @Sendable () -> Void
+        _ settings: AgentSettings, namespace: NetworkNamespace, dataplane: (any PodDataplane)? = nil,
+        tables: (any PortTables)? = nil, surroundings: Surroundings, logger: Logger, changed: @escaping @Sendable () -> Void
     ) throws(KernelError) {
         try settings.check()
         store = try AddressStore(directory: settings.stateDirectory)
@@ -40,6 +43,7 @@ final class PodService: Sendable {
         var contents = try store.contents()
         self.namespace = namespace
         self.dataplane = dataplane ?? PodPlumbing(node: namespace)
+        ports = PortKeeper(tables ?? KernelPortTables(namespace: namespace))
         self.surroundings = surroundings
         self.logger = logger
         self.changed = changed
@@ -106,6 +110,8 @@ extension PodService {
             let record = try take(id, invocation, wishes)
             do {
                 try store.begin(record)
+                // Before the link: its settings let in what the table's guard has to stop.
+                if !record.attachment.ports.isEmpty { try settlePorts() }
                 try dataplane.make(record.attachment, in: pod)
                 try store.commit(record)
             } catch {
@@ -142,12 +148,30 @@ extension PodService {
         let (record, isBusy, isLeaving) = ledger.withLock { ($0.records[id], $0.busy.contains(id), $0.leaving.contains(id)) }
         if isBusy { throw Self.busy(id) }
         guard let record, !isLeaving else { throw Failure(.unknownContainer, "\(id) is not attached", details: "ADD it again") }
+        if let fault = try invocation.configuration.previousResult.flatMap({ Self.fault(in: $0, of: record) }) {
+            throw Failure(.differs, "prevResult is not what ADD answered for \(id)", details: fault)
+        }
         let pod = try namespace(of: descriptor, invocation)
         let (inNode, inPod) = try dataplane.differences(of: record.attachment, in: pod)
-        guard inNode.isEmpty, inPod.isEmpty else {
-            let found = inNode.map { "node: \($0)" } + inPod.map { "pod: \($0)" }
+        let inTables = record.attachment.ports.isEmpty ? [] : try portDifferences()
+        guard inNode.isEmpty, inPod.isEmpty, inTables.isEmpty else {
+            let found = inNode.map { "node: \($0)" } + inPod.map { "pod: \($0)" } + inTables.map { "ports: \($0)" }
             throw Failure(.differs, "the network of \(id) is not as it was made", details: found.joined(separator: "; "))
         }
+    }
+
+    /// What the chain's result says of our interface must be what it is. Addresses and routes of other plugins are theirs; a result
+    /// without addresses says nothing of them.
+    private static func fault(in result: AttachmentResult, of record: AttachmentRecord) -> String? {
+        let attachment = record.attachment
+        if let interface = result.interfaces.first(where: { $0.name == attachment.id.interface && $0.sandbox != nil }),
+            let mac = interface.mac, MACAddress(mac) != attachment.podMAC
+        {
+            return "\(interface.name) has the MAC \(attachment.podMAC), and there \(mac)"
+        }
+        let listed = result.ips.compactMap { InterfaceAddress($0.address)?.address }
+        guard !listed.isEmpty, let missing = attachment.addresses.first(where: { !listed.contains($0) }) else { return nil }
+        return "the address \(missing) is missing in its ips"
     }
 
     /// Takes away everything that is not in the list and belongs to the network.
@@ -160,7 +184,22 @@ extension PodService {
                 try delete(CNI.Attachment(containerID: record.attachment.id.container, interface: record.attachment.id.interface))
             } catch { failures.append(error) }
         }
+        do { try removeStrays(keeping: kept, network: network) } catch { failures.append(error) }
         if let first = failures.first { throw first }
+    }
+
+    /// Links that look like pods' and that neither the runtime nor we know of. Only where all of our attachments are of one network:
+    /// another's, whose record was lost, may be a pod's that runs, and this list does not name it.
+    private func removeStrays(keeping valid: Set<Plan.Attachment.ID>, network: String) throws(KernelError) {
+        let (records, busy) = ledger.withLock { ($0.records, $0.busy) }
+        guard records.values.allSatisfy({ $0.network == network }) else { return }
+        let known = Set((Array(records.keys) + Array(busy) + Array(valid)).map(\.link)).union(unreadable.map(\.link))
+        for link in try dataplane.podLinks().subtracting(known).sorted() {
+            // One that an ADD has made since the list was.
+            guard !ledger.withLock({ ledger in ledger.records.keys.contains { $0.link == link } }) else { continue }
+            try dataplane.remove(link: link)
+            logger.info("removed a link that is nobody's", metadata: ["link": "\(link)"])
+        }
     }
 
     func status() throws {
@@ -197,6 +236,7 @@ extension PodService {
         ledger.withLock { $0.leave(id) }
         if hasLink { try dataplane.remove(link: id.link) }
         guard let record = ledger.withLock({ $0.records[id] }) else { return try store.remove(id) }
+        if !record.attachment.ports.isEmpty { try settlePorts() }
         let now = surroundings.now()
         if let refusal = try store.remove(record, at: now) {
             // Rested all the same, as long as this agent runs.
@@ -204,6 +244,16 @@ extension PodService {
         }
         ledger.withLock { $0.remove(id, at: now) }
         logger.debug("detached", metadata: ["attachment": "\(id)", "pod": "\(record.pod)"])
+    }
+
+    /// Makes the node's ports be as the book says.
+    func settlePorts() throws(KernelError) {
+        let changes = try ports.settle { ledger.withLock(\.holdersOfPorts) }
+        for change in changes { logger.debug("ports", metadata: ["step": "\(change)"]) }
+    }
+
+    private func portDifferences() throws -> [String] {
+        try ports.differences { ledger.withLock(\.holdersOfPorts) }
     }
 
     /// A descriptor of our own: the courier's goes with its request.

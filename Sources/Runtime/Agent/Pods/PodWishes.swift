@@ -1,5 +1,6 @@
 import Addressing
 import CNI
+import Plan
 
 /// What a pod asks for beside a network, by the capabilities of the configuration or by arguments.
 ///
@@ -8,10 +9,24 @@ import CNI
 /// | addresses, at most one of each range | `ips` | `ips` | `IP`, with commas |
 /// | the MAC of its end | `mac` | `mac` | `MAC` |
 ///
+/// | ports of the node | `portMappings` | – | – |
+/// | how fast | `bandwidth` | – | – |
+///
+/// And by keys of the configuration itself: `sysctl`, as the reference plugin `tuning` has it; `defaultRoute` (true or false), where
+/// the pod's first interface is not the one that should have it; `routes`, a list of ranges, for an interface without it.
+///
 /// What stands further left counts. An address may carry the length of a prefix, as host-local's do: a pod's own is always whole.
 struct PodWishes: Hashable, Sendable {
     var addresses: [IPAddress] = []
     var mac: MACAddress?
+    var ports: [PortMapping] = []
+    var bandwidth = Bandwidth()
+    /// Whether the default route goes by this interface; `nil`: when it is the first one.
+    var isDefault: Bool?
+    /// What goes by an interface without the default route; `nil`: the node's own ranges.
+    var routes: [IPPrefix]?
+    /// By path below `/proc/sys`.
+    var settings: [String: String] = [:]
 }
 
 extension PodWishes {
@@ -20,6 +35,62 @@ extension PodWishes {
         let configuration = invocation.configuration
         addresses = try Self.addresses(configuration, invocation.arguments)
         mac = try Self.mac(configuration, invocation.arguments)
+        if let (place, value) = Self.value("portMappings", configuration) {
+            ports = try [PortMapping](value, place)
+        }
+        if let (place, value) = Self.value("bandwidth", configuration) {
+            bandwidth = try Bandwidth(value, place)
+        }
+        isDefault = try Self.isDefault(configuration)
+        routes = try Self.routes(configuration)
+        settings = try Self.settings(configuration, invocation.attachment?.interface ?? "")
+    }
+
+    /// A plugin before us in the chain may have made the default route already.
+    private static func isDefault(_ configuration: NetworkConfiguration) throws(Failure) -> Bool? {
+        if let value = configuration.document["defaultRoute"] {
+            guard let isDefault = value.bool else { throw malformed("defaultRoute", value, "it is true or false") }
+            return isDefault
+        }
+        let earlier = try configuration.previousResult?.routes ?? []
+        return earlier.contains { IPPrefix($0.destination)?.length == 0 } ? false : nil
+    }
+
+    private static func routes(_ configuration: NetworkConfiguration) throws(Failure) -> [IPPrefix]? {
+        guard let value = configuration.document["routes"] else { return nil }
+        let rule = "it is a list of ranges such as 192.0.2.0/24"
+        guard let list = value.array else { throw malformed("routes", value, rule) }
+        var ranges: [IPPrefix] = []
+        for entry in list {
+            guard let range = entry.string.flatMap(IPPrefix.init) else { throw malformed("routes", entry, rule) }
+            ranges.append(range)
+        }
+        return ranges
+    }
+
+    /// `sysctl`: `{"net.ipv4.conf.IFNAME.rp_filter": "2"}`, with dots or slashes; `IFNAME` is the pod's end.
+    ///
+    /// Of the network alone: a pod's namespace has no others.
+    private static func settings(
+        _ configuration: NetworkConfiguration, _ interface: String
+    ) throws(Failure) -> [String: String] {
+        guard let value = configuration.document["sysctl"] else { return [:] }
+        guard let members = value.members else { throw malformed("sysctl", value, "it is an object of names and values") }
+        var settings: [String: String] = [:]
+        for member in members {
+            let separator: Character = member.name.contains("/") ? "/" : "."
+            let parts = member.name.split(separator: separator, omittingEmptySubsequences: false).map {
+                $0 == "IFNAME" ? interface : String($0)
+            }
+            guard parts.count > 2, parts[0] == "net", parts.allSatisfy({ $0 != "" && $0 != "." && $0 != ".." }) else {
+                throw malformed("sysctl", .string(member.name), "a pod's settings begin with net., as net.ipv4.conf.IFNAME.rp_filter")
+            }
+            guard let text = member.value.string, !text.isEmpty, !text.utf8.contains(where: { $0 < 0x20 && $0 != 9 }) else {
+                throw malformed("sysctl.\(member.name)", member.value, "it is a value in quotes")
+            }
+            settings[parts.joined(separator: "/")] = text
+        }
+        return settings
     }
 
     /// The value of a capability, or of the argument of that name, and where it stands.

@@ -68,6 +68,16 @@ struct NodeKeeper<Tables: NFTablesEnd> {
             + [contested].compactMap(\.self)
     }
 
+    /// What flannel's plugin has to know; `nil` while this node is not known.
+    var flannelFile: FlannelFile? {
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties)
+        guard let own = plan.own else { return nil }
+        return FlannelFile(
+            own: own.podPrefixes.filter { facts.families.contains($0.family) },
+            ranges: snapshot.members.values.flatMap(\.podPrefixes), mtu: facts.podMTU(addresses: own.addresses),
+            masquerades: duties.contains(.pods))
+    }
+
     private func words(_ thing: Thing) -> String {
         switch thing {
         case .object(let key): said.objects[key]?.description ?? "the absence of \(key)"
@@ -105,7 +115,7 @@ extension NodeKeeper {
         let settings = Set(NodePlan.settings).union(said.objects.sysctls.map(\.path))
         var observed = try host.observe(
             Interest(
-                [.addresses, .neighbours, .routes], sysctls: settings, neighbourLinks: Set(before.all.values.map(\.link)),
+                [.addresses, .neighbours, .routes, .qdiscs], sysctls: settings, neighbourLinks: Set(before.all.values.map(\.link)),
                 routeProtocols: [PacketPath.routeProtocol, PacketPath.advertisedProtocol],
                 routeTables: PacketPath.routeTables)
         ).filter(duties.concern)
@@ -185,9 +195,10 @@ extension NodeKeeper {
         for id in plan.attachments.keys { new[.attachment(id)] = plan.part(.attachment(id)) }
         let names = Set(ids.map(\.link))
         let settings = Set(new.objects.sysctls.map(\.path))
+        let hasQdiscs = new.objects.objects.keys.contains { if case .qdisc = $0 { true } else { false } }
         let observed = try host.observe(
             Interest(
-                [.neighbours, .routes], sysctls: settings, links: names, routeProtocols: [PacketPath.routeProtocol],
+                hasQdiscs ? [.neighbours, .routes, .qdiscs] : [.neighbours, .routes], sysctls: settings, links: names, routeProtocols: [PacketPath.routeProtocol],
                 routeTables: PacketPath.routeTables))
         let after = pods.attachments()
         let moving = after.moving(since: before)

@@ -22,6 +22,7 @@ actor Reconciler {
     private var rounds: Rounds<Errand>
     private var tableLooks = Crowding()
     private var areTablesDue = false
+    private var flannel: FlannelWriter?
     private var isListed = false
     private(set) var report = Report()
 
@@ -33,6 +34,7 @@ actor Reconciler {
     ) throws(KernelError) {
         self.surroundings = surroundings
         self.logger = logger
+        flannel = settings.flannelFile.map(FlannelWriter.init)
         keeper = NodeKeeper(
             node: settings.node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: pods,
             duties: settings.duties)
@@ -125,6 +127,7 @@ extension Reconciler {
         var succeeded = true
         do {
             let outcome = try carryOut(scope)
+            flannel?.write(keeper.flannelFile, logger)
             report.rounds += 1
             if scope == .all { report.wholeRounds += 1 }
             report.changes += outcome.changes.count

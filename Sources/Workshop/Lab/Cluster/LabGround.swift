@@ -69,6 +69,7 @@ extension LabGround.Node {
             "cniVersion": "1.1.0", "name": "tulle", "type": "tulle-cni",
             "agentSocket": .string(directory.agentSocket(name)),
             "queueDirectory": .string(directory.agentState(name) + "/deletions"),
+            "capabilities": ["portMappings": true, "bandwidth": true],
         ]
     }
 }

@@ -37,7 +37,11 @@ public struct NodeHost: Sendable {
     }
 
     /// As containerd calls a plugin: variables, the configuration on standard input, the answer on standard output.
-    func call(_ verb: Verb, containerID: String, namespace: String, pod: PodKey) async throws -> SmallJSON? {
+    ///
+    /// - Parameter runtime: what the pod asks of the configuration's capabilities.
+    func call(
+        _ verb: Verb, containerID: String, namespace: String, pod: PodKey, runtime: SmallJSON? = nil
+    ) async throws -> SmallJSON? {
         let environment: [(name: String, value: String)] = [
             ("CNI_COMMAND", verb.rawValue), ("CNI_CONTAINERID", containerID), ("CNI_NETNS", namespace), ("CNI_IFNAME", "eth0"),
             (
@@ -46,16 +50,20 @@ public struct NodeHost: Sendable {
                     + "K8S_POD_INFRA_CONTAINER_ID=\(containerID);K8S_POD_UID=\(pod.uid)"
             ),
         ]
-        return try await call(environment, limit: .seconds(60))
+        return try await call(environment, runtime: runtime, limit: .seconds(60))
     }
 
-    private func call(_ variables: [(name: String, value: String)], limit: Duration) async throws -> SmallJSON? {
+    private func call(
+        _ variables: [(name: String, value: String)], runtime: SmallJSON? = nil, limit: Duration
+    ) async throws -> SmallJSON? {
         let environment =
             variables + [
                 ("CNI_PATH", String(plugin[..<(plugin.lastIndex(of: "/") ?? plugin.endIndex)])),
                 ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
             ]
-        let child = try Child([plugin], environment: environment, input: network.bytes)
+        var configuration = network
+        if let runtime { configuration["runtimeConfig"] = runtime }
+        let child = try Child([plugin], environment: environment, input: configuration.bytes)
         let (status, isLate) = await child.ended(within: limit)
         let answer = try? SmallJSON(reading: child.text().utf8)
         guard status == 0, !isLate else {

@@ -38,7 +38,7 @@ actor PodRunner {
             await attempt(.volumesReady, PodWorker.Event.volumesFailed) { try await prepareVolumes(pod) }
         case .makeSandbox: await attempt(.sandboxReady, PodWorker.Event.sandboxFailed) { try await makeSandbox(pod) }
         case .attach:
-            do { report(.attached(try await attach())) } catch { report(.attachFailed("\(error)")) }
+            do { report(.attached(try await attach(pod))) } catch { report(.attachFailed("\(error)")) }
         case .detach: await attempt(.detached, PodWorker.Event.detachFailed) { try await detach() }
         case .removeSandbox:
             await removeSandbox()
@@ -139,11 +139,12 @@ extension PodRunner {
     /// Written before ADD: whoever finds it after a crash knows what DEL has to name.
     private var attachmentFile: String { directory + "/attachment" }
 
-    private func attach() async throws -> [IPAddress] {
+    private func attach(_ pod: PodManifest) async throws -> [IPAddress] {
         guard let sandbox else { throw LabError(.attachmentFailed, "the sandbox is gone") }
         try Files.write("\(sandbox.id)\n\(key.namespace)\n\(key.name)\n".utf8, to: attachmentFile)
         let answer = try await host.call(
-            .add, containerID: sandbox.id, namespace: "/proc/\(sandbox.holder)/ns/net", pod: key)
+            .add, containerID: sandbox.id, namespace: "/proc/\(sandbox.holder)/ns/net", pod: key,
+            runtime: pod.runtimeConfiguration(for: host.network["capabilities"]))
         guard let answer else { throw LabError(.attachmentFailed, "the plugin's answer is no JSON") }
         let result = try AttachmentResult(json: answer)
         return result.ips.compactMap { InterfaceAddress($0.address)?.address }

@@ -1,0 +1,37 @@
+/// How fast a pod may be talked to and talk: `runtimeConfig.bandwidth` of CNI, `kubernetes.io/ingress-bandwidth` of a pod.
+public struct Bandwidth: Hashable, Sendable {
+    /// What goes to the pod.
+    public var ingress: Limit?
+    /// What comes from it.
+    public var egress: Limit?
+
+    public init(ingress: Limit? = nil, egress: Limit? = nil) {
+        self.ingress = ingress
+        self.egress = egress
+    }
+
+    /// A rate, and how much may go at once after a pause.
+    public struct Limit: Hashable, Sendable {
+        /// In bits a second.
+        public var rate: UInt64
+        /// In bits; `nil` is ten milliseconds' worth, and no less than 32 KiB.
+        public var burst: UInt64?
+
+        public init(rate: UInt64, burst: UInt64? = nil) {
+            self.rate = rate
+            self.burst = burst
+        }
+    }
+}
+
+extension Bandwidth.Limit {
+    /// In bytes.
+    var bucket: UInt32 {
+        guard let burst else { return max(32 << 10, UInt32(clamping: rate / 800)) }
+        // A bucket that holds no packet lets none through.
+        return max(2048, UInt32(clamping: burst / 8))
+    }
+
+    /// Bytes that wait at most: fifty milliseconds' worth and the bucket. Above that the sender has to slow down.
+    var queue: UInt32 { UInt32(clamping: rate / 160 + UInt64(bucket) + 65_536) }
+}

@@ -1,0 +1,106 @@
+import CNI
+import Glibc
+public import Netlink
+
+/// The two files by which a container runtime finds us: the plugin and the configuration that names it.
+///
+/// ```
+/// /opt/cni/bin/tulle-cni              first: a runtime that reads the configuration finds what it names
+/// /etc/cni/net.d/10-tulle.conflist    when the agent can answer: before that no pod is given to it
+/// ```
+/// Each appears whole or not at all, and what is as it should be is not written again.
+public struct PluginInstallation: Hashable, Sendable {
+    public var binaries: String
+    public var configurations: String
+    public var name: String
+    /// Where the plugin finds the agent, and leaves deletions while it is away.
+    public var socket: String
+    public var queueDirectory: String
+
+    public init(
+        binaries: String = "/opt/cni/bin", configurations: String = "/etc/cni/net.d", name: String = "10-tulle.conflist",
+        socket: String = "/run/tulle/cni.sock",
+        queueDirectory: String = "/run/tulle/deletions"
+    ) {
+        (self.binaries, self.configurations, self.name) = (binaries, configurations, name)
+        (self.socket, self.queueDirectory) = (socket, queueDirectory)
+    }
+}
+
+extension PluginInstallation {
+    public var binaryPath: String { binaries + "/tulle-cni" }
+    public var configurationPath: String { configurations + "/" + name }
+
+    /// What a runtime reads: one plugin, with what it can do for a pod that asks.
+    var configuration: SmallJSON {
+        [
+            "cniVersion": .string(SpecVersion.latest.rawValue),
+            "name": "tulle",
+            "plugins": [
+                [
+                    "type": "tulle-cni", "agentSocket": .string(socket), "queueDirectory": .string(queueDirectory),
+                    "capabilities": ["portMappings": true, "bandwidth": true, "ips": true, "mac": true],
+                ]
+            ],
+        ]
+    }
+
+    /// Another network plugin's configuration that a runtime takes instead of ours: it takes the first in the order of names.
+    ///
+    /// - Throws: when the directory cannot be listed; one that is not there has none.
+    public func rivals() throws(KernelError) -> [String] {
+        guard Disk.isThere(configurations) else { return [] }
+        return try Disk.names(in: configurations).filter { other in
+            other < name && [".conf", ".conflist", ".json"].contains { other.hasSuffix($0) }
+        }
+    }
+
+    /// - Parameter source: the plugin as it was built.
+    /// - Returns: whether it had to be written.
+    @discardableResult
+    public func installBinary(from source: String) throws(KernelError) -> Bool {
+        let bytes = try Disk.read(source)
+        guard bytes.starts(with: [0x7F] + Array("ELF".utf8)) else {
+            throw KernelError(.init(rawValue: ENOEXEC), "install \(source)", remedy: "it is no program: name tulle-cni as it was built")
+        }
+        return try Self.put(bytes, at: binaryPath, mode: 0o755)
+    }
+
+    @discardableResult
+    public func installConfiguration() throws(KernelError) -> Bool {
+        try Self.put(configuration.bytes + [UInt8(ascii: "\n")], at: configurationPath, mode: 0o644)
+    }
+
+    /// The configuration first: a runtime that still reads it must find the plugin.
+    ///
+    /// - Returns: the paths of what was there.
+    public func remove() throws(KernelError) -> [String] {
+        var removed: [String] = []
+        for path in [configurationPath, binaryPath] where Disk.isThere(path) {
+            try Disk.remove(path)
+            removed.append(path)
+        }
+        return removed
+    }
+
+    private static func put(_ bytes: [UInt8], at path: String, mode: mode_t) throws(KernelError) -> Bool {
+        if let there = try? Disk.read(path), there == bytes, hasMode(mode, path) { return false }
+        try Disk.makePublicDirectory(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        for step in DiskStep.publishing(bytes, to: path, mode: mode) { try step.carryOut() }
+        return true
+    }
+
+    private static func hasMode(_ mode: mode_t, _ path: String) -> Bool {
+        var about = stat()
+        return stat(path, &about) == 0 && about.st_mode & 0o777 == mode
+    }
+}
+
+extension DiskStep {
+    /// For others to read: under a name that no runtime looks at until it is whole, and on the disk before it has its own.
+    static func publishing(_ bytes: [UInt8], to path: String, mode: mode_t) -> [DiskStep] {
+        let slash = path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex
+        let draft = path[..<slash] + "." + path[slash...] + ".new"
+        return [.remove(String(draft)), .createPublic(String(draft), bytes, mode), .rename(String(draft), to: path)]
+    }
+}

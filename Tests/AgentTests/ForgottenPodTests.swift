@@ -1,0 +1,117 @@
+import Addressing
+import CNI
+import Glibc
+import HostNetwork
+import HostNetworkKernel
+import Netlink
+import Plan
+import Testing
+
+@testable import Agent
+
+@Suite("pods whose DEL never comes")
+struct ForgottenPodTests {
+    @Test("after a reboot, which empties the state directory, addresses begin anew")
+    func reboot() throws {
+        let bench = try PodBench("192.0.2.0/29")
+        #expect(try bench.addresses("c1") == ["192.0.2.1"])
+        let next = try PodBench("192.0.2.0/29")
+        #expect(try next.addresses("c2") == ["192.0.2.1"])
+        #expect(next.service.attachments().all.count == 1)
+    }
+
+    @Test("GC removes links that neither the runtime nor a record names, unless another network has pods here")
+    func strays() throws {
+        let bench = try PodBench("192.0.2.0/29")
+        _ = try bench.addresses("c1")
+        let stray = try record("stray", "192.0.2.5").attachment
+        let known = try record("known", "192.0.2.6").attachment
+        for attachment in [stray, known] { try bench.dataplane.make(attachment, in: .current()) }
+        let kept =
+            #","cni.dev/valid-attachments":[{"containerID":"c1","ifname":"eth0"},{"containerID":"known","ifname":"eth0"}]"#
+        #expect(try bench.call("ADD", "c2", interface: "net1", network: "more").failure == nil)
+        #expect(try bench.call("GC", "", more: kept).failure == nil)
+        #expect(bench.dataplane.links.contains(stray.link))
+        #expect(try bench.call("DEL", "c2", interface: "net1", network: "more").failure == nil)
+        #expect(try bench.call("GC", "", more: kept).failure == nil)
+        #expect(bench.dataplane.links == [id("c1").link, known.link])
+    }
+
+    @Test("CHECK compares prevResult with what was made")
+    func previous() throws {
+        let bench = try PodBench("192.0.2.0/29", "2001:db8::/64")
+        let result = try #require(try bench.call("ADD").document)
+        func check(_ previous: String) throws -> Failure? { try bench.call("CHECK", more: #","prevResult":\#(previous)"#).failure }
+        #expect(try check("\(result)") == nil)
+        #expect(try check("{}") == nil)
+        let other = "\(result)".replacing("192.0.2.1/32", with: "192.0.2.2/32")
+        #expect(try check(other)?.code == .differs)
+        #expect(try check(other)?.details == "the address 192.0.2.1 is missing in its ips")
+        let mac = try #require(bench.record("c1")?.attachment.podMAC.description)
+        #expect(try check("\(result)".replacing(mac, with: "02:00:00:00:00:01"))?.code == .differs)
+    }
+}
+
+extension KernelTests {
+    @Suite("pods that went without a DEL")
+    struct ForgottenPodKernelTests {
+        @Test("their attachments end when their namespace is gone, at a start and at the next look; live ones stay")
+        func ended() throws {
+            let node = try TestNode()
+            try node.start()
+            let live = try PodProcess()
+            defer { live.end() }
+            #expect(try node.call("ADD", "live", "/proc/\(live.holder)/ns/net").status == 0)
+            do {
+                let dead = try PodProcess()
+                #expect(try node.call("ADD", "dead", "/proc/\(dead.holder)/ns/net").status == 0)
+                node.stop(by: SIGKILL)
+                dead.end()
+            }
+            // The kernel takes a namespace's links away some time after its last process.
+            try eventually("the link is gone") { try node.podLinks() == [id("live").link] }
+            try node.start()
+            try eventually("its record is gone; there are \(node.attachments)\n\(node.log)") { node.attachments == ["live:eth0"] }
+            #expect(node.directory.names(in: "state/resting").count == 2)
+            #expect(node.status.problems == [])
+        }
+
+        /// All of them with `TULLE_EVERY_CALL=1`: some minutes.
+        @Test("killed at every system call of an ADD and a DEL, no address leaks and none has two holders", .timeLimit(.minutes(20)))
+        func everyCall() throws {
+            let node = try TestNode()
+            try node.start()
+            let (first, pod) = (try NetworkNamespace.new(), try NetworkNamespace.new())
+            try node.add("c0", first)
+            let before = try node.whole()
+            let isFull = getenv("TULLE_EVERY_CALL") != nil
+            var dice = Dice()
+            for verb in ["ADD", "DEL"] {
+                var count = isFull ? 1 : Int.random(in: 1...12, using: &dice)
+                while true {
+                    if verb == "DEL" { try node.add("c1", pod) }
+                    let tracer = try node.attach([
+                        "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=all", "-e", "inject=all:signal=KILL:when=\(count)",
+                    ])
+                    _ = try node.call(verb, "c1", pod.path)
+                    let wasKilled = node.hasEnded
+                    node.bury()
+                    _ = tracer.end(by: SIGTERM)
+                    try node.start()
+                    let moment = "\(verb), killed at call \(count) of a thread, seed \(dice.seed)"
+                    let records = node.attachments.compactMap {
+                        AttachmentRecord(bytes: Array(node.directory.read("state/attachments/\($0)").utf8))
+                    }
+                    let held = records.flatMap(\.attachment.addresses)
+                    #expect(Set(held).count == held.count && records.count == node.attachments.count, "\(moment)")
+                    #expect(try Set(node.podLinks()) == Set(records.map(\.attachment.link)), "\(moment)")
+                    #expect(try node.call("DEL", "c1", pod.path) == .quiet, "\(moment)")
+                    try #require(try node.whole() == before, "\(moment)")
+                    guard wasKilled else { break }
+                    count += isFull ? 1 : Int.random(in: 8...24, using: &dice)
+                }
+                #expect(count > 20, "the sweep of \(verb) ended at \(count)")
+            }
+        }
+    }
+}

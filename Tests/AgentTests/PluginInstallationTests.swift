@@ -1,0 +1,204 @@
+import CNI
+import Glibc
+import Netlink
+import Testing
+
+@testable import Agent
+
+@Suite("where a runtime finds the plugin")
+struct PluginInstallationTests {
+    private let directory: TemporaryDirectory
+    private let installation: PluginInstallation
+
+    init() throws {
+        directory = try TemporaryDirectory()
+        installation = PluginInstallation(
+            binaries: "\(directory.path)/opt/cni/bin", configurations: "\(directory.path)/etc/cni/net.d")
+    }
+
+    private func tulle(_ words: String...) throws -> Program.Outcome {
+        try Program.run(
+            [try Program.product("tulle"), "cni"] + words + [
+                "--bin-dir", installation.binaries, "--conf-dir", installation.configurations,
+            ])
+    }
+
+    @Test("install writes the plugin and the configuration, a second time neither, and uninstall removes them")
+    func command() throws {
+        let (binary, file) = (installation.binaryPath, installation.configurationPath)
+        #expect(try tulle("install") == .init(status: 0, output: "wrote \(binary)\nwrote \(file)\n"))
+        #expect(
+            try tulle("install") == .init(status: 0, output: "\(binary) is as it should be\n\(file) is as it should be\n"))
+        let version = try Program.run([binary], environment: ["CNI_COMMAND": "VERSION"])
+        #expect(version.document?["supportedVersions"] != nil)
+        let list = try SmallJSON(reading: Array(directory.read("etc/cni/net.d/10-tulle.conflist").utf8))
+        #expect(list["plugins"]?.array?.count == 1)
+        #expect(list["plugins"]?.array?.first?["capabilities"]?["portMappings"] == true)
+        #expect(directory.names(in: "etc/cni/net.d") == ["10-tulle.conflist"] && directory.names(in: "opt/cni/bin") == ["tulle-cni"])
+        #expect(try tulle("uninstall") == .init(status: 0, output: "removed \(file)\nremoved \(binary)\n"))
+        #expect(try tulle("uninstall").output.hasPrefix("nothing of Tulle is in "))
+    }
+
+    @Test("another plugin's configuration that comes first is named, and ours is not written without --force")
+    func rivals() throws {
+        try Disk.makePublicDirectory(installation.configurations)
+        try directory.write("{}", to: "etc/cni/net.d/05-other.conf")
+        try directory.write("{}", to: "etc/cni/net.d/00-notes.txt")
+        try directory.write("{}", to: "etc/cni/net.d/20-later.conflist")
+        #expect(try installation.rivals() == ["05-other.conf"])
+        #expect(try tulle("install").status == 69)
+        #expect(!Disk.isThere(installation.configurationPath) && !Disk.isThere(installation.binaryPath))
+        #expect(try tulle("install", "--force").status == 0)
+        #expect(try tulle("install", "--bin-only").status == 0)
+    }
+
+    @Test("what is no program is not installed, and a relative directory is refused")
+    func wrong() throws {
+        try directory.write("#!/bin/sh\n", to: "script")
+        #expect(try tulle("install", "--plugin", "\(directory.path)/script").status == 1)
+        #expect(!Disk.isThere(installation.binaryPath))
+        #expect(try Program.run([try Program.product("tulle"), "cni", "install", "--bin-dir", "bin"]).status == 64)
+    }
+
+    @Test("a kill between any two steps leaves the old file or the new one, and no other that a runtime reads")
+    func kills() throws {
+        try Disk.makePublicDirectory(installation.configurations)
+        let path = installation.configurationPath
+        let steps = DiskStep.publishing(Array("new".utf8), to: path, mode: 0o644)
+        for count in 0...steps.count {
+            try Disk.write(Array("old".utf8), to: path)
+            for step in steps.prefix(count) { try step.carryOut() }
+            let text = String(decoding: try Disk.read(path), as: UTF8.self)
+            #expect(text == (count == steps.count ? "new" : "old"))
+            #expect(directory.names(in: "etc/cni/net.d").filter { $0.hasSuffix(".conflist") } == ["10-tulle.conflist"])
+            unlink("\(installation.configurations)/.10-tulle.conflist.new")
+        }
+    }
+}
+
+@Suite("flannel's file")
+struct FlannelFileTests {
+    private func file(_ own: [String], _ ranges: [String]) throws -> FlannelFile {
+        FlannelFile(own: try own.map(net), ranges: try ranges.map(net), mtu: 1450, masquerades: false)
+    }
+
+    @Test("says this node's range with its first address, and one range around all")
+    func text() throws {
+        let file = try file(
+            ["10.244.1.0/24", "fd00:10:244:1::/64"],
+            ["10.244.0.0/24", "10.244.1.0/24", "10.244.255.0/24", "fd00:10:244:1::/64", "fd00:10:244:ff::/64"])
+        #expect(
+            file.text == """
+                FLANNEL_NETWORK=10.244.0.0/16
+                FLANNEL_SUBNET=10.244.1.1/24
+                FLANNEL_IPV6_NETWORK=fd00:10:244::/56
+                FLANNEL_IPV6_SUBNET=fd00:10:244:1::1/64
+                FLANNEL_MTU=1450
+                FLANNEL_IPMASQ=false
+
+                """)
+    }
+
+    @Test("is not written without a range, and a node alone has its own")
+    func alone() throws {
+        #expect(try file([], ["10.244.0.0/24"]).text == nil)
+        #expect(try file(["10.244.1.0/24"], []).text?.hasPrefix("FLANNEL_NETWORK=10.244.1.0/24\n") == true)
+    }
+
+    @Test("the writer writes what has changed, and again what somebody removed")
+    func writer() throws {
+        let directory = try TemporaryDirectory()
+        var writer = FlannelWriter("\(directory.path)/run/flannel/subnet.env")
+        let log = PodBench.silence
+        writer.write(nil, log)
+        #expect(!Disk.isThere(writer.path))
+        writer.write(try file(["10.244.1.0/24"], []), log)
+        let text = directory.read("run/flannel/subnet.env")
+        #expect(text.contains("FLANNEL_SUBNET=10.244.1.1/24"))
+        unlink(writer.path)
+        writer.write(try file(["10.244.1.0/24"], []), log)
+        #expect(directory.read("run/flannel/subnet.env") == text)
+        writer.write(try file(["10.244.2.0/24"], []), log)
+        #expect(directory.read("run/flannel/subnet.env").contains("FLANNEL_SUBNET=10.244.2.1/24"))
+        #expect(directory.names(in: "run/flannel") == ["subnet.env"])
+    }
+}
+
+extension KernelTests {
+    @Suite("the agent and its neighbours on the node")
+    struct AgentFileTests {
+        @Test("the agent writes the plugin and its configuration when it is ready, and flannel's file")
+        func files() throws {
+            let node = try TestNode()
+            let path = node.directory.path
+            try node.launch(source: [
+                "--node", "n1", "--objects", "\(path)/objects.yaml", "--install-cni", "--cni-bin-dir", "\(path)/bin",
+                "--cni-conf-dir", "\(path)/net.d", "--flannel-env", "\(path)/flannel/subnet.env",
+            ])
+            try eventually("the files; there is \(node.log)") { Disk.isThere("\(path)/net.d/10-tulle.conflist") }
+            #expect(node.isReady)
+            let list = try SmallJSON(reading: Array(node.directory.read("net.d/10-tulle.conflist").utf8))
+            #expect(list["plugins"]?.array?.first?["agentSocket"]?.string == "\(path)/state/cni.sock")
+            #expect(access("\(path)/bin/tulle-cni", X_OK) == 0)
+            try eventually("flannel's file") { Disk.isThere("\(path)/flannel/subnet.env") }
+            #expect(
+                node.directory.read("flannel/subnet.env") == """
+                    FLANNEL_NETWORK=10.244.0.0/22
+                    FLANNEL_SUBNET=10.244.1.1/24
+                    FLANNEL_IPV6_NETWORK=fd00:10:244::/62
+                    FLANNEL_IPV6_SUBNET=fd00:10:244:1::1/64
+                    FLANNEL_MTU=1500
+                    FLANNEL_IPMASQ=true
+
+                    """)
+            node.stop()
+        }
+
+        // The delegate's configuration is what flannel's plugin makes of the file.
+        @Test("beside an agent with the overlay alone, Debian's bridge and host-local attach pods as flannel's plugin would")
+        func delegates() throws {
+            let node = try TestNode()
+            let path = node.directory.path
+            try node.launch(source: [
+                "--node", "n1", "--objects", "\(path)/objects.yaml", "--parts", "overlay", "--flannel-env", "\(path)/subnet.env",
+            ])
+            defer { node.stop() }
+            try eventually("flannel's file; there is \(node.log)") { Disk.isThere("\(path)/subnet.env") }
+            let facts = Dictionary(
+                uniqueKeysWithValues: node.directory.read("subnet.env").split(separator: "\n").map {
+                    let pair = $0.split(separator: "=", maxSplits: 1)
+                    return (String(pair[0]), String(pair[1]))
+                })
+            let subnet = try #require(facts["FLANNEL_SUBNET"])
+            #expect(facts["FLANNEL_IPMASQ"] == "false")
+            let configuration = """
+                {"cniVersion":"0.3.1","name":"cbr0","type":"bridge","mtu":\(facts["FLANNEL_MTU"] ?? ""),"isGateway":true,"ipMasq":true,\
+                "isDefaultGateway":true,"hairpinMode":true,"ipam":{"type":"host-local","dataDir":"\(path)/ipam",\
+                "ranges":[[{"subnet":"\(subnet.replacing(".1/", with: ".0/"))"}]],\
+                "routes":[{"dst":"\(facts["FLANNEL_NETWORK"] ?? "")"}]}}
+                """
+            let pods = try (0..<2).map { _ in try PodProcess() }
+            defer { for pod in pods { pod.end() } }
+            func plugin(_ verb: String, _ pod: PodProcess) throws -> Program.Outcome {
+                try Program(
+                    [
+                        try Program.product("tulle-pod"), "run", "--join", node.holder, "--namespaces", "net", "--",
+                        "/usr/lib/cni/bridge",
+                    ],
+                    environment: [
+                        "CNI_COMMAND": verb, "CNI_CONTAINERID": "c\(pod.holder)", "CNI_IFNAME": "eth0",
+                        "CNI_NETNS": "/proc/\(pod.holder)/ns/net", "CNI_PATH": "/usr/lib/cni",
+                    ]
+                ).finish(configuration)
+            }
+            let results = try pods.map { try plugin("ADD", $0) }
+            try #require(results.allSatisfy { $0.status == 0 }, "\(results)")
+            let addresses = try results.map { try AttachmentResult(json: try #require($0.document)).addresses.first ?? "" }
+            let echo = try Program(pods[0].command("echo", "--tcp", "80"))
+            defer { echo.end(by: SIGTERM) }
+            _ = echo.line()
+            #expect(try Program.run(pods[1].command("ask", "--tcp", addresses[0], "80")).status == 0)
+            for pod in pods { #expect(try plugin("DEL", pod).status == 0) }
+        }
+    }
+}
