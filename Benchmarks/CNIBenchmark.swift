@@ -19,7 +19,8 @@ enum CNIBenchmark {
             for number in 0..<(pairs + 2) {
                 let (own, other) = (try NetworkNamespace.new(), try NetworkNamespace.new())
                 let time = try scene.ours("ADD", "a\(number)", own, port: hasPort ? 10_000 + number : nil)
-                let chain = scene.hasReference ? try scene.chain("ADD", "b\(number)", other, port: hasPort ? 20_000 + number : nil) : nil
+                let chain =
+                    scene.hasReference ? try scene.chain("ADD", "b\(number)", other, port: hasPort ? 20_000 + number : nil) : nil
                 let end = try scene.ours("DEL", "a\(number)", own, port: nil)
                 if scene.hasReference { _ = try scene.chain("DEL", "b\(number)", other, port: hasPort ? 20_000 + number : nil) }
                 // The first ones fill the page cache.
@@ -49,7 +50,8 @@ struct CNISummary: CustomStringConvertible {
     var median: Double { sorted[sorted.count / 2] }
     var description: String {
         func text(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
-        return "min \(text(sorted[0]))  median \(text(median))  p99 \(text(sorted[min(sorted.count - 1, sorted.count * 99 / 100)])) ms"
+        return
+            "min \(text(sorted[0]))  median \(text(median))  p99 \(text(sorted[min(sorted.count - 1, sorted.count * 99 / 100)])) ms"
     }
 }
 
@@ -95,7 +97,10 @@ private struct CNIScene {
         _ = write(file, objects, objects.utf8.count)
         close(file)
         agent = try Call(
-            ["\(programs)/tulle", "agent", "--node", "n1", "--objects", "\(directory)/objects.yaml", "--state", directory + "/state"],
+            [
+                "\(programs)/tulle", "agent", "--node", "n1", "--objects", "\(directory)/objects.yaml", "--state",
+                directory + "/state",
+            ],
             log: "\(directory)/log"
         ).spawn(in: node).process
         for _ in 0..<400 {
@@ -170,7 +175,9 @@ private struct CNIScene {
         let pods = try (0..<count).map { _ in try NetworkNamespace.new() }
         for verb in ["ADD", "DEL"] {
             let start = ContinuousClock.now
-            var running = try pods.enumerated().map { try call(verb, "c\($0.offset)", path($0.element), extra: "").spawn(in: nil) }
+            var running = try pods.enumerated().map {
+                try call(verb, "c\($0.offset)", path($0.element), extra: "").spawn(in: nil)
+            }
             var times: [Duration] = []
             var open = Array(running.indices)
             while !open.isEmpty {
@@ -183,7 +190,9 @@ private struct CNIScene {
             }
             let failed = running.indices.filter { running[$0].wait() != 0 }
             let whole = ContinuousClock.now - start
-            print(" \(count) \(verb)s at once: all in \(Int(whole / .milliseconds(1))) ms; each \(CNISummary(times)); \(failed.count) failed")
+            print(
+                " \(count) \(verb)s at once: all in \(Int(whole / .milliseconds(1))) ms; each \(CNISummary(times)); \(failed.count) failed"
+            )
         }
     }
 }
@@ -195,7 +204,9 @@ private struct Call {
     var input = ""
     var log: String?
 
-    init(_ words: [String], environment: [String] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: String = "", log: String? = nil) {
+    init(
+        _ words: [String], environment: [String] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], input: String = "", log: String? = nil
+    ) {
         (self.words, self.environment, self.input, self.log) = (words, environment, input, log)
     }
 

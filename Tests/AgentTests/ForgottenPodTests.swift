@@ -41,7 +41,9 @@ struct ForgottenPodTests {
     func previous() throws {
         let bench = try PodBench("192.0.2.0/29", "2001:db8::/64")
         let result = try #require(try bench.call("ADD").document)
-        func check(_ previous: String) throws -> Failure? { try bench.call("CHECK", more: #","prevResult":\#(previous)"#).failure }
+        func check(_ previous: String) throws -> Failure? {
+            try bench.call("CHECK", more: #","prevResult":\#(previous)"#).failure
+        }
         #expect(try check("\(result)") == nil)
         #expect(try check("{}") == nil)
         let other = "\(result)".replacing("192.0.2.1/32", with: "192.0.2.2/32")
@@ -77,7 +79,9 @@ extension KernelTests {
         }
 
         /// All of them with `TULLE_EVERY_CALL=1`: some minutes.
-        @Test("killed at every system call of an ADD and a DEL, no address leaks and none has two holders", .timeLimit(.minutes(20)))
+        @Test(
+            "killed at every system call of an ADD and a DEL, no address leaks and none has two holders", .timeLimit(.minutes(20))
+        )
         func everyCall() throws {
             let node = try TestNode()
             try node.start()

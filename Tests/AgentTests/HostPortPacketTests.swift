@@ -120,7 +120,8 @@ extension KernelTests {
             ]
             // A pod that is root in its own namespace may send to 127.0.0.1 by its link.
             _ = try Program.run(web.joined(setup))
-            _ = try Program.run(web.joined(["ip", "route", "replace", "127.0.0.1/32", "via", "169.254.1.1", "dev", "eth0", "onlink"]))
+            _ = try Program.run(
+                web.joined(["ip", "route", "replace", "127.0.0.1/32", "via", "169.254.1.1", "dev", "eth0", "onlink"]))
             _ = try Program.run(web.joined(["sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1"]))
             let answer = try Program.run(web.command("ask", "--udp", "127.0.0.1", "7000", "--timeout", "300"))
             #expect(answer.status == 2, "\(answer)")

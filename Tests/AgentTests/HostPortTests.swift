@@ -46,7 +46,8 @@ struct HostPortTests {
         let failure = try #require(try bench.call("ADD", "c2", more: ports(other)).failure)
         #expect(failure.code == .refused)
         #expect(failure.message == "the host port tcp 192.0.2.99:8080 is held by default/pod-c1")
-        #expect(try bench.call("ADD", "c2", more: ports(#"{"hostPort":8080,"containerPort":80,"protocol":"UDP"}"#)).failure == nil)
+        #expect(
+            try bench.call("ADD", "c2", more: ports(#"{"hostPort":8080,"containerPort":80,"protocol":"UDP"}"#)).failure == nil)
         #expect(try bench.call("DEL", "c1").failure == nil)
         #expect(try bench.call("ADD", "c3", more: ports(other)).failure == nil)
     }

@@ -34,7 +34,8 @@ struct PluginInstallationTests {
         let list = try SmallJSON(reading: Array(directory.read("etc/cni/net.d/10-tulle.conflist").utf8))
         #expect(list["plugins"]?.array?.count == 1)
         #expect(list["plugins"]?.array?.first?["capabilities"]?["portMappings"] == true)
-        #expect(directory.names(in: "etc/cni/net.d") == ["10-tulle.conflist"] && directory.names(in: "opt/cni/bin") == ["tulle-cni"])
+        #expect(
+            directory.names(in: "etc/cni/net.d") == ["10-tulle.conflist"] && directory.names(in: "opt/cni/bin") == ["tulle-cni"])
         #expect(try tulle("uninstall") == .init(status: 0, output: "removed \(file)\nremoved \(binary)\n"))
         #expect(try tulle("uninstall").output.hasPrefix("nothing of Tulle is in "))
     }

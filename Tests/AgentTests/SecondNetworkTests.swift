@@ -108,7 +108,9 @@ extension KernelTests {
 
         @Test(
             "Debian's tuning and portmap work behind us in a chain: ADD, CHECK and DEL",
-            .enabled(if: access("/usr/lib/cni/tuning", X_OK) == 0 || getenv("REQUIRE_KERNEL") != nil, "needs containernetworking-plugins"))
+            .enabled(
+                if: access("/usr/lib/cni/tuning", X_OK) == 0 || getenv("REQUIRE_KERNEL") != nil,
+                "needs containernetworking-plugins"))
         func chain() throws {
             let pod = try PodProcess()
             defer { pod.end() }
@@ -116,7 +118,10 @@ extension KernelTests {
             try #require(ours.status == 0)
             func plugin(_ verb: String, _ type: String, _ more: String, previous: String) throws -> Program.Outcome {
                 let program = try Program(
-                    [try Program.product("tulle-pod"), "run", "--join", node.holder, "--namespaces", "net", "--", "/usr/lib/cni/\(type)"],
+                    [
+                        try Program.product("tulle-pod"), "run", "--join", node.holder, "--namespaces", "net", "--",
+                        "/usr/lib/cni/\(type)",
+                    ],
                     environment: [
                         "CNI_COMMAND": verb, "CNI_CONTAINERID": "c1", "CNI_IFNAME": "eth0",
                         "CNI_NETNS": "/proc/\(pod.holder)/ns/net", "CNI_PATH": "/usr/lib/cni",
@@ -129,7 +134,9 @@ extension KernelTests {
             let sysctl = #","sysctl":{"net.ipv4.conf.IFNAME.arp_ignore":"1"}"#
             let tuned = try plugin("ADD", "tuning", sysctl, previous: "\(previous)")
             #expect(tuned.status == 0 && tuned.document?["ips"]?.array?.count == 2, "\(tuned)")
-            #expect(try KernelHost(pod.namespace).observe(Interest([], sysctls: ["net/ipv4/conf/eth0/arp_ignore"])).sysctls.first?.value == "1")
+            #expect(
+                try KernelHost(pod.namespace).observe(Interest([], sysctls: ["net/ipv4/conf/eth0/arp_ignore"])).sysctls.first?
+                    .value == "1")
             #expect(try node.call("CHECK", "c1", pod.namespace.path, more: #","prevResult":\#(tuned.output)"#) == .quiet)
             let dropped = try plugin("DEL", "tuning", sysctl, previous: tuned.output)
             #expect(dropped.status == 0, "\(dropped)")

@@ -22,7 +22,7 @@ extension Clause {
             #expect(difference(from: seen, to: desired, owned: owned, keys: [.qdisc("a")]) == [])
             // More than 32 bits' worth of bytes a second, and one that is slow.
             for rate: UInt64 in [6_000_000_000, 1000, 125_000_000] {
-                let other = bucket("a", rate: rate, burst: 1_000_000)
+                let other = bucket("a", rate: rate, burst: 100_000)
                 try stage.node.accept(.change(from: bucket("a"), to: other))
                 let seen = try stage.node.observe(Interest([.qdiscs]))
                 #expect(difference(from: seen, to: [other], owned: owned, keys: [.qdisc("a")]) == [], "rate \(rate)")

@@ -61,7 +61,7 @@ struct HostPortTests {
                 	}
 
                 	chain output {
-                		type nat hook output priority dstnat; policy accept;
+                		type nat hook output priority -100; policy accept;
                 		dnat ip to ip daddr . meta l4proto . th dport map @bound-ports comment "ports of one address of this node"
                 		fib daddr type local dnat ip to meta l4proto . th dport map @ports comment "ports of every address of this node"
                 	}

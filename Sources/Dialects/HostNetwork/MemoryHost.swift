@@ -224,7 +224,9 @@ extension MemoryHost {
         case .neighbour, .forwarding, .rule: isThere ? nil : (.noSuchObject, nil)
         case .sysctl: nil
         case .qdisc(let qdisc):
-            if case .qdisc(let there)? = state[.qdisc(qdisc.link)], there.handle == qdisc.handle { nil } else {
+            if case .qdisc(let there)? = state[.qdisc(qdisc.link)], there.handle == qdisc.handle {
+                nil
+            } else {
                 (.invalid, "Invalid handle")
             }
         }

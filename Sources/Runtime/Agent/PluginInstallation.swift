@@ -61,7 +61,8 @@ extension PluginInstallation {
     public func installBinary(from source: String) throws(KernelError) -> Bool {
         let bytes = try Disk.read(source)
         guard bytes.starts(with: [0x7F] + Array("ELF".utf8)) else {
-            throw KernelError(.init(rawValue: ENOEXEC), "install \(source)", remedy: "it is no program: name tulle-cni as it was built")
+            throw KernelError(
+                .init(rawValue: ENOEXEC), "install \(source)", remedy: "it is no program: name tulle-cni as it was built")
         }
         return try Self.put(bytes, at: binaryPath, mode: 0o755)
     }

@@ -149,7 +149,8 @@ extension TestNode {
         let program = try Program(
             [try Program.product("tulle-cni")],
             environment: [
-                "CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_IFNAME": interface, "CNI_NETNS": namespace, "CNI_PATH": "/x",
+                "CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_IFNAME": interface, "CNI_NETNS": namespace,
+                "CNI_PATH": "/x",
                 "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=\(container)",
             ])
         program.feed(configuration(more))

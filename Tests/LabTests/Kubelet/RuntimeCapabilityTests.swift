@@ -40,7 +40,9 @@ struct RuntimeCapabilityTests {
 
     @Test(
         "limits come from the annotations; what is no quantity says nothing",
-        arguments: [("10M", 10_000_000), ("1500k", 1_500_000), ("1Gi", 1_073_741_824), ("2.5M", 2_500_000), ("x", nil), ("1", nil)])
+        arguments: [
+            ("10M", 10_000_000), ("1500k", 1_500_000), ("1Gi", 1_073_741_824), ("2.5M", 2_500_000), ("x", nil), ("1", nil),
+        ])
     func bandwidth(_ text: String, _ rate: Int?) {
         let said = pod(["kubernetes.io/egress-bandwidth": .string(text)]).runtimeConfiguration(for: ["bandwidth": true])
         #expect(said?["bandwidth"]?["egressRate"]?.integer == rate)

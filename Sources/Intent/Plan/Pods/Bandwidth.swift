@@ -28,8 +28,8 @@ extension Bandwidth.Limit {
     /// In bytes.
     var bucket: UInt32 {
         guard let burst else { return max(32 << 10, UInt32(clamping: rate / 800)) }
-        // A bucket that holds no packet lets none through.
-        return max(2048, UInt32(clamping: burst / 8))
+        // A bucket that holds no packet lets none through; and the kernel counts the time in which it fills up to 274 seconds.
+        return max(2048, UInt32(clamping: min(burst / 8, rate * 25)))
     }
 
     /// Bytes that wait at most: fifty milliseconds' worth and the bucket. Above that the sender has to slow down.

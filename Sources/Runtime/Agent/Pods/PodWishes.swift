@@ -83,7 +83,8 @@ extension PodWishes {
                 $0 == "IFNAME" ? interface : String($0)
             }
             guard parts.count > 2, parts[0] == "net", parts.allSatisfy({ $0 != "" && $0 != "." && $0 != ".." }) else {
-                throw malformed("sysctl", .string(member.name), "a pod's settings begin with net., as net.ipv4.conf.IFNAME.rp_filter")
+                throw malformed(
+                    "sysctl", .string(member.name), "a pod's settings begin with net., as net.ipv4.conf.IFNAME.rp_filter")
             }
             guard let text = member.value.string, !text.isEmpty, !text.utf8.contains(where: { $0 < 0x20 && $0 != 9 }) else {
                 throw malformed("sysctl.\(member.name)", member.value, "it is a value in quotes")

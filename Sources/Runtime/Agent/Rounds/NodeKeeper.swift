@@ -115,7 +115,8 @@ extension NodeKeeper {
         let settings = Set(NodePlan.settings).union(said.objects.sysctls.map(\.path))
         var observed = try host.observe(
             Interest(
-                [.addresses, .neighbours, .routes, .qdiscs], sysctls: settings, neighbourLinks: Set(before.all.values.map(\.link)),
+                [.addresses, .neighbours, .routes, .qdiscs], sysctls: settings,
+                neighbourLinks: Set(before.all.values.map(\.link)),
                 routeProtocols: [PacketPath.routeProtocol, PacketPath.advertisedProtocol],
                 routeTables: PacketPath.routeTables)
         ).filter(duties.concern)
@@ -198,7 +199,8 @@ extension NodeKeeper {
         let hasQdiscs = new.objects.objects.keys.contains { if case .qdisc = $0 { true } else { false } }
         let observed = try host.observe(
             Interest(
-                hasQdiscs ? [.neighbours, .routes, .qdiscs] : [.neighbours, .routes], sysctls: settings, links: names, routeProtocols: [PacketPath.routeProtocol],
+                hasQdiscs ? [.neighbours, .routes, .qdiscs] : [.neighbours, .routes], sysctls: settings, links: names,
+                routeProtocols: [PacketPath.routeProtocol],
                 routeTables: PacketPath.routeTables))
         let after = pods.attachments()
         let moving = after.moving(since: before)
