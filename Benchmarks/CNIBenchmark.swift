@@ -39,6 +39,7 @@ enum CNIBenchmark {
             }
         }
         try scene.crowd(crowd)
+        try scene.limits([10, 100, 1000])
     }
 }
 
@@ -56,7 +57,7 @@ struct CNISummary: CustomStringConvertible {
 }
 
 /// A node that is a namespace, with an agent.
-private struct CNIScene {
+struct CNIScene {
     let directory: String
     let programs: String
     let node: NetworkNamespace
@@ -198,7 +199,7 @@ private struct CNIScene {
 }
 
 /// A process to be started.
-private struct Call {
+struct Call {
     var words: [String]
     var environment: [String] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
     var input = ""

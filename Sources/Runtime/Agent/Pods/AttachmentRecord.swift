@@ -66,7 +66,10 @@ extension AttachmentRecord {
             guard prefixes.count == texts.count else { return nil }
             attachment.reach = .ranges(prefixes)
         }
-        for member in document["sysctl"]?.members ?? [] { attachment.settings[member.name] = member.value.string }
+        if let settings = document["sysctl"] {
+            guard let members = settings.members, members.allSatisfy({ $0.value.string != nil }) else { return nil }
+            for member in members { attachment.settings[member.name] = member.value.string }
+        }
         self.init(
             attachment: attachment,
             network: document["network"]?.string ?? "", namespacePath: document["namespace"]?.string ?? "",
