@@ -23,6 +23,8 @@ struct AgentCommand: AsyncParsableCommand {
               tulle agent --node n1 --objects cluster.yaml
               tulle agent --node n1 --objects objects/ --state /run/tulle --log-level debug
               tulle agent --kubeconfig /etc/kubernetes/tulle.conf --parts overlay
+              tulle agent --node n1 --objects cluster.yaml --backend vxlan --vxlan-direct-routing
+              tulle agent --node n1 --objects cluster.yaml --non-masquerade 10.0.0.0/8,192.168.0.0/16
               tulle agent --clean --state /run/tulle
 
             With neither --objects nor --kubeconfig it follows the API server by the pod's service account (deploy/tulle.yaml).
@@ -42,6 +44,8 @@ struct AgentCommand: AsyncParsableCommand {
             "What it does: pods (their addresses and links), overlay (the roads between nodes).",
             valueName: "parts"))
     var parts = "pods,overlay"
+
+    @OptionGroup var network: AgentNetworkOptions
 
     @Option(name: .customLong("state"), help: "Where attachments are kept: a directory that a reboot empties.")
     var stateDirectory = "/run/tulle"
@@ -99,7 +103,8 @@ struct AgentCommand: AsyncParsableCommand {
         logger.logLevel = logLevel
         logger[metadataKey: "node"] = "\(node)"
         let settings = AgentSettings(
-            node: node, duties: duties, origin: origin.description, stateDirectory: stateDirectory, socket: socket,
+            node: node, duties: duties, network: try network.settings(), origin: origin.description,
+            stateDirectory: stateDirectory, socket: socket,
             queueDirectory: queueDirectory, period: .seconds(period))
         do {
             try settings.check()

@@ -39,6 +39,14 @@ public struct Problem: Hashable, Sendable {
         case nodeAddressMissing = "node-address-missing"
         /// host-gw needs all nodes on one segment.
         case peerNotOnSegment = "peer-not-on-segment"
+        /// Two nodes have no address of one family, so that neither can send a packet to the other.
+        case peerOfOtherFamily = "peer-of-other-family"
+        /// Pods' packets are to be larger than the way between nodes takes, or smaller than a family needs.
+        case mtuUnfit = "mtu-unfit"
+        /// Another VXLAN link has the number and port, or another link the name.
+        case tunnelTaken = "tunnel-taken"
+        /// Another program has the UDP port of the tunnels.
+        case tunnelPortTaken = "tunnel-port-taken"
         /// A pod's link is gone although the pod is still attached.
         case podLinkMissing = "pod-link-missing"
         /// A link looks like a pod's, and nobody wrote down whose.
@@ -69,6 +77,7 @@ extension Problem.ID {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable: .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
+            .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken,
             .podLinkMissing, .podLinkUnknown, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers:
             .error
         }
@@ -90,7 +99,11 @@ extension Problem.ID {
         case .podCIDRHoldsNode, .podCIDROnSegment: "give the node a range in spec.podCIDRs that is on no network of the nodes"
         case .nodeAddressInPodCIDR: "give the node an InternalIP outside all nodes' spec.podCIDRs"
         case .nodeAddressMissing: "put the Node's InternalIP on a link of this node, or correct status.addresses"
-        case .peerNotOnSegment: "use a backend that crosses routers, or put the nodes on one segment"
+        case .peerNotOnSegment: "use a backend that crosses routers (--backend vxlan), or put the nodes on one segment"
+        case .peerOfOtherFamily: "give the nodes InternalIPs of one family in common"
+        case .mtuUnfit: "let the link between nodes take larger packets, or give another --mtu"
+        case .tunnelTaken: "remove the other link, or give all nodes another --vxlan-vni"
+        case .tunnelPortTaken: "stop the program that has the port, or give all nodes another --vxlan-port"
         case .podLinkMissing: "delete the pod: its replacement gets a new link"
         case .podLinkUnknown:
             "start the agent with the --state it was started with before; or delete the pods, and what is left with tulle agent --clean"

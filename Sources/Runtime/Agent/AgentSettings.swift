@@ -8,6 +8,7 @@ public struct AgentSettings: Hashable, Sendable {
     /// The name of this node's Node object.
     public var node: String
     public var duties: Set<Duty>
+    public var network: NetworkSettings
     /// Where the objects come from, for people.
     public var origin: String
     /// What must outlive the agent and not the machine: a directory under `/run`.
@@ -22,11 +23,13 @@ public struct AgentSettings: Hashable, Sendable {
     public var rest: Duration
 
     public init(
-        node: String, duties: Set<Duty> = .all, origin: String = "the source", stateDirectory: String = "/run/tulle",
+        node: String, duties: Set<Duty> = .all, network: NetworkSettings = NetworkSettings(), origin: String = "the source",
+        stateDirectory: String = "/run/tulle",
         socket: String? = nil, queueDirectory: String? = nil, period: Duration = .seconds(60), rest: Duration = .seconds(30)
     ) {
         self.node = node
         self.duties = duties
+        self.network = network
         self.origin = origin
         self.stateDirectory = stateDirectory
         self.socket = socket ?? stateDirectory + "/cni.sock"

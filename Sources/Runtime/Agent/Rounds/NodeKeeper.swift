@@ -17,6 +17,7 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     var tables: Tables
     let pods: any AttachmentBook
     let duties: Set<Duty>
+    let network: NetworkSettings
 
     private(set) var snapshot = Snapshot()
     var facts: NodeFacts
@@ -34,12 +35,18 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     var podProblems: [Problem] = []
     private var unknownLinks: Set<String> = []
     private(set) var refusedObjects: [HostNetwork.Key: Problem] = [:]
+    /// Links of somebody else that have a tunnel's name: nothing is put on them.
+    private var strangers: Set<String> = []
+    /// By the name of the link. What stands on one is refused as well, and that is no problem of its own.
+    private var refusedTunnels: [String: Problem] = [:]
     private var refusedTables: [Table.ID: Problem] = [:]
 
     init(
-        node: String, host: any HostNetworkEnd, tables: Tables, pods: any AttachmentBook, duties: Set<Duty> = .all
+        node: String, host: any HostNetworkEnd, tables: Tables, pods: any AttachmentBook, duties: Set<Duty> = .all,
+        network: NetworkSettings = NetworkSettings()
     ) {
         self.duties = duties
+        self.network = network
         self.host = host
         self.tables = tables
         self.pods = pods
@@ -62,7 +69,8 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     /// Everything that is wrong as far as the last rounds saw.
     var problems: [Problem] {
         let links = Array(linkProblems.values) + [Problem(unknownLinks: unknownLinks)].compactMap(\.self)
-        let refusals = Array(refusedObjects.values) + Array(refusedTables.values)
+        let standing = refusedObjects.filter { key, _ in !(said.objects[key]?.standsOn(Set(refusedTunnels.keys)) ?? false) }
+        let refusals = Array(standing.values) + Array(refusedTunnels.values) + Array(refusedTables.values)
         let contested = Problem(contested: restorations.contested.map(words))
         return snapshot.problems + said.problems.values.flatMap(\.self) + links + podProblems + refusals
             + [contested].compactMap(\.self)
@@ -105,13 +113,14 @@ extension NodeKeeper {
         let settings = Set(NodePlan.settings).union(said.objects.sysctls.map(\.path))
         var observed = try host.observe(
             Interest(
-                [.addresses, .neighbours, .routes], sysctls: settings, neighbourLinks: Set(before.all.values.map(\.link)),
+                [.addresses, .neighbours, .forwardings, .routes, .rules], sysctls: settings,
+                neighbourLinks: Set(before.all.values.map(\.link)).union(PacketPath.tunnelLinks),
                 routeProtocols: [PacketPath.routeProtocol, PacketPath.advertisedProtocol],
                 routeTables: PacketPath.routeTables)
         ).filter(duties.concern)
         let after = pods.attachments()
         facts = NodeFacts(name: facts.name, observed: observed, hasIPv6: host.hasIPv6)
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: after.all, duties: duties)
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: after.all, duties: duties, network: network)
         let links = PodLinks(observed, before: before, after: after, known: unknownLinks)
         adoptNode(plan, also: links.addresses(in: observed))
 
@@ -119,7 +128,10 @@ extension NodeKeeper {
         let out = links.untouchable.union(links.absent.map(\.link))
         let resting = restorations.resting
         // A pod's link cannot be made again from here: its other end is in a namespace that only the runtime names.
-        let desired = new.objects.filter { !$0.standsOn(out) && !resting.contains(.object($0.key)) }
+        strangers = PacketPath.tunnelLinks.subtracting(NodePlan.ownership(links: [], in: observed).links)
+        let desired = new.objects.filter {
+            !$0.standsOn(out) && !resting.contains(.object($0.key)) && !isOnStranger($0)
+        }
         try lookAtSettings(of: desired, beyond: settings, in: &observed)
         observed = observed.filter { !$0.standsOn(links.untouchable) && !resting.contains(.object($0.key)) }
 
@@ -127,13 +139,14 @@ extension NodeKeeper {
         for (link, path) in links.lost { linkProblems[link] = Problem(link: link, recordAt: path) }
         unknownLinks = links.unknown
         podProblems = after.problems
-        let owned = NodePlan.ownership(links: Set(after.all.values.map(\.link)))
+        let owned = NodePlan.ownership(links: Set(after.all.values.map(\.link)), in: observed)
         var outcome = Outcome()
         let steps = difference(
             from: observed, to: desired, owned: owned, keys: plan.own == nil ? Set(desired.objects.keys) : nil)
         try say(steps, towards: new, &outcome, at: now)
         let tried = Set(steps.map(\.object.key))
         refusedObjects = refusedObjects.filter { tried.contains($0.key) }
+        refusedTunnels = refusedTunnels.filter { tried.contains(.link($0.key)) }
         stirred = []
         let ids = plan.own == nil ? Array(new.tables.keys) : duties.tables
         settle(tables: ids, to: new, &outcome, at: now)
@@ -163,14 +176,15 @@ extension NodeKeeper {
 
     /// Compared with what was last said.
     private mutating func settle(planned keys: Set<NodePlan.Key>, _ outcome: inout Outcome, at now: Duration) throws {
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties)
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties, network: network)
         guard plan.own != nil else { return }
         var (old, new) = (State(), Said())
         for key in keys {
-            for object in said[key]?.network.objects.values ?? [:].values { old.insert(object) }
+            for object in said[key]?.network.objects.values ?? [:].values where !isOnStranger(object) { old.insert(object) }
             if plan.contains(key) { new[key] = plan.part(key) }
         }
-        try say(difference(from: old, to: new.objects, owned: NodePlan.ownership), towards: new, &outcome, at: now)
+        let desired = strangers.isEmpty ? new.objects : new.objects.filter { !isOnStranger($0) }
+        try say(difference(from: old, to: desired, owned: NodePlan.ownership), towards: new, &outcome, at: now)
         let tables = keys.reduce(into: Set(new.tables.keys)) { $0.formUnion(said[$1]?.tables.keys ?? [:].keys) }
         if !tables.isEmpty { settle(tables: tables.sorted(), to: new, isAll: false, &outcome, at: now) }
         for key in keys { said[key] = new[key] }
@@ -180,7 +194,8 @@ extension NodeKeeper {
     private mutating func settle(attachments ids: Set<Attachment.ID>, _ outcome: inout Outcome, at now: Duration) throws {
         let before = pods.attachments()
         let plan = NodePlan(
-            facts: facts, snapshot: snapshot, attachments: before.all.filter { ids.contains($0.key) }, duties: duties)
+            facts: facts, snapshot: snapshot, attachments: before.all.filter { ids.contains($0.key) }, duties: duties,
+            network: network)
         var new = Said()
         for id in plan.attachments.keys { new[.attachment(id)] = plan.part(.attachment(id)) }
         let names = Set(ids.map(\.link))
@@ -188,7 +203,7 @@ extension NodeKeeper {
         let observed = try host.observe(
             Interest(
                 [.neighbours, .routes], sysctls: settings, links: names, routeProtocols: [PacketPath.routeProtocol],
-                routeTables: PacketPath.routeTables))
+                routeTables: [Route.mainTable]))
         let after = pods.attachments()
         let moving = after.moving(since: before)
 
@@ -229,6 +244,8 @@ extension NodeKeeper {
         return parts
     }
 
+    private func isOnStranger(_ object: Object) -> Bool { object.link.map(strangers.contains) ?? false }
+
     /// Which settings there are to look at is known only when the links are.
     private func lookAtSettings(of desired: State, beyond seen: Set<String>, in observed: inout State) throws {
         let more = Set(desired.sysctls.map(\.path)).subtracting(seen)
@@ -251,8 +268,15 @@ extension NodeKeeper {
                     && !object.standsOn(stirred)
             }.map { .object($0.key) }, at: now)
         // A refusal stands until the same thing is said again and accepted.
-        for step in steps { refusedObjects[step.object.key] = nil }
-        for refusal in refusals { refusedObjects[refusal.change.object.key] = Problem(.changeRefused, nil, "\(refusal)") }
+        for step in steps {
+            refusedObjects[step.object.key] = nil
+            if case .link(let link) = step.object { refusedTunnels[link.name] = nil }
+        }
+        for refusal in refusals {
+            refusedObjects[refusal.change.object.key] = Problem(.changeRefused, nil, "\(refusal)")
+            guard case .link(let link) = refusal.change.object, case .vxlan = link.kind else { continue }
+            refusedTunnels[link.name] = Problem(refusal, of: link, in: try host.observe(Interest([])))
+        }
     }
 
     /// One table that is refused does not keep the others from being right.
@@ -287,7 +311,7 @@ extension NodeKeeper {
         guard let own = plan.own else { return }
         pods.adopt(
             prefixes: own.podPrefixes.filter { plan.facts.families.contains($0.family) },
-            mtu: plan.facts.podMTU(addresses: own.addresses), reserved: taken.union(own.addresses))
+            mtu: plan.podMTU, reserved: taken.union(own.addresses))
     }
 }
 

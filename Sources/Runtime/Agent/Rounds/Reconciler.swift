@@ -35,7 +35,7 @@ actor Reconciler {
         self.logger = logger
         keeper = NodeKeeper(
             node: settings.node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: pods,
-            duties: settings.duties)
+            duties: settings.duties, network: settings.network)
         rounds = Rounds(
             start: surroundings.now(), period: settings.period,
             debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
