@@ -18,6 +18,7 @@ struct LabUp: AsyncParsableCommand {
             Examples:
               tulle lab up
               tulle lab up --nodes 5 --families dual --pods 10
+              tulle lab up --nodes 4 --segments 2 --backend vxlan --vxlan-direct-routing
               tulle lab up --name two --image 'web/*=python3 -m http.server 8080'
 
             \(LabExit.codes)
@@ -40,8 +41,21 @@ struct LabUp: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many nodes. [default: 3]", valueName: "count"))
     var nodes: Int?
 
-    @Option(help: ArgumentHelp("How pods of different nodes reach each other: host-gw. [default: host-gw]", valueName: "kind"))
+    @Option(
+        help: ArgumentHelp(
+            "How pods of different nodes reach each other: host-gw, vxlan or none. [default: host-gw]", valueName: "kind"))
     var backend: String?
+
+    @Flag(help: "With --backend vxlan: nodes that share a segment send as with host-gw.")
+    var vxlanDirectRouting = false
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            On how many segments the nodes are, in turn, with a router between them that lets no pod's address pass: from two on \
+            they need --backend vxlan. [default: 1]
+            """, valueName: "count"))
+    var segments: Int?
 
     @Option(
         help: ArgumentHelp("Which addresses pods and services have: ipv4, ipv6 or dual. [default: dual]", valueName: "families"))
@@ -89,7 +103,7 @@ struct LabUp: AsyncParsableCommand {
         }
         let isAsked =
             nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
-            || pods != nil || port != nil || place.name != "lab"
+            || pods != nil || port != nil || segments != nil || vxlanDirectRouting || place.name != "lab"
         guard isAsked else { return nil }
         return LabSettings(
             name: place.name, nodes: nodes ?? 3, families: (families ?? .dual).families,
@@ -100,7 +114,8 @@ struct LabUp: AsyncParsableCommand {
                     throw ValidationError("--image \(text): write it as PATTERN=COMMAND, such as 'web/*=python3 -m http.server'")
                 }
                 return entry
-            }, pods: pods ?? 0, port: port ?? 0)
+            }, pods: pods ?? 0, port: port ?? 0, backend: backend.flatMap(LabSettings.Backend.init) ?? .hostGateway,
+            isDirectOnSegment: vxlanDirectRouting, segmentCount: segments ?? 1)
     }
 
     private static func prefixes(_ text: String?, _ option: String) throws -> [IPPrefix] {

@@ -21,13 +21,15 @@ struct LabGround: Sendable {
 
     /// Blocks for some tens of milliseconds a node.
     init(_ settings: LabSettings, in directory: LabDirectory, tools: Tools) throws {
-        let wire = try Self.naming("make the wire between the nodes") { try Fabric(tools: tools) }
+        let wire = try Self.naming("make the wire between the nodes") { try Fabric(tools: tools, wires: settings.segmentCount) }
         fabric = wire.holder
         let kernel = try KernelHost(fabric.namespace)
-        for (segment, address) in zip(settings.segments, settings.serverAddresses) {
-            try kernel.carryOut([
-                .add(.address(Address(InterfaceAddress(address, length: segment.length), on: Fabric.bridge)))
-            ])
+        for number in 0..<settings.segmentCount {
+            for (segment, address) in zip(settings.segments(ofWire: number), settings.routerAddresses(ofWire: number)) {
+                try kernel.carryOut([
+                    .add(.address(Address(InterfaceAddress(address, length: segment.length), on: Fabric.bridge(number))))
+                ])
+            }
         }
         let lengths = Dictionary(settings.segments.map { ($0.family, $0.length) }) { first, _ in first }
         var nodes: [Node] = []
@@ -39,11 +41,16 @@ struct LabGround: Sendable {
                 name: name, holder: try Holder(name, kinds: "net,uts,pid", tools: tools),
                 addresses: settings.addresses(ofNode: position))
             try Self.naming("plug \(name) in") {
-                node.port = try wire.connect(node.holder, addresses: node.addresses, lengths: lengths)
+                let number = settings.wire(ofNode: position)
+                node.port = try wire.connect(
+                    node.holder, addresses: node.addresses, lengths: lengths, wire: number,
+                    routers: settings.segmentCount > 1 ? settings.routerAddresses(ofWire: number) : [])
             }
             nodes.append(node)
         }
-        for address in settings.serverAddresses { try kernel.settleAddress(address) }
+        for number in 0..<settings.segmentCount {
+            for address in settings.routerAddresses(ofWire: number) { try kernel.settleAddress(address) }
+        }
         self.nodes = nodes
     }
 
