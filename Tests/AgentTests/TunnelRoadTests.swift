@@ -28,9 +28,7 @@ extension KernelTests {
             for family in [IPFamily.v4, .v6] {
                 for (one, other) in [(0, 1), (1, 2), (0, 2)] {
                     let (near, far) = try (pods[one].address(family), pods[other].address(family))
-                    print("DBG", family, one, other, near, far)
                     #expect(try exchange(size, (pods[one].namespace, near), (pods[other].namespace, far)) == [near, far])
-                    print("DBG pods ok")
                     guard families.contains(family) else { continue }
                     // From a pod to another node, and from a node to another's pod, whoever begins.
                     let node = try world.address(of: other + 1, family)
@@ -146,7 +144,6 @@ extension KernelTests {
             for object in ours.objects.values.sorted() {
                 if case .sysctl = object { continue }
                 try node.change(.remove(object))
-                print("DBG", ContinuousClock.now, object)
                 try isBack("\(object)")
             }
             try node.change(.change(from: .link(link), to: .link(lower)))

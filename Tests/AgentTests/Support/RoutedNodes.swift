@@ -33,6 +33,8 @@ final class RoutedNodes {
             try router.change(.add(.link(Link("wire\(wire)", .bridge, makesLinkLocal: false))))
             try router.change(
                 .add(.sysctl(Sysctl("net/ipv4/conf/wire\(wire)/rp_filter", "1"))),
+                // Without one the kernel does not ask for a next hop.
+                .add(.address(Address(try #require(InterfaceAddress("fe80::62/64")), on: "wire\(wire)"))),
                 .add(.address(Address(try Self.address(62, .v4, wire), on: "wire\(wire)"))),
                 .add(.address(Address(try Self.address(62, .v6, wire), on: "wire\(wire)"))))
         }
@@ -51,7 +53,6 @@ final class RoutedNodes {
         try router.change(.add(.link(link)))
         let made = Link("eth0", .veth(peer: nil), isUp: false, makesLinkLocal: true)
         let up = Link("eth0", .veth(peer: nil), mac: MACAddress(local: UInt64(number)), makesLinkLocal: false)
-        // Without a link-local address the kernel does not ask for a next hop.
         let linkLocal = try #require(InterfaceAddress("fe80::\(number)/64"))
         try node.change(.change(from: .link(made), to: .link(up)), .add(.address(Address(linkLocal, on: "eth0"))))
         for family in families {

@@ -34,10 +34,13 @@ final class Fabric {
 
     /// The router passes what it could answer on the same wire, as routers of clouds do: nothing with a pod's address.
     private static func routing(_ wire: Int) -> [HostNetwork.Change] {
-        [
-            Sysctl("net/ipv4/conf/\(bridge(wire))/rp_filter", "1"), Sysctl("net/ipv4/ip_forward", "1"),
-            Sysctl("net/ipv6/conf/all/forwarding", "1"),
-        ].map { .add(.sysctl($0)) }
+        // Without a link-local address the kernel does not ask for a next hop.
+        let linkLocal = InterfaceAddress(.v6(IPv6Address(rawValue: 0xFE80 << 112 | UInt128(0xFF00 + wire))), length: 64)
+        return [HostNetwork.Change.add(.address(Address(linkLocal, on: bridge(wire))))]
+            + [
+                Sysctl("net/ipv4/conf/\(bridge(wire))/rp_filter", "1"), Sysctl("net/ipv4/ip_forward", "1"),
+                Sysctl("net/ipv6/conf/all/forwarding", "1"),
+            ].map { .add(.sysctl($0)) }
     }
 
     /// Plugs a node in, with its addresses.
