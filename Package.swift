@@ -124,7 +124,8 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "Agent", "APIServer", "DNS", "KubeAPI", "KubeClient", "Plan", .argumentParser, .grdb, .lifecycle, .nioPosix,
+                "Agent", "APIServer", "Cluster", "DNS", "KubeAPI", "KubeClient", "Plan", .argumentParser, .grdb, .lifecycle,
+                .nioPosix,
                 .logging,
             ],
             path: "Benchmarks", exclude: ["README.md"], swiftSettings: Bricks.strict),

@@ -13,7 +13,7 @@ struct TulleBench: AsyncParsableCommand {
               tulle-bench courier --runs 200
               tulle-bench                     all of them, one after the other
             """,
-        subcommands: [Services.self, Courier.self, APIServer.self, PodDataplane.self, DNS.self, Lab.self, All.self],
+        subcommands: [Services.self, Courier.self, APIServer.self, PodDataplane.self, Roads.self, DNS.self, Lab.self, All.self],
         defaultSubcommand: All.self)
 }
 
@@ -40,6 +40,22 @@ extension TulleBench {
         var runs = 300
 
         func run() throws { try PodDataplaneBenchmark.run(runs: runs) }
+    }
+
+    struct Roads: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "roads", abstract: "Roads to a thousand nodes, and packets through VXLAN and by host gateways.")
+
+        @Option(help: "How many nodes.")
+        var nodes = 1000
+
+        @Option(help: "How many pairs of measurements, ours and by hand in turns.")
+        var pairs = 9
+
+        @Option(help: "Seconds for each measurement of throughput.")
+        var seconds = 2
+
+        func run() throws { try RoadsBenchmark.run(nodes: max(2, nodes), pairs: max(1, pairs), seconds: max(1, seconds)) }
     }
 
     struct Services: ParsableCommand {
@@ -98,6 +114,7 @@ extension TulleBench {
             _ = try CourierBenchmark.run(runs: 500)
             try await APIServerBenchmark.run()
             try PodDataplaneBenchmark.run(runs: 300)
+            try RoadsBenchmark.run(nodes: 1000, pairs: 9, seconds: 2)
             try DNSBenchmark.run(runs: 50)
             try await LabBenchmark.run(rounds: 5, pods: 100, idleSeconds: 60)
         }
