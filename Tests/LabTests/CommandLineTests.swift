@@ -47,6 +47,24 @@ struct CommandLineTests {
     }
 
     @Test(
+        "a network that cannot be is refused, and the option named",
+        arguments: [
+            ("--backend geneve", "geneve"), ("--backend vxlan --vxlan-vni 0", "--vxlan-vni 0: from 1 to 16777215"),
+            ("--backend vxlan --vxlan-vni 16777216", "from 1 to 16777215"), ("--backend vxlan --vxlan-port 0", "--vxlan-port 0"),
+            ("--vxlan-vni 7", "--vxlan-vni goes with --backend vxlan"),
+            ("--backend none --vxlan-direct-routing", "--vxlan-direct-routing goes with --backend vxlan"),
+            ("--mtu 500", "--mtu 500: from 576 to 65535"), ("--masquerade maybe", "maybe"),
+            ("--non-masquerade 10.0.0.1/8", "“10.0.0.1/8” is no prefix"), ("--non-masquerade 10.0.0.0/8,", "“” is no prefix"),
+            ("--masquerade no --non-masquerade 10.0.0.0/8", "--non-masquerade says nothing"),
+        ])
+    func network(_ words: String, _ named: String) throws {
+        let (_, error, status) = try run(
+            ["tulle", "agent", "--node", "n1", "--objects", "a"] + words.split(separator: " ").map(String.init))
+        #expect(status == 64)
+        #expect(error.contains(named), "\(error)")
+    }
+
+    @Test(
         "a wrong word of tulle-pod names what is wrong and where to read on",
         arguments: [
             (["pause", "--new", "net,,uts"], "“net,,uts”: “” is no namespace", "tulle-pod pause --help"),

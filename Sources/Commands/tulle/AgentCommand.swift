@@ -23,8 +23,8 @@ struct AgentCommand: AsyncParsableCommand {
               tulle agent --node n1 --objects cluster.yaml
               tulle agent --node n1 --objects objects/ --state /run/tulle --log-level debug
               tulle agent --kubeconfig /etc/kubernetes/tulle.conf --parts overlay
-              tulle agent --node n1 --objects cluster.yaml --backend vxlan --vxlan-direct-routing
-              tulle agent --node n1 --objects cluster.yaml --non-masquerade 10.0.0.0/8,192.168.0.0/16
+              tulle agent --node n1 --objects cluster.yaml --backend vxlan
+              tulle agent --node n1 --objects cluster.yaml --non-masquerade 10.0.0.0/8
               tulle agent --clean --state /run/tulle
 
             With neither --objects nor --kubeconfig it follows the API server by the pod's service account (deploy/tulle.yaml).
