@@ -105,7 +105,8 @@ struct AgentCommand: AsyncParsableCommand {
         let settings = AgentSettings(
             node: node, duties: duties, network: try network.settings(), origin: origin.description,
             stateDirectory: stateDirectory, socket: socket,
-            queueDirectory: queueDirectory, period: .seconds(period))
+            queueDirectory: queueDirectory, period: .seconds(period),
+            probePeriod: network.probePeriod == 0 ? nil : .seconds(network.probePeriod))
         do {
             try settings.check()
         } catch {

@@ -47,7 +47,18 @@ struct AgentNetworkOptions: ParsableArguments {
             "Ranges outside the cluster where pods keep their own address, between commas.", valueName: "prefixes"))
     var nonMasquerade: String?
 
-    func validate() throws { _ = try settings() }
+    @Option(
+        help: ArgumentHelp(
+            "With vxlan: seconds between tries of a tunnel that fails; ten times as many while none does; 0 for never.",
+            valueName: "seconds"))
+    var probePeriod: Double = 60
+
+    func validate() throws {
+        guard probePeriod == 0 || (1...86_400).contains(probePeriod) else {
+            throw ValidationError("--probe-period \(probePeriod): 0, or between one second and a day (86400)")
+        }
+        _ = try settings()
+    }
 
     func settings() throws -> NetworkSettings {
         NetworkSettings(

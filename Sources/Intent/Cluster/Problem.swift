@@ -47,6 +47,12 @@ public struct Problem: Hashable, Sendable {
         case tunnelTaken = "tunnel-taken"
         /// Another program has the UDP port of the tunnels.
         case tunnelPortTaken = "tunnel-port-taken"
+        /// Another node answers, but not through the tunnel.
+        case tunnelSilent = "tunnel-silent"
+        /// Large packets do not come through the tunnel.
+        case tunnelNarrow = "tunnel-narrow"
+        /// Packets whose checksum the device was to compute do not come through the tunnel.
+        case tunnelChecksum = "tunnel-checksum"
         /// A pod's link is gone although the pod is still attached.
         case podLinkMissing = "pod-link-missing"
         /// A link looks like a pod's, and nobody wrote down whose.
@@ -77,7 +83,7 @@ extension Problem.ID {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable: .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
-            .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken,
+            .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
             .podLinkMissing, .podLinkUnknown, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers:
             .error
         }
@@ -104,6 +110,10 @@ extension Problem.ID {
         case .mtuUnfit: "let the link between nodes take larger packets, or give another --mtu"
         case .tunnelTaken: "remove the other link, or give all nodes another --vxlan-vni"
         case .tunnelPortTaken: "stop the program that has the port, or give all nodes another --vxlan-port"
+        case .tunnelSilent:
+            "let UDP of the tunnels' port pass between the nodes, and start the agents of all nodes with the same --backend"
+        case .tunnelNarrow: "let the network between the nodes take larger packets, or start all agents with a smaller --mtu"
+        case .tunnelChecksum: "renew the driver of the machine's network card, or switch its offload of tunnels' checksums off"
         case .podLinkMissing: "delete the pod: its replacement gets a new link"
         case .podLinkUnknown:
             "start the agent with the --state it was started with before; or delete the pods, and what is left with tulle agent --clean"

@@ -21,11 +21,14 @@ public struct AgentSettings: Hashable, Sendable {
     public var period: Duration
     /// How long an address rests before another pod gets it.
     public var rest: Duration
+    /// How often tunnels that fail are tried again; a tenth as often while they do not fail; `nil`: they are never tried.
+    public var probePeriod: Duration?
 
     public init(
         node: String, duties: Set<Duty> = .all, network: NetworkSettings = NetworkSettings(), origin: String = "the source",
         stateDirectory: String = "/run/tulle",
-        socket: String? = nil, queueDirectory: String? = nil, period: Duration = .seconds(60), rest: Duration = .seconds(30)
+        socket: String? = nil, queueDirectory: String? = nil, period: Duration = .seconds(60), rest: Duration = .seconds(30),
+        probePeriod: Duration? = .seconds(60)
     ) {
         self.node = node
         self.duties = duties
@@ -36,6 +39,7 @@ public struct AgentSettings: Hashable, Sendable {
         self.queueDirectory = queueDirectory ?? stateDirectory + "/deletions"
         self.period = period
         self.rest = rest
+        self.probePeriod = probePeriod
     }
 }
 

@@ -35,6 +35,8 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     var podProblems: [Problem] = []
     private var unknownLinks: Set<String> = []
     private(set) var refusedObjects: [HostNetwork.Key: Problem] = [:]
+    /// The other nodes to try the tunnels with.
+    private(set) var tunnelTargets: [TunnelTarget] = []
     /// Links of somebody else that have a tunnel's name: nothing is put on them.
     private var strangers: Set<String> = []
     /// By the name of the link. What stands on one is refused as well, and that is no problem of its own.
@@ -151,6 +153,8 @@ extension NodeKeeper {
         let ids = plan.own == nil ? Array(new.tables.keys) : duties.tables
         settle(tables: ids, to: new, &outcome, at: now)
         said = new
+        // What could not be made need not be tried.
+        tunnelTargets = plan.tunnelTargets().filter { refusedTunnels[$0.link] == nil }
         seen = after.all.filter { !links.moving.contains($0.value.link) }
         return outcome
     }

@@ -19,6 +19,7 @@ actor Reconciler {
 
     private var keeper: NodeKeeper<KernelTables>
     private var sourceProblems: [Problem] = []
+    private var probeProblems: [Problem] = []
     private var rounds: Rounds<Errand>
     private var tableLooks = Crowding()
     private var areTablesDue = false
@@ -76,6 +77,16 @@ extension Reconciler {
             publish()
         }
     }
+
+    /// What trying the tunnels came to.
+    func take(probed problems: [Problem]) {
+        guard problems != probeProblems else { return }
+        probeProblems = problems
+        publish()
+    }
+
+    /// The other nodes to try the tunnels with, as the last whole round saw them.
+    var tunnelTargets: [TunnelTarget] { keeper.tunnelTargets }
 
     /// Somebody changed the kernel, perhaps we ourselves.
     func take(_ notice: KernelWatch.Notice) {
@@ -154,7 +165,7 @@ extension Reconciler {
     }
 
     private func publish(and more: [Problem] = []) {
-        let problems = Array(Set(keeper.problems + sourceProblems + more)).sorted()
+        let problems = Array(Set(keeper.problems + sourceProblems + probeProblems + more)).sorted()
         for problem in problems where !report.problems.contains(problem) {
             logger.warning("problem", metadata: ["problem": "\(problem)"])
         }
