@@ -1,5 +1,6 @@
 import Addressing
 import Agent
+import CLinux
 import Cluster
 import Glibc
 import HostNetwork

@@ -44,30 +44,38 @@ struct TunnelProbeTests {
         #expect((findings.problem(target) == nil) == [.well, .unknown].contains(verdict))
     }
 
+    private func expect(
+        begins: Bool, _ schedule: inout ProbeSchedule, _ wanted: [TunnelTarget], at now: Duration,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let begun = schedule.begin(wanted, at: now)
+        #expect(begun == begins, sourceLocation: sourceLocation)
+    }
+
     @Test("once is no problem, twice in a row is one, and it is tried less often while all is well")
     func schedule() throws {
         let wanted = try targets(ip("192.0.2.1"), ip("192.0.2.66"))
         let problem = Problem(.tunnelSilent, ObjectKey(Node.resource.kind, name: "n2"), "silent")
         var schedule = ProbeSchedule(period: .seconds(60))
-        #expect(!schedule.begin([], at: .zero))
+        expect(begins: false, &schedule, [], at: .zero)
         let began = [schedule.begin(wanted, at: .zero), schedule.begin(wanted, at: .zero)]
         #expect(began == [true, false], "one at a time")
         schedule.ended(with: [problem], at: .seconds(1))
         #expect(schedule.problems == [] && schedule.waking == .seconds(16))
-        #expect(!schedule.begin(wanted, at: .seconds(15)))
-        #expect(schedule.begin(wanted, at: .seconds(16)))
+        expect(begins: false, &schedule, wanted, at: .seconds(15))
+        expect(begins: true, &schedule, wanted, at: .seconds(16))
         schedule.ended(with: [problem], at: .seconds(17))
         #expect(schedule.problems == [problem] && schedule.waking == .seconds(77))
-        #expect(schedule.begin(wanted, at: .seconds(77)))
+        expect(begins: true, &schedule, wanted, at: .seconds(77))
         schedule.ended(with: [], at: .seconds(78))
         #expect(schedule.problems == [] && schedule.waking == .seconds(678))
         // Another node, another size: at once.
-        #expect(schedule.begin(try targets(ip("192.0.2.1"), ip("192.0.2.67")), at: .seconds(80)))
+        expect(begins: true, &schedule, try targets(ip("192.0.2.1"), ip("192.0.2.67")), at: .seconds(80))
         schedule.ended(with: [problem], at: .seconds(81))
-        #expect(!schedule.begin([], at: .seconds(82)))
+        expect(begins: false, &schedule, [], at: .seconds(82))
         #expect(schedule.problems == [] && schedule.waking == nil)
         var never = ProbeSchedule(period: nil)
-        #expect(!never.begin(wanted, at: .zero))
+        expect(begins: false, &never, wanted, at: .zero)
     }
 
     @Test(
