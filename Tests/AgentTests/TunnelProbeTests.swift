@@ -17,7 +17,7 @@ private func targets(_ own: IPAddress, _ other: IPAddress, uplinkMTU: Int = 1500
         with: [("n1", own, 1), ("n2", other, 2)].map { name, address, number in
             var node = Node(metadata: ObjectMeta(name: name))
             node.status.addresses = [Node.Address(.internalIP, address.description)]
-            node.spec.podCIDRs = [IPPrefix("10.244.\(number).0/24")].compactMap(\.self)
+            node.spec.podCIDRs = ["10.244.\(number).0/24", "fd00:10:244:\(number)::/64"].compactMap { IPPrefix($0) }
             return node
         })
     let uplink = NodeFacts.Uplink(device: "eth0", segment: IPPrefix(host: own), mtu: uplinkMTU)

@@ -87,7 +87,7 @@ extension KernelTests {
             try node.start("--backend", "vxlan")
             let text = """
                 link tulle4 vxlan id 84 port 8472 local 192.0.2.1 up mtu 1450 mac 7a:d0:b2:0b:f4:cf nolinklocal
-                sysctl net/ipv4/conf/tulle4/rp_filter = 2
+                sysctl net/ipv4/conf/tulle4/rp_filter = 0
                 sysctl net/ipv6/conf/tulle4/accept_ra = 0
                 neighbour 192.0.2.66 mac 7a:d0:b2:0b:f4:02 dev tulle4
                 neighbour fe80::78d0:b2ff:fe0b:f402 mac 7a:d0:b2:0b:f4:02 dev tulle4

@@ -112,7 +112,7 @@ struct TunnelTests {
         let part = NodePlan(try facts(1), [try node(1)], network: Self.vxlan).part(.tunnel(.v4))
         #expect(
             part.network.sysctls.map(\.description).sorted() == [
-                "sysctl net/ipv4/conf/tulle4/rp_filter = 2", "sysctl net/ipv6/conf/tulle4/accept_ra = 0",
+                "sysctl net/ipv4/conf/tulle4/rp_filter = 0", "sysctl net/ipv6/conf/tulle4/accept_ra = 0",
                 "sysctl net/ipv6/conf/tulle4/disable_ipv6 = 0",
             ])
     }

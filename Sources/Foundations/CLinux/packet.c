@@ -88,6 +88,15 @@ ssize_t clinux_frame_send(int socket, int interface, uint16_t protocol, const vo
     return sendto(socket, bytes, count, 0, (struct sockaddr *)&to, sizeof to);
 }
 
+int clinux_frame_listen(int socket, int interface, int is_on) {
+    struct sockaddr_ll at;
+    memset(&at, 0, sizeof at);
+    at.sll_family = AF_PACKET;
+    at.sll_ifindex = interface;
+    at.sll_protocol = is_on ? htons(ALL_PROTOCOLS) : 0;
+    return bind(socket, (struct sockaddr *)&at, sizeof at);
+}
+
 static int checksum_offload(int socket, const char *name, uint32_t command, uint32_t *data) {
     struct ethtool_value value = {.cmd = command, .data = *data};
     struct ifreq request;

@@ -65,13 +65,14 @@ extension Tunnel {
     func end(_ underlay: IPFamily, mtu: Int) -> [Object] {
         guard let local = own.address(underlay) else { return [] }
         let name = PacketPath.tunnelLink(underlay)
-        // Another end that was started with direct roads sends by the segment what we send through the tunnel: loose (2) lets both in.
+        // A node that changes its backend sends beside the tunnel what we send through it. Loose (2) would not do: without an address on
+        // the link the kernel takes it for strict (`__fib_validate_source`).
         var objects: [Object] = [
             .link(
                 Link(
                     name, .vxlan(Link.Overlay(id: settings.id, port: settings.port, local: local)),
                     mac: Self.mac(of: own.name, id: settings.id), mtu: mtu, makesLinkLocal: false)),
-            .sysctl(Sysctl("net/ipv4/conf/\(name)/rp_filter", "2")),
+            .sysctl(Sysctl("net/ipv4/conf/\(name)/rp_filter", "0")),
         ]
         if podFamilies.contains(.v6) {
             // Neighbours and forwarding entries say it all; nobody at the other end may tell more.

@@ -10,6 +10,9 @@ public struct TunnelTarget: Hashable, Sendable {
     public var link: String
     /// Of this node and the other one: of the frame, and of the packet in it.
     public var macs: (own: MACAddress, other: MACAddress) { (ownMAC, otherMAC) }
+    ///
+    /// The own one is the first of the range of this node's pods, which no pod has: the answer comes through the tunnel, as it does to
+    /// a pod, and passes the strictest check of sources.
     public var own: IPAddress
     public var other: IPAddress
     /// The largest packet in it.
@@ -35,7 +38,8 @@ extension NodePlan {
         var targets: [TunnelTarget] = []
         for name in inTurn where targets.count < count {
             guard let peer = snapshot.members[name].map(facts.plausible), let underlay = tunnel.underlay(to: peer),
-                let near = own.address(underlay), let far = peer.address(underlay), let room = tunnel.mtu(underlay)
+                let near = own.podPrefixes.first(where: { $0.family == underlay })?.address, let far = peer.address(underlay),
+                let room = tunnel.mtu(underlay)
             else { continue }
             let link = PacketPath.tunnelLink(underlay)
             guard tunnel.roads(to: peer).state.objects.values.contains(where: { $0.link == link }) else { continue }

@@ -4,7 +4,7 @@ import Glibc
 import Netlink
 import Plan
 
-/// Tries tunnels with real packets: frames go out by this node's end, and the other node's kernel answers beside the tunnel.
+/// Tries tunnels with real packets: frames go out by this node's end, and the answers of the other node's kernel come in by it.
 ///
 /// Blocks for some milliseconds when all answer, and for seconds when they do not. Needs `CAP_NET_RAW`.
 struct TunnelProbe {
@@ -60,7 +60,9 @@ struct TunnelProbe {
     /// Sends frames, three times where nothing comes back, and returns whose answers came.
     private func answers(_ wanted: [ProbeFrame], _ target: TunnelTarget) -> Set<UInt16> {
         let link = clinux_interface_index(frames.rawValue, target.link)
-        guard link > 0 else { return [] }
+        guard link > 0, clinux_frame_listen(frames.rawValue, link, 1) == 0 else { return [] }
+        // Otherwise every packet of every pod would be copied to us for ever.
+        defer { _ = clinux_frame_listen(frames.rawValue, link, 0) }
         var came: Set<UInt16> = []
         for _ in 0..<3 {
             for frame in wanted where !came.contains(frame.sequence) {
@@ -68,7 +70,7 @@ struct TunnelProbe {
                 _ = clinux_frame_send(
                     frames.rawValue, link, frame.etherType(target.own.family == .v4), bytes, bytes.count)
             }
-            gather(target.other.family, &came) { $0.isSuperset(of: wanted.map(\.sequence)) }
+            gather(frames, target.other.family, framed: true, &came) { $0.isSuperset(of: wanted.map(\.sequence)) }
             if came.isSuperset(of: wanted.map(\.sequence)) { break }
         }
         return came
@@ -85,7 +87,9 @@ struct TunnelProbe {
                 .dropFirst(24 + (isV4 ? 20 : 40)).map(\.self)
             Self.send(raw, echo, to: target.other, port: 0)
             Self.send(plain, [0], to: target.other, port: ProbeFrame.firstPort + sequence + 1)
-            gather(target.other.family, &came, anyMark: sequence + 1) { $0.isSuperset(of: [sequence, sequence + 1]) }
+            gather(raw, target.other.family, framed: false, &came, anyMark: sequence + 1) {
+                $0.isSuperset(of: [sequence, sequence + 1])
+            }
             if came.isSuperset(of: [sequence, sequence + 1]) { break }
         }
         return (came.contains(sequence), came.contains(sequence + 1))
@@ -108,21 +112,31 @@ struct TunnelProbe {
 
     /// - Parameter anyMark: a datagram's sequence whose source port the kernel chose.
     private func gather(
-        _ family: IPFamily, _ came: inout Set<UInt16>, anyMark: UInt16? = nil, until isEnough: (Set<UInt16>) -> Bool
+        _ raw: Descriptor, _ family: IPFamily, framed: Bool, _ came: inout Set<UInt16>, anyMark: UInt16? = nil,
+        until isEnough: (Set<UInt16>) -> Bool
     ) {
-        guard let raw = icmp[family] else { return }
         var bytes = [UInt8](repeating: 0, count: 4096)
         let end = clinux_clock(CLOCK_MONOTONIC) + Int64(patience) * 1_000_000
         while !isEnough(came) {
             let left = (end - clinux_clock(CLOCK_MONOTONIC)) / 1_000_000
             var ready = pollfd(fd: raw.rawValue, events: Int16(POLLIN), revents: 0)
             guard left > 0, poll(&ready, 1, CInt(left)) > 0 else { return }
-            while case let count = recv(raw.rawValue, &bytes, bytes.count, 0), count > 0 {
-                guard let answer = ProbeAnswer(Array(bytes[..<count]), family) else { continue }
+            while case let count = recv(raw.rawValue, &bytes, bytes.count, CInt(MSG_DONTWAIT)), count > 0 {
+                let packet = framed ? Self.message(bytes[..<count], family) : Array(bytes[..<count])
+                guard let answer = ProbeAnswer(packet, family) else { continue }
                 if answer.mark == mark || (answer.kind == .datagram && answer.sequence == anyMark) {
                     came.insert(answer.sequence)
                 }
             }
+        }
+    }
+
+    /// What an ICMP socket would get of a frame; empty when that is nothing.
+    private static func message(_ frame: ArraySlice<UInt8>, _ family: IPFamily) -> [UInt8] {
+        let packet = Array(frame.dropFirst(24))
+        switch family {
+        case .v4: return packet.count > 20 && packet[0] >> 4 == 4 && packet[9] == 1 ? packet : []
+        case .v6: return packet.count > 40 && packet[0] >> 4 == 6 && packet[6] == 58 ? Array(packet.dropFirst(40)) : []
         }
     }
 
