@@ -38,7 +38,8 @@ final class ClusterMirror: Sendable {
 
     func run(_ client: APIClient, _ kinds: [GroupVersionKind]) async {
         let source = client.source(
-            kinds.map { .init(Kinds.resource($0)) }, registry: Registry([]), backoff: Backoff(first: .milliseconds(10), limit: .milliseconds(100)))
+            kinds.map { .init(Kinds.resource($0)) }, registry: Registry([]),
+            backoff: Backoff(first: .milliseconds(10), limit: .milliseconds(100)))
         await withDiscardingTaskGroup { group in
             group.addTask { await source.run() }
             for await event in source.events {

@@ -153,7 +153,9 @@ final class KubeletBench: Sendable {
     /// The log as it is kept, of the run that the kubelet says is the container's now, or was before it.
     func log(_ pod: String, _ container: String, isPrevious: Bool = false) async throws -> [String] {
         let entries = try await kubelet.log(namespace: "shop", pod: pod, container: container, isPrevious: isPrevious)
-        return entries.map { "\($0.isError ? "stderr" : "stdout") \($0.isWhole ? "F" : "P") \(String(decoding: $0.text, as: UTF8.self))" }
+        return entries.map {
+            "\($0.isError ? "stderr" : "stdout") \($0.isWhole ? "F" : "P") \(String(decoding: $0.text, as: UTF8.self))"
+        }
     }
 
     static func program(_ name: String) throws -> String {

@@ -186,7 +186,8 @@ extension PodRunner {
             let id = try nextLog(of: container.name)
             var command = [
                 host.launcher, "container", "--join", "\(sandbox.holder)", "--root", root, "--log",
-                logFile(ofContainer: container.name, id: id), "--report-fd", "3", "--mount", "\(message):\(container.terminationMessagePath)",
+                logFile(ofContainer: container.name, id: id), "--report-fd", "3", "--mount",
+                "\(message):\(container.terminationMessagePath)",
             ]
             if pod.usesHostNetwork { command += ["--namespaces", "net,uts,ipc,pid"] }
             for mount in try mounts(of: container, in: pod) { command += ["--mount", mount] }
