@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "Addressing", targets: ["Addressing"]),
         .library(name: "Netlink", targets: ["Netlink"]),
         .library(name: "NFTables", targets: ["NFTables", "NFTablesKernel"]),
+        .library(name: "DNS", targets: ["DNS"]),
         .library(name: "HostNetwork", targets: ["HostNetwork", "HostNetworkKernel"]),
     ],
     dependencies: [
@@ -57,7 +58,7 @@ var kube: [Target] {
             "APIServer", in: "Kube",
             [
                 "Addressing", "KubeAPI", .hummingbird, .hummingbirdCore, .httpTypes, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioCore,
-                .nioPosix, .nioHTTP1, .nioSSL, .nioWebSocket, .grdb, .lifecycle, .logging,
+                .nioPosix, .nioHTTP1, .nioSSL, .nioWebSocket, .grdb, .crypto, .lifecycle, .logging,
             ]),
     ]
 }
@@ -73,6 +74,7 @@ var dialects: [Target] {
     [
         room("HostNetwork", in: "Dialects", ["Addressing", "Reconcile"]),
         room("NFTables", in: "Dialects", ["Addressing", "Reconcile"]),
+        room("DNS", in: "Dialects", ["Addressing"]),
         room("HostNetworkKernel", in: "Dialects", ["HostNetwork", "Addressing", "Netlink", "CLinux"]),
         room("NFTablesKernel", in: "Dialects", ["NFTables", "Addressing", "Netlink", "CLinux"]),
     ]
@@ -96,8 +98,8 @@ var workshop: [Target] {
         room(
             "Lab", in: "Workshop",
             [
-                "APIServer", "Addressing", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork",
-                "HostNetworkKernel", "Reconcile", .lifecycle, .logging, .nioCore, .nioPosix,
+                "APIServer", "Addressing", "Identity", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork",
+                "HostNetworkKernel", "NFTables", "NFTablesKernel", "Reconcile", .lifecycle, .logging, .nioCore, .nioPosix,
             ])
     ]
 }
@@ -107,7 +109,9 @@ var commands: [Target] {
         .executableTarget(
             name: "tulle",
             dependencies: [
-                "Agent", "Lab", "CNI", "Addressing", "KubeClient", .logging, .argumentParser, .lifecycle, .unixSignals,
+                "Agent", "Lab", "CLinux", "CNI", "Addressing", "KubeAPI", "KubeClient", "Netlink", "Plan", .logging,
+                .argumentParser,
+                .lifecycle, .unixSignals,
             ],
             path: "Sources/Commands/tulle", swiftSettings: Bricks.strict),
         .executableTarget(
@@ -120,7 +124,7 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "APIServer", .argumentParser, .grdb, .lifecycle, .nioPosix, .logging,
+                "APIServer", "DNS", "KubeAPI", "KubeClient", .argumentParser, .grdb, .lifecycle, .nioPosix, .logging,
             ],
             path: "Benchmarks", exclude: ["README.md"], swiftSettings: Bricks.strict),
     ]
@@ -139,18 +143,24 @@ var tests: [Target] {
         suite("Identity", ["Addressing", .x509, .asn1]),
         suite(
             "APIServer",
-            ["KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
+            ["Addressing", "KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
         suite("Cluster", ["Addressing", "KubeAPI"]),
         suite("Plan", ["Addressing", "KubeAPI", "Cluster", "HostNetwork", "NFTables"]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
+        suite("DNS", ["Addressing"]),
         suite("CNI", ["CLinux"]),
-        suite("Agent", ["Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "Netlink", "KubeAPI", "Plan"]),
+        suite(
+            "Agent",
+            [
+                "APIServer", "Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI", "KubeClient",
+                "NFTables", "NFTablesKernel", "Netlink", "Plan", .nioCore, .nioPosix, .logging,
+            ]),
         suite(
             "Lab",
             [
                 "APIServer", "Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI", "KubeClient",
-                "Netlink", "Reconcile", .logging, .nioCore, .nioPosix,
+                "NFTables", "NFTablesKernel", "Netlink", "Reconcile", .logging, .nioCore, .nioPosix,
             ]),
     ]
 }

@@ -33,6 +33,7 @@ enum APIServerBenchmark {
             try watchers(socket, count: 1_000, rounds: 50)
             try webSocket(socket, rounds: 3_000)
         }
+        try await cluster(directory.file("cluster"), socket)
         for round in 1...5 { try await killed(directory.file("killed-\(round)"), socket, after: 700 * round) }
     }
 
@@ -210,7 +211,7 @@ extension APIServerBenchmark {
 // MARK: - Parts
 
 extension APIServerBenchmark {
-    private static func inParallel<Result: Sendable>(
+    static func inParallel<Result: Sendable>(
         _ count: Int, _ body: @escaping @Sendable (Int) throws -> Result
     ) async throws -> [Result] {
         let pool = NIOThreadPool(numberOfThreads: count)
@@ -230,16 +231,16 @@ extension APIServerBenchmark {
         return zip(indices, polled).filter { $0.1.revents != 0 }.map(\.0)
     }
 
-    private static func spread(_ times: [Duration]) -> String {
+    static func spread(_ times: [Duration]) -> String {
         let sorted = times.sorted()
         guard let first = sorted.first else { return "nothing measured" }
         func at(_ share: Double) -> String { milliseconds(sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]) }
         return "min \(milliseconds(first))  median \(at(0.5))  p99 \(at(0.99)) ms"
     }
 
-    private static func seconds(_ duration: Duration) -> Double { duration / .seconds(1) }
+    static func seconds(_ duration: Duration) -> Double { duration / .seconds(1) }
     private static func milliseconds(_ duration: Duration) -> String { hundredths(duration / .milliseconds(1), digits: 1_000) }
-    private static func whole(_ number: Double) -> String { String(Int(number.rounded())) }
+    static func whole(_ number: Double) -> String { String(Int(number.rounded())) }
     private static func hundredths(_ number: Double, digits: Double = 100) -> String {
         String((number * digits).rounded() / digits)
     }
@@ -271,8 +272,8 @@ private struct Directory {
 }
 
 /// This program again, as a server on the given socket.
-private final class ServerProcess: Sendable {
-    private let id: pid_t
+final class ServerProcess: Sendable {
+    let id: pid_t
     /// A number may belong to somebody else as soon as its process was waited for.
     private let isKilled = Atomic(false)
 

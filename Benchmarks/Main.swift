@@ -13,7 +13,7 @@ struct TulleBench: AsyncParsableCommand {
               tulle-bench courier --runs 200
               tulle-bench                     all of them, one after the other
             """,
-        subcommands: [Services.self, Courier.self, APIServer.self, PodDataplane.self, All.self],
+        subcommands: [Services.self, Courier.self, APIServer.self, PodDataplane.self, DNS.self, Lab.self, All.self],
         defaultSubcommand: All.self)
 }
 
@@ -63,6 +63,33 @@ extension TulleBench {
         func run() async throws { try await APIServerBenchmark.run(arguments) }
     }
 
+    struct Lab: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "lab", abstract: "tulle lab up, a hundred pods, a minute of nothing, and down.")
+
+        @Option(help: "How many labs, one after the other.")
+        var rounds = 5
+
+        @Option(help: "How many pods.")
+        var pods = 100
+
+        @Option(help: "Seconds for which the last lab is left alone.")
+        var idle = 60
+
+        func run() async throws { try await LabBenchmark.run(rounds: max(1, rounds), pods: pods, idleSeconds: max(1, idle)) }
+    }
+
+    struct DNS: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "dns",
+            abstract: "Queries answered from a zone of 10,000 services, without a socket; one service changed.")
+
+        @Option(help: "How often each kind of question is asked for 5,000 names.")
+        var runs = 50
+
+        func run() throws { try DNSBenchmark.run(runs: runs) }
+    }
+
     struct All: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "all", abstract: "All of them, one after the other.")
 
@@ -71,6 +98,8 @@ extension TulleBench {
             _ = try CourierBenchmark.run(runs: 500)
             try await APIServerBenchmark.run()
             try PodDataplaneBenchmark.run(runs: 300)
+            try DNSBenchmark.run(runs: 50)
+            try await LabBenchmark.run(rounds: 5, pods: 100, idleSeconds: 60)
         }
     }
 }

@@ -68,7 +68,14 @@ struct Client {
     mutating func ask(
         _ method: HTTPMethod, _ uri: String, _ body: String = "", headers: [(String, String)] = []
     ) async throws -> Answer {
-        var answer = try await begin(method, uri, body, headers: headers)
+        try await ask(method, uri, bytes: Array(body.utf8), headers: headers)
+    }
+
+    /// The same with a body that may be no text.
+    mutating func ask(
+        _ method: HTTPMethod, _ uri: String, bytes: [UInt8], headers: [(String, String)] = []
+    ) async throws -> Answer {
+        var answer = try await begin(method, uri, bytes: bytes, headers: headers)
         while let part = try await inbound.next() {
             switch part {
             case .head: break
@@ -83,9 +90,15 @@ struct Client {
     mutating func begin(
         _ method: HTTPMethod, _ uri: String, _ body: String = "", headers: [(String, String)] = []
     ) async throws -> Answer {
+        try await begin(method, uri, bytes: Array(body.utf8), headers: headers)
+    }
+
+    private mutating func begin(
+        _ method: HTTPMethod, _ uri: String, bytes: [UInt8], headers: [(String, String)]
+    ) async throws -> Answer {
         var head = HTTPRequestHead(version: .http1_1, method: method, uri: uri)
-        head.headers = HTTPHeaders(headers + [("Host", "api.example.org"), ("Content-Length", "\(body.utf8.count)")])
-        try await outbound.write(contentsOf: [.head(head), .body(.byteBuffer(ByteBuffer(string: body))), .end(nil)])
+        head.headers = HTTPHeaders(headers + [("Host", "api.example.org"), ("Content-Length", "\(bytes.count)")])
+        try await outbound.write(contentsOf: [.head(head), .body(.byteBuffer(ByteBuffer(bytes: bytes))), .end(nil)])
         guard case .head(let answer)? = try await inbound.next() else { throw Ended() }
         return Answer(status: Int(answer.status.code), headers: answer.headers, body: "")
     }

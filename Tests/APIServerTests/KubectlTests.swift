@@ -40,11 +40,11 @@ struct Kubectl: Sendable {
         return outcome.output
     }
 
-    static func with(_ body: (Kubectl) async throws -> Void) async throws {
+    static func with(pods: (any PodStreams)? = nil, _ body: (Kubectl) async throws -> Void) async throws {
         let directory = try ScratchDirectory()
         let security = Server.Security(tls: try directory.identity(), tokens: AccessTokens(["secret": "admin"]))
         let clock = Surroundings(seconds: { Int64(time(nil)) }, random: { UInt64.random(in: 0...(.max)) })
-        try await withServer(security: security, surroundings: clock) { port, _ in
+        try await withServer(security: security, pods: pods, surroundings: clock) { port, _ in
             _ = try directory.file(
                 "kubeconfig",
                 """
@@ -191,7 +191,7 @@ struct KubectlTests {
 }
 
 extension String {
-    fileprivate func replacing(_ old: String, with new: String) -> String {
+    func replacing(_ old: String, with new: String) -> String {
         var (result, rest) = ("", self[...])
         while let range = rest.firstRange(of: old) {
             result += rest[..<range.lowerBound] + new

@@ -1,3 +1,4 @@
+import Addressing
 import Glibc
 import Logging
 import NIOHTTP1
@@ -10,13 +11,15 @@ import Testing
 /// Runs a server on a free port of the loopback for as long as the closure runs.
 func withServer<Result>(
     memory: Store.Memory = Store.Memory(), limits: Server.Limits = Server.Limits(), security: Server.Security = .none,
-    pods: (any PodStreams)? = nil, surroundings: Surroundings = .test, _ body: (UInt16, Store) async throws -> Result
+    services: ServiceRanges = .test, pods: (any PodStreams)? = nil, surroundings: Surroundings = .test,
+    _ body: (UInt16, Store) async throws -> Result
 ) async throws -> Result {
     let directory = try TemporaryDirectory()
     let store = try Store(path: directory.store, memory: memory)
     let socket = try Loopback.bound()
     let result = try await withServer(
-        store, on: [socket.descriptor], limits: limits, security: security, pods: pods, surroundings: surroundings
+        store, on: [socket.descriptor], limits: limits, security: security, services: services, pods: pods,
+        surroundings: surroundings
     ) { try await body(socket.port, store) }
     try store.close()
     return result
@@ -24,10 +27,11 @@ func withServer<Result>(
 
 func withServer<Result>(
     _ store: Store, on descriptors: [CInt], limits: Server.Limits = Server.Limits(), security: Server.Security = .none,
-    pods: (any PodStreams)? = nil, surroundings: Surroundings = .test, _ body: () async throws -> Result
+    services: ServiceRanges = .test, pods: (any PodStreams)? = nil, surroundings: Surroundings = .test,
+    _ body: () async throws -> Result
 ) async throws -> Result {
     let server = Server(
-        store, on: descriptors.map { Listener(owning: $0) }, security: security, pods: pods,
+        store, on: descriptors.map { Listener(owning: $0) }, security: security, services: services, pods: pods,
         webSockets: [.echo(path: "/echo")], limits: limits, surroundings: surroundings,
         logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     // A socket that is bound but does not listen yet refuses; a client may come before the server's task has run.
@@ -44,6 +48,10 @@ func withServer<Result>(
 extension Surroundings {
     /// It is always 2030-03-17T17:46:40Z.
     static let test = Surroundings(seconds: { 1_900_000_000 }, random: { UInt64.random(in: 0...(.max)) })
+}
+
+extension ServiceRanges {
+    static let test = ServiceRanges(clusterIPs: [IPPrefix("192.0.2.0/24"), IPPrefix("2001:db8::/112")].compactMap(\.self))
 }
 
 let maps = "/api/v1/namespaces/default/configmaps"
@@ -121,7 +129,7 @@ struct ServerTests {
             (.DELETE, "\(maps)/a", #"{"gracePeriodSeconds":"x"}"#, 400, "BadRequest"),
             (.DELETE, "\(maps)/a?propagationPolicy=Some", "", 400, "BadRequest"),
             (.PATCH, "\(maps)/a", "{}", 415, "UnsupportedMediaType"),
-            (.POST, "/api/v1/namespaces/default/serviceaccounts/a/token", "{}", 501, "NotImplemented"),
+            (.POST, "/api/v1/namespaces/default/serviceaccounts/a/token", "{}", 404, "NotFound"),
             (.GET, "\(maps)/a/status", "", 404, "NotFound"),
         ])
     func refusal(_ method: HTTPMethod, _ uri: String, _ body: String, _ code: Int, _ reason: String) async throws {

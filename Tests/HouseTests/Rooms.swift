@@ -53,12 +53,13 @@ extension Room {
                 "Yams",
             ]),
         // Glibc: the lock file of the store, bound sockets by descriptor. FoundationEssentials: GRDB's blobs are its Data.
-        // HTTPTypes and NIOHTTPTypes are the words of Hummingbird's requests.
+        // HTTPTypes and NIOHTTPTypes are the words of Hummingbird's requests. Crypto signs the tokens of service accounts.
         Room(
             name: "APIServer", floor: .kube, purpose: "embedded Kubernetes API: store, watch, WebSocket",
             ours: ["Addressing", "KubeAPI"],
             others: [
-                "FoundationEssentials", "GRDB", "Glibc", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Logging", "NIOCore",
+                "Crypto", "FoundationEssentials", "GRDB", "Glibc", "HTTPTypes", "Hummingbird", "HummingbirdCore", "Logging",
+                "NIOCore",
                 "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket", "ServiceLifecycle",
                 "Synchronization",
             ]),
@@ -79,6 +80,7 @@ extension Room {
         Room(
             name: "NFTables", floor: .dialects, purpose: "tables, chains, rules, sets, maps as values",
             ours: ["Addressing", "Reconcile"]),
+        Room(name: "DNS", floor: .dialects, purpose: "messages, zones, answering", ours: ["Addressing"]),
         Room(
             name: "HostNetworkKernel", floor: .dialects, purpose: "HostNetwork observed and applied by rtnetlink",
             ours: ["Addressing", "CLinux", "HostNetwork", "Netlink"], others: ["Glibc", "Synchronization"]),
@@ -105,19 +107,21 @@ extension Room {
 
         // Workshop: how we look at it and try it.
         // CLinux: the packet sockets of the lab's witness, descriptors of processes. Addressing: its nodes and pods have addresses before there is a plan.
+        // Identity: the lab has a CA of its own; FoundationEssentials: a certificate's times are its dates.
+        // NFTablesKernel: that the host's tables are as they were.
         Room(
             name: "Lab", floor: .workshop, purpose: "a cluster out of network namespaces on one machine",
             ours: [
-                "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient",
-                "Netlink",
-                "Reconcile",
+                "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI",
+                "KubeClient", "NFTables", "NFTablesKernel", "Netlink", "Reconcile",
             ],
-            others: ["Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
+            others: ["FoundationEssentials", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization"]),
 
         // Commands: composition roots, the real clock, the environment, exit codes.
+        // Plan: the names of an agent's duties are those of `--parts`. CLinux: the clocks.
         Room(
             name: "tulle", floor: .commands, purpose: "the program: agent, lab",
-            ours: ["APIServer", "Addressing", "Agent", "CNI", "KubeAPI", "KubeClient", "Lab", "Netlink"],
+            ours: ["APIServer", "Addressing", "Agent", "CLinux", "CNI", "KubeAPI", "KubeClient", "Lab", "Netlink", "Plan"],
             others: ["ArgumentParser", "Glibc", "Logging", "ServiceLifecycle", "UnixSignals"]),
         Room(
             name: "tulle-cni", floor: .commands, purpose: "what a container runtime starts for every pod",
@@ -130,8 +134,8 @@ extension Room {
         Room(
             name: "tulle-bench", floor: .benchmarks, purpose: "the figures behind the decisions",
             ours: [
-                "APIServer", "Addressing", "CLinux", "CNI", "HostNetwork", "HostNetworkKernel", "NFTables", "NFTablesKernel",
-                "Netlink",
+                "APIServer", "Addressing", "CLinux", "CNI", "DNS", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient",
+                "NFTables", "NFTablesKernel", "Netlink",
             ],
             others: [
                 "ArgumentParser", "GRDB", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization",

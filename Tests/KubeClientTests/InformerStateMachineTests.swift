@@ -31,6 +31,18 @@ struct InformerStateMachineTests {
         #expect(last.action == .watch(resourceVersion: "9"))
     }
 
+    // After a restart of the server a fault stood for as long as nothing happened in the cluster.
+    @Test("a watch that the server takes ends the fault of the one before, also when it has nothing to tell")
+    func opened() {
+        var machine = watching()
+        #expect(texts(machine.watchOpened()) == [])
+        let step = machine.watchEnded(Failure(status: nil, message: "connection refused"), after: .seconds(5), random: 0)
+        #expect(texts(step.events) == ["faults /api/v1/namespaces: watching: connection refused"])
+        #expect(machine.waited() == .watch(resourceVersion: "10"))
+        #expect(texts(machine.watchOpened()) == ["faults "])
+        #expect(texts(machine.watchOpened()) == [])
+    }
+
     @Test("an expired page token leads to one list in one piece, at once")
     func expiredToken() {
         var machine = machine()

@@ -63,6 +63,7 @@ struct WalkTests {
             #expect(left == [64, 64, 63, 63, 63, 63, 62, 62], "\(exchange): \(hops.joined(separator: "\n"))")
         }
         #expect(account.last?.contains("as it was") == true)
+        #expect(!account.contains { $0.hasPrefix("Ignored") || $0.hasPrefix("Problem") })
         #expect(access(scratch.path + "/walk", F_OK) != 0)
     }
 
@@ -86,7 +87,29 @@ struct WalkTests {
         arguments: [
             ("kind: Node", "apiVersion"),
             ("apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n", "it needs two"),
-            (twoPods.replacing("nodeName: node-2", with: "nodeName: node-9"), "node-9"),
+            (twoPods.replacing("nodeName: node-2", with: "nodeName: node-9"), "another pod on another node"),
+            (
+                twoPods.replacing("ports: [{containerPort: 8080}, {containerPort: 5353, protocol: UDP}]", with: ""),
+                "spec.containers[].ports"
+            ),
+            (
+                twoPods.replacing(
+                    "{type: InternalIP, address: 192.0.2.12}, {type: InternalIP, address: \"2001:db8::12\"}", with: ""),
+                "Node node-2: status.addresses has no InternalIP"
+            ),
+            (twoPods.replacing("10.244.2.0/24", with: "10.244.0.0/16"), "Node node-2: spec.podCIDRs: 10.244.0.0/16 overlaps"),
+            (twoPods.replacing("192.0.2.12", with: "192.0.2.11"), "192.0.2.11 is also the address of Node node-1"),
+            (
+                twoPods.replacing("spec: {podCIDR: 10.244.2.0/24, podCIDRs: [10.244.2.0/24, \"fd00:10:244:2::/64\"]}", with: ""),
+                "Node node-2: spec.podCIDRs is empty"
+            ),
+            (
+                twoPods.replacing(
+                    "spec: {podCIDR: 10.244.2.0/24, podCIDRs: [10.244.2.0/24, \"fd00:10:244:2::/64\"]}",
+                    with: "spec: {podCIDRs: [\"fd00:10:244:2::/64\"]}"
+                )
+                .replacing(", {type: InternalIP, address: \"2001:db8::12\"}", with: ""), "no family is on both nodes"
+            ),
             ("{ not yaml", "objects.yaml"),
         ])
     func refused(_ objects: String, _ word: String) throws {
@@ -119,7 +142,7 @@ func eventually(_ what: String, _ condition: () throws -> Bool) throws {
 }
 
 /// Processes whose command line names a path.
-private func processes(naming path: String) throws -> [Int] {
+func processes(naming path: String) throws -> [Int] {
     let directory = try #require(opendir("/proc"))
     defer { closedir(directory) }
     var found: [Int] = []
@@ -134,7 +157,7 @@ private func processes(naming path: String) throws -> [Int] {
     return found
 }
 
-private let twoPods = """
+let twoPods = """
     apiVersion: v1
     kind: Node
     metadata: {name: node-1}

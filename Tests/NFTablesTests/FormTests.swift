@@ -81,7 +81,7 @@ struct StatementExample: Sendable, CustomTestStringConvertible {
 
     var needsTranslation: Bool {
         switch statement {
-        case .masquerade, .destinationNAT: true
+        case .masquerade, .destinationNAT, .reversePath: true
         default: false
         }
     }
@@ -113,6 +113,10 @@ private let statementExamples: [StatementExample] = [
     .init(.match(.originalTransportProtocol, .equal, .transport(.udp)), "ct protocol udp"),
     .init(.match(.destinationAddressType, .equal, .number(AddressType.broadcast.rawValue)), "fib daddr type broadcast"),
     .init(.match(.random(below: 100), .less, .number(5)), "numgen random mod 100 < 5"),
+    .init(.begins(.inputInterfaceName, with: "eth"), "iifname \"eth*\""),
+    .init(.begins(.outputInterfaceName, with: "e"), "oifname \"e*\""),
+    .init(.reversePath(isThere: false), "fib saddr . iif oif missing"),
+    .init(.reversePath(isThere: true), "fib saddr . iif oif exists"),
     .init(.anyBit(.conntrackState, of: ConntrackState.new.rawValue), "ct state new"),
     .init(.anyBit(.conntrackStatus, of: ConntrackStatus.sourceTranslated.rawValue), "ct status snat"),
     .init(.anyBit(.mark, of: 0x4000), "meta mark & 0x00004000 != 0x00000000"),
@@ -180,13 +184,16 @@ private let expressionExamples: [ExpressionExample] = [
 ]
 
 private enum StatementForm: CaseIterable {
-    case match, anyBit, isIn, isNotIn, verdict, chainedVerdict, destinationNAT, setMark, masquerade, reject, counter, untrack,
+    case match, begins, reversePath, anyBit, isIn, isNotIn, verdict, chainedVerdict, destinationNAT, setMark, masquerade, reject,
+        counter, untrack,
         decide
 
     init(_ statement: Statement) {
         self =
             switch statement {
             case .match: .match
+            case .begins: .begins
+            case .reversePath: .reversePath
             case .anyBit: .anyBit
             case .isIn: .isIn
             case .isNotIn: .isNotIn

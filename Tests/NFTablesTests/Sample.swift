@@ -93,7 +93,12 @@ func sampleTable(_ family: TableFamily, _ name: String = "sample") -> Table {
                 Rule(family, .isIn([.destinationAddress, .destinationPort], set: "holes"), .counter),
             ]),
         Chain("side", rules: [Rule(family, .counter, .decide(.comeBack))]),
-        Chain("raw-prerouting", .init(.filter, .prerouting, priority: -300), rules: [Rule(family, .untrack)]),
+        Chain(
+            "raw-prerouting", .init(.filter, .prerouting, priority: -300),
+            rules: [
+                Rule(family, .untrack),
+                Rule(family, .begins(.inputInterfaceName, with: "tl"), .reversePath(isThere: false), .decide(.drop)),
+            ]),
     ]
     return Table(family, name, chains: chains, sets: [services, classes, endpoints, ranges, holes, pods, sticky, timed])
 }

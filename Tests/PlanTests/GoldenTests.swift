@@ -71,6 +71,11 @@ struct GoldenTests {
                 \t\ttype nat hook postrouting priority srcnat; policy accept;
                 \t\tip6 saddr @pod-ranges ip6 daddr != @pod-ranges ip6 daddr != @node-addresses masquerade fully-random comment "a pod talks to the world outside the cluster"
                 \t}
+
+                \tchain prerouting {
+                \t\ttype filter hook prerouting priority raw; policy accept;
+                \t\tiifname "tl*" fib saddr . iif oif missing drop comment "a pod sends from its own address alone"
+                \t}
                 }
 
                 """)

@@ -36,6 +36,81 @@ struct NodePlanTests {
         #expect(plan.part(.peer("n2")).network.routes.map(\.prefix.family) == [.v6])
     }
 
+    @Test("what is on this node's own link is its own, whichever older node claims it, and no road leads there")
+    func ownAddress() throws {
+        var thief = try node(2, at: ["192.0.2.1", "2001:db8::2"])
+        thief.metadata.creationTimestamp = "2020-01-01T00:00:00Z"
+        var own = try node(1)
+        own.metadata.creationTimestamp = "2026-01-01T00:00:00Z"
+        let plan = NodePlan(try facts(1), [own, thief, try node(3)])
+        #expect(plan.own?.addresses.map(\.description) == ["192.0.2.1", "2001:db8::1"])
+        #expect(
+            plan.part(.peer("n3")).network.routes.map(\.description).sorted() == [
+                "route 10.244.3.0/24 via 192.0.2.3 dev uplink proto 84 src 192.0.2.1",
+                "route 2001:db8:1:3::/64 via 2001:db8::3 dev uplink proto 84 src 2001:db8::1",
+            ])
+        let part = plan.part(.peer("n2"))
+        #expect(part.network.routes.map(\.prefix.description) == ["2001:db8:1:2::/64"])
+        #expect(part.problems.map(\.message) == ["its address 192.0.2.1 is on this node's own uplink"])
+        #expect(part.problems.map(\.id) == [.nodeAddressShared])
+        // Where it is on no link of ours, the older node has it.
+        let elsewhere = NodePlan(try facts(3), [own, thief, try node(3)])
+        #expect(elsewhere.part(.peer("n1")).network.routes.map(\.prefix.family) == [.v6])
+        #expect(elsewhere.part(.peer("n2")).network.routes.count == 2)
+    }
+
+    @Test("a range on a segment of this node makes no road, no pool and no element, and says so")
+    func onSegment() throws {
+        let (own, peer) = try (
+            node(1, pods: ["192.0.2.128/25", "10.244.1.0/24"]), node(2, pods: ["192.0.0.0/16", "10.244.2.0/24"])
+        )
+        let plan = NodePlan(try facts(1), [own, peer, try node(3, at: ["192.0.3.3"], pods: ["2001:db8:0:0:8::/80"])])
+        #expect(plan.own?.podPrefixes.map(\.description) == ["10.244.1.0/24"])
+        #expect(plan.whole.network.routes.map(\.prefix).sorted().map(\.description) == ["10.244.1.0/24", "10.244.2.0/24"])
+        let table = try #require(plan.whole.tables[Table.ID(.ip, "tulle-pods")]).text
+        #expect(!table.contains("192.0.2.128") && !table.contains("192.0.0.0"))
+        #expect(plan.part(.node).problems.map(\.id) == [.podCIDROnSegment])
+        #expect(
+            plan.part(.peer("n3")).problems.map(\.message) == [
+                "its pod range spec.podCIDRs 2001:db8:0:0:8::/80 overlaps 2001:db8::/64, the segment of this node's uplink"
+            ])
+    }
+
+    @Test("without the overlay there are no roads; without the pods nothing of pods, their ranges and their tables")
+    func duties() throws {
+        let (nodes, pods) = try ([node(1), node(2)], [attachment("web", ["10.244.1.1"])])
+        func plan(_ duties: Set<Duty>) throws -> NodePlan {
+            var snapshot = Snapshot()
+            snapshot.replace(with: nodes)
+            let known = duties.contains(.pods) ? pods : []
+            return NodePlan(
+                facts: try facts(1), snapshot: snapshot, attachments: Dictionary(known.map { ($0.id, $0) }) { $1 }, duties: duties
+            )
+        }
+        let (roads, home, whole) = try (plan([.overlay]).whole, plan([.pods]).whole, plan(.all).whole)
+        #expect(roads.network.routes.map(\.prefix).sorted().map(\.description) == ["10.244.2.0/24", "2001:db8:1:2::/64"])
+        #expect(roads.network.links.isEmpty && roads.tables.isEmpty && roads.network.sysctls.count == 2)
+        #expect(
+            home.network.routes.map(\.prefix).sorted().map(\.description) == [
+                "10.244.1.0/24", "10.244.1.1/32", "2001:db8:1:1::/64",
+            ])
+        #expect(home.network.links.count == 1 && home.tables == whole.tables && home.network.sysctls.count == 2)
+        #expect(try plan([.overlay]).part(.masquerade(.v4)).isEmpty && plan([.pods]).part(.peer("n2")).isEmpty)
+    }
+
+    @Test("an agent without the pods does not look at their links, nor at what stands on them")
+    func blind() throws {
+        let pod = PodNetwork(try attachment("web", ["10.244.1.1"])).node
+        let unreachable = Object.route(Route(try net("10.244.1.0/24"), .unreachable, proto: PacketPath.routeProtocol))
+        let road = Object.route(
+            Route(try net("10.244.2.0/24"), via: try ip("192.0.2.2"), device: "uplink", proto: PacketPath.routeProtocol))
+        let (roads, pods): (Set<Duty>, Set<Duty>) = ([.overlay], [.pods])
+        for object in pod.objects.values { #expect(!roads.concern(object) && pods.concern(object)) }
+        #expect(!roads.concern(unreachable) && roads.concern(road) && pods.concern(unreachable))
+        #expect(roads.concern(.link(Link("tlan0", .bridge))))
+        #expect(roads.tables.isEmpty && pods.tables == NodePlan.tables)
+    }
+
     @Test("a family that this node has no pods of has no table")
     func oneFamily() throws {
         let plan = NodePlan(try facts(1), [try node(1, pods: ["10.244.1.0/24"]), try node(2)])

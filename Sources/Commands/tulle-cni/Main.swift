@@ -48,17 +48,24 @@ extension Main {
     static var help: String {
         let spoken = SpecVersion.allCases.map(\.rawValue).joined(separator: ", ")
         return """
-            \(version): the CNI plugin of tulle, speaking CNI \(spoken).
+            \(version): the CNI plugin of tulle. It speaks CNI
+            \(spoken).
 
-            A container runtime starts it with CNI_COMMAND and the other CNI_… variables set and a network configuration on
-            standard input. It hands the call to the tulle agent of this node and prints what the agent answers. Keys of the
+            A container runtime starts it with CNI_COMMAND and the other CNI_… variables
+            set and a network configuration on standard input. It hands the call to the
+            tulle agent of this node and prints what the agent answers. Keys of the
             configuration that are read here:
 
-              agentSocket      where the agent listens                    \(NetworkConfiguration.defaultAgentSocket)
-              queueDirectory   where deletions wait while it is away      \(NetworkConfiguration.defaultQueueDirectory)
+              agentSocket      where the agent listens
+                               [default: \(NetworkConfiguration.defaultAgentSocket)]
+              queueDirectory   where deletions wait while it is away
+                               [default: \(NetworkConfiguration.defaultQueueDirectory)]
 
-            To see that it runs:     CNI_COMMAND=VERSION tulle-cni </dev/null
-            To ask the agent:        echo '{"cniVersion":"1.1.0","name":"tulle","type":"tulle-cni"}' | CNI_COMMAND=STATUS tulle-cni
+            To see that it runs:
+              CNI_COMMAND=VERSION tulle-cni </dev/null
+            To ask the agent:
+              echo '{"cniVersion":"1.1.0","name":"tulle","type":"tulle-cni"}' |
+                CNI_COMMAND=STATUS tulle-cni
 
             """
     }

@@ -15,7 +15,7 @@ struct Ask {
     init(_ words: inout Words) throws(Refusal) {
         var hasProtocol = false
         var places: [String] = []
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--tcp", "--udp":
                 isStream = word == "--tcp"

@@ -22,7 +22,7 @@ struct Container {
     private var command: [String] = []
 
     init(_ words: inout Words) throws(Refusal) {
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--join": target = try words.number(of: word, 1...pid_t.max)
             case "--namespaces": namespaces = try Namespaces(words.value(of: word), option: word)
@@ -177,6 +177,7 @@ extension Container {
 
     /// As process 1 of the container; returns only when the command cannot be run.
     private func beFirst() -> Refusal {
+        let own = Self.ownProgram(command[0])
         do throws(Refusal) {
             if report >= 0 { write(Array("pid \(try ownNumber())\n".utf8), to: report) }
             try root.make()
@@ -187,7 +188,18 @@ extension Container {
         } catch {
             return error
         }
-        return Run.execute(command)
+        guard own >= 0 else { return Run.execute(command) }
+        return Run.execute(command, file: "/proc/self/fd/\(own)")
+    }
+
+    /// This very program, opened while it is seen: the disk it lies on may be one that a container does not see. -1 when another
+    /// one is meant.
+    private static func ownProgram(_ path: String) -> Int32 {
+        var (asked, own) = (stat(), stat())
+        guard path.hasPrefix("/"), stat(path, &asked) == 0, stat("/proc/self/exe", &own) == 0, asked.st_dev == own.st_dev,
+            asked.st_ino == own.st_ino
+        else { return -1 }
+        return open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
     }
 
     /// Our process id as the one that started us sees it: this /proc is still the one of the outer PID namespace.

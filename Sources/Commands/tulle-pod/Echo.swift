@@ -10,7 +10,7 @@ struct Echo {
 
     init(_ words: inout Words) throws(Refusal) {
         var option = ""
-        while let word = words.next() {
+        while let word = try words.next() {
             switch (word, option, UInt16(word)) {
             case ("--tcp", _, _), ("--udp", _, _): option = word
             case ("--name", _, _): name = try words.value(of: word)

@@ -3,7 +3,7 @@ import Glibc
 /// Does nothing until it is asked to end: what a `pause` image runs, and a container that has nothing to serve.
 struct Idle {
     init(_ words: inout Words) throws(Refusal) {
-        if let word = words.next() { throw .usage("idle: “\(word)” is not understood") }
+        if let word = try words.next() { throw .usage("idle: “\(word)” is not understood") }
     }
 
     func run() throws(Refusal) -> Int32 {

@@ -9,82 +9,46 @@ struct Main {
         var words = Words(CommandLine.arguments.dropFirst())
         let status: Int32
         do throws(Refusal) {
-            switch words.next() {
-            case "pause": status = try Pause(&words).run()
-            case "run": status = try Run(&words).run()
-            case "echo": status = try Echo(&words).run()
-            case "ask": status = try Ask(&words).run()
-            case "container": status = try Container(&words).run()
-            case "probe": status = try Probe(&words).run()
-            case "idle": status = try Idle(&words).run()
-            case "--version": status = say(version + "\n")
-            case "--help", "-h", "help": status = say(help)
-            case nil: throw .usage("it takes one of pause, run, container, echo, ask, probe and idle")
-            case let word?: throw .usage("“\(word)” is not understood; it takes pause, run, container, echo, ask, probe or idle")
+            switch words.subcommand() {
+            case .pause: status = try Pause(&words).run()
+            case .run: status = try Run(&words).run()
+            case .container: status = try Container(&words).run()
+            case .echo: status = try Echo(&words).run()
+            case .ask: status = try Ask(&words).run()
+            case .probe: status = try Probe(&words).run()
+            case .ping: status = try Ping(&words).run()
+            case .idle: status = try Idle(&words).run()
+            case .`init`: status = try InitProcess(&words).run()
+            case nil: status = try answer(&words)
             }
         } catch {
-            write(Array("tulle-pod: \(error)\n".utf8), to: STDERR_FILENO)
-            exit(error.status)
+            exit(complain(error, words.topic))
         }
         exit(status)
     }
 
+    /// What is no subcommand.
+    private static func answer(_ words: inout Words) throws(Refusal) -> Int32 {
+        let names = Help.Topic.allCases.map(\.rawValue).joined(separator: ", ")
+        switch try words.next() {
+        case "--version": return say(version + "\n")
+        case "--help", "-h": return say(Help.text)
+        case "help":
+            let topic = words.subcommand()
+            if topic == nil, let word = try words.next() { throw .usage("help: “\(word)” is none of \(names)") }
+            return say(topic.map(Help.text(of:)) ?? Help.text)
+        case nil: throw .usage("it takes one of \(names)")
+        case let word?: throw .usage("“\(word)” is not understood; it takes one of \(names)")
+        }
+    }
+
+    /// Says why, and where to read on; help that was asked for is what was to be done.
+    private static func complain(_ refusal: Refusal, _ topic: Help.Topic?) -> Int32 {
+        if refusal.status == 0 { return say(refusal.description) }
+        let hint = refusal.status == Refusal.usageStatus ? "; see tulle-pod \(topic.map { "\($0) " } ?? "")--help" : ""
+        write(Array("tulle-pod: \(refusal)\(hint)\n".utf8), to: STDERR_FILENO)
+        return refusal.status
+    }
+
     static let version = "tulle-pod 0.1.0"
-
-    private static let help = """
-        \(version): makes the namespaces of a pod and holds them, runs commands in them, and is the pod's server and client.
-
-        tulle-pod pause [--new net,mnt,uts,pid,ipc] [--hostname NAME] [--ready-fd N]
-            Makes new namespaces (net,mnt,uts,pid,ipc unless said otherwise), brings up lo in a new net, mounts /proc in a new
-            mnt with a new pid, prints the process id that holds them, and holds them until SIGTERM or SIGINT. It ends when
-            the process that started it ends, however that ends. The id goes to descriptor N when one is named.
-
-                tulle-pod pause --hostname web-0 --new net,uts
-
-        tulle-pod run --join PID [--namespaces net,mnt,uts,pid,ipc] [--workdir DIRECTORY] [--tty] -- COMMAND [ARGUMENT …]
-            Runs a command in the namespaces of a process: of these five, those that differ from ours, unless said otherwise.
-            Exits as the command does; 128 + n when signal n ended it; 127 when there is no such command, 126 when it cannot
-            be run, 125 when the namespaces cannot be entered.
-
-                tulle-pod run --join 1234 -- ip address
-
-            --tty makes standard input, a terminal, the one that controls the command.
-
-        tulle-pod container --join PID --root DIRECTORY [--namespaces net,uts,ipc,pid] [--mount SOURCE:TARGET[:ro] …]
-            [--read-only] [--workdir DIRECTORY] [--user USER[:GROUP]] [--log FILE [--log-limit BYTES]] [--report-fd N]
-            -- COMMAND [ARGUMENT …]
-            Runs a command as process 1 of a container: PID and mount namespaces of its own, the others of the pod. Its root
-            is the host's, and what it writes is forgotten with it; DIRECTORY is empty and stays so. The log is kept in the
-            form of the CRI, one file that was full before beside it. Descriptor N gets “pid NUMBER” and ends when the command
-            runs, or gets “error WHY”. Exits as the command does;
-            SIGUSR2 kills it.
-
-                tulle-pod container --join 1234 --root /tmp/empty --mount /srv/www:/data:ro -- ls /data
-
-        tulle-pod echo [--tcp PORT …] [--udp PORT …] [--name NAME] [--node NODE]
-            Answers, over IPv4 and IPv6, every line, datagram and HTTP request with one line: who answers, whom it sees, on
-            which address, and what was asked. Port 0 takes a free one; each port is printed when it is open.
-
-                tulle-pod echo --tcp 80 --udp 53 --name web-0 --node node-1
-                curl http://192.0.2.7/hello
-                pod=web-0 node=node-1 protocol=http client=192.0.2.9:40312 local=192.0.2.7:80 request=GET /hello HTTP/1.1
-
-        tulle-pod ask --tcp|--udp ADDRESS PORT [--message TEXT] [--timeout MILLISECONDS]
-            Sends one line and prints a line of figures and the answer. Exits 0 when answered, 1 when refused, 2 when nothing
-            came in time (2000 ms unless said otherwise), 3 when there is no way there.
-
-                tulle-pod ask --tcp 192.0.2.7 80 --message hello
-                rtt_us=184 local=192.0.2.9:40314
-                pod=web-0 node=node-1 protocol=tcp client=192.0.2.9:40314 local=192.0.2.7:80 request=hello
-
-        tulle-pod probe --tcp|--http PATH ADDRESS PORT [--header NAME:VALUE …] [--timeout MILLISECONDS] [--join PID]
-            Connects, or asks over HTTP, as a kubelet's probe does, from the network namespace of PID. Exits 0 when the probe
-            succeeds (over HTTP: 200 to 399), and else 1 and says why.
-
-                tulle-pod probe --http /healthz 192.0.2.7 80
-
-        tulle-pod idle
-            Does nothing until SIGTERM or SIGINT.
-
-        """
 }

@@ -19,12 +19,13 @@ struct Namespaces: OptionSet {
 
     init(rawValue: Int32) { self.rawValue = rawValue }
 
-    /// Reads names between commas.
+    /// Reads names between commas, at least one.
     init(_ text: String, option: String) throws(Refusal) {
         self = []
-        for name in text.split(separator: ",") {
+        guard !text.isEmpty else { throw .usage("\(option) “” names no namespace; it takes some of net,mnt,uts,pid,ipc") }
+        for name in text.split(separator: ",", omittingEmptySubsequences: false) {
             guard let found = Self.names.first(where: { $0.key == name }) else {
-                throw .usage("\(option) “\(name)” is no namespace we know: net, mnt, uts, pid, ipc")
+                throw .usage("\(option) “\(text)”: “\(name)” is no namespace we know; it takes some of net,mnt,uts,pid,ipc")
             }
             insert(found.value)
         }

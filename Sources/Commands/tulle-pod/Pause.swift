@@ -17,7 +17,7 @@ struct Pause {
     private var readyDescriptor: Int32 = STDOUT_FILENO
 
     init(_ words: inout Words) throws(Refusal) {
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--new": namespaces = try Namespaces(words.value(of: word), option: word)
             case "--hostname": hostname = try words.value(of: word)
@@ -25,7 +25,12 @@ struct Pause {
             default: throw .usage("pause: “\(word)” is not understood")
             }
         }
-        if hostname != nil, !namespaces.contains(.hostname) { throw .usage("pause: --hostname needs a new uts namespace") }
+        guard let hostname else { return }
+        if !namespaces.contains(.hostname) { throw .usage("pause: --hostname needs a new uts namespace") }
+        // HOST_NAME_MAX. An empty one the kernel would take.
+        if !(1...64).contains(hostname.utf8.count) {
+            throw .usage("pause: --hostname “\(hostname)” has \(hostname.utf8.count) bytes, and a host name has 1 to 64")
+        }
     }
 
     func run() throws(Refusal) -> Int32 {

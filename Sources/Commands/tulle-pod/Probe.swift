@@ -12,7 +12,7 @@ struct Probe {
 
     init(_ words: inout Words) throws(Refusal) {
         var places: [String] = []
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--join": target = try words.number(of: word, 1...pid_t.max)
             case "--http": path = try words.value(of: word)

@@ -14,7 +14,7 @@ struct Run {
     static let notFound: Int32 = 127
 
     init(_ words: inout Words) throws(Refusal) {
-        while let word = words.next() {
+        while let word = try words.next() {
             switch word {
             case "--join": target = try words.number(of: word, 1...pid_t.max)
             case "--namespaces": namespaces = try Namespaces(words.value(of: word), option: word)
@@ -81,10 +81,16 @@ extension Run {
     }
 
     /// Returns only when the command cannot be run.
-    static func execute(_ command: [String]) -> Refusal {
+    ///
+    /// - Parameter file: what is run, when it is not what the command's first word says.
+    static func execute(_ command: [String], file: String? = nil) -> Refusal {
         var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
         arguments.append(nil)
-        if let file = arguments[0] { execvp(file, arguments) }
+        if let file {
+            execv(file, arguments)
+        } else if let file = arguments[0] {
+            execvp(file, arguments)
+        }
         return .last("\(command[0])", status: errno == ENOENT ? notFound : notRunnable)
     }
 }

@@ -3,10 +3,24 @@ import Glibc
 /// The words of a command line, taken one by one.
 struct Words {
     private var words: ArraySlice<String>
+    /// The subcommand whose words these are; `nil` before it is known.
+    private(set) var topic: Help.Topic?
 
     init(_ words: ArraySlice<String>) { self.words = words }
 
-    mutating func next() -> String? { words.popFirst() }
+    /// The subcommand; `nil` when it is none, and then nothing was taken.
+    mutating func subcommand() -> Help.Topic? {
+        topic = words.first.flatMap(Help.Topic.init)
+        if topic != nil { words.removeFirst() }
+        return topic
+    }
+
+    /// The next word; asked for help where an option may stand, a subcommand does nothing else.
+    mutating func next() throws(Refusal) -> String? {
+        let word = words.popFirst()
+        if let topic, word == "--help" || word == "-h" { throw .help(Help.text(of: topic)) }
+        return word
+    }
 
     /// The word after an option.
     mutating func value(of option: String) throws(Refusal) -> String {
@@ -35,8 +49,12 @@ struct Refusal: Error, CustomStringConvertible {
     var status: Int32
     var description: String
 
-    /// EX_USAGE.
-    static func usage(_ text: String) -> Refusal { Refusal(status: 64, description: "\(text); see tulle-pod --help") }
+    /// EX_USAGE. Where help is to be found is said at the top.
+    static func usage(_ text: String) -> Refusal { Refusal(status: usageStatus, description: text) }
+    static let usageStatus: Int32 = 64
+
+    /// Help in place of what the other words would have done.
+    static func help(_ text: String) -> Refusal { Refusal(status: 0, description: text) }
 
     /// With the `errno` of the call that just returned.
     static func last(_ attempt: String, status: Int32 = 1) -> Refusal { of(errno, attempt, status: status) }

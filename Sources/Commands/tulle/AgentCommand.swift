@@ -1,5 +1,6 @@
 import Agent
 public import ArgumentParser
+import CLinux
 import Glibc
 import KubeClient
 public import Logging
@@ -10,23 +11,31 @@ struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent",
         abstract: "Keep this node's network as the objects ask, and answer tulle-cni.",
+        usage: "tulle agent --node <node> --objects <path> ... [<option> ...]",
         discussion: """
-            Works in the network namespace it is started in. Killed at any moment and started again it comes to the same state;
+            Works in the network namespace it is started in. Killed at any moment and started again it comes to the same state; \
             on a node where nothing changed it writes nothing.
 
             Examples:
               tulle agent --node n1 --objects cluster.yaml
               tulle agent --node n1 --objects objects/ --state /run/tulle --log-level debug
+              tulle agent --kubeconfig /etc/kubernetes/tulle.conf --parts overlay
+
+            With neither --objects nor --kubeconfig it follows the API server by the pod's service account (deploy/tulle.yaml).
+
+            Exit codes: 0 asked to stop, 1 it could not go on, 64 wrong usage, 77 not root.
             """)
 
-    @Option(help: "The name of this node's Node object.")
-    var node: String
+    @Option(help: "The name of this node's Node object. [default: NODE_NAME, or else the host's name]")
+    var node: String?
+
+    @OptionGroup var source: AgentSourceOptions
 
     @Option(
-        name: .customLong("objects"), parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Files or directories of Kubernetes objects (YAML or JSON), followed as they change.", valueName: "path"))
-    var objects: [String]
+            "What it does: pods (their addresses and links), overlay (the roads between nodes).",
+            valueName: "parts"))
+    var parts = "pods,overlay"
 
     @Option(name: .customLong("state"), help: "Where attachments are kept: a directory that a reboot empties.")
     var stateDirectory = "/run/tulle"
@@ -47,26 +56,40 @@ struct AgentCommand: AsyncParsableCommand {
         guard (1...86_400).contains(period) else {
             throw ValidationError("--period \(period): between one second and a day (86400)")
         }
-        guard !node.isEmpty else { throw ValidationError("--node needs the name of this node's Node object") }
-        guard !objects.isEmpty else { throw ValidationError("--objects needs at least one file or directory") }
+        guard node?.isEmpty != true else { throw ValidationError("--node needs the name of this node's Node object") }
+        guard !source.objects.contains("") else { throw ValidationError("--objects “” is no path of a file or directory") }
+        for (option, path) in [("--state", stateDirectory), ("--socket", socket), ("--queue", queueDirectory)] where path == "" {
+            throw ValidationError("\(option) “” is no path")
+        }
     }
 
     func run() async throws {
+        do {
+            try await keepNode()
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            FileHandles.complain("tulle agent: \(error)")
+            throw error is AgentUsage ? ExitCode(64) : ExitCode(1)
+        }
+    }
+
+    private func keepNode() async throws {
+        let duties = try AgentParts.duties(parts)
+        let node = try node ?? defaultNodeName(environment: environmentVariable)
+        let origin = try source.origin(environment: environmentVariable)
         guard geteuid() == 0 else { throw Exit.needsRoot("tulle agent") }
         var logger = Logger(label: "tulle.agent", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         logger[metadataKey: "node"] = "\(node)"
         let settings = AgentSettings(
-            node: node, stateDirectory: stateDirectory, socket: socket, queueDirectory: queueDirectory, period: .seconds(period))
-        let source = FileObjectSource(paths: objects, interval: .milliseconds(500), clock: ContinuousClock(), logger: logger)
-        let agent = NodeAgent(settings, source: source, surroundings: .real, logger: logger)
-        let services = ServiceGroup(
-            configuration: .init(services: [agent], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
-        do {
+            node: node, duties: duties, origin: origin.description, stateDirectory: stateDirectory, socket: socket,
+            queueDirectory: queueDirectory, period: .seconds(period))
+        try await origin.follow(settings.collections, logger: logger) { [logger] source in
+            let agent = NodeAgent(settings, source: source, surroundings: .real, logger: logger)
+            let services = ServiceGroup(
+                configuration: .init(services: [agent], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await services.run()
-        } catch {
-            FileHandles.complain("tulle agent: \(error)")
-            throw ExitCode(1)
         }
     }
 }
@@ -78,11 +101,7 @@ extension Surroundings {
     /// The machine's clock and dice.
     static var real: Surroundings {
         Surroundings(
-            now: {
-                var time = timespec()
-                clock_gettime(CLOCK_BOOTTIME, &time)
-                return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
-            },
+            now: { .nanoseconds(clinux_clock(CLOCK_BOOTTIME)) },
             random: { Double.random(in: 0..<1) })
     }
 }

@@ -8,8 +8,8 @@ struct Tulle: AsyncParsableCommand {
         abstract: "The whole network of a Kubernetes cluster, in one program.",
         discussion: """
             Examples:
-              tulle lab walk examples/two-pods.yaml     one packet, from pod to pod, with every hop
-              tulle agent --node n1 --objects objects/  keep this node as the objects ask
+              tulle lab walk examples/two-pods.yaml     one packet, hop by hop
+              tulle agent --node n1 --objects objects/  keep this node as asked
 
             Shell completion: tulle --generate-completion-script bash
             """,

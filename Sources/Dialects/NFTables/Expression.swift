@@ -112,6 +112,8 @@ public struct FIBFlags: OptionSet, Hashable, Sendable {
     public static let mark = FIBFlags(rawValue: 4)
     public static let inputInterface = FIBFlags(rawValue: 8)
     public static let outputInterface = FIBFlags(rawValue: 16)
+    /// `NFTA_FIB_F_PRESENT`: whether there is a result, and not the result.
+    public static let presence = FIBFlags(rawValue: 32)
 }
 
 /// `enum nft_ng_types`

@@ -29,6 +29,8 @@ private struct RuleReader {
         var xor: UInt32 = 0
         var isTransport = false
         var isNumberOfTransport = false
+        /// There is something, or not.
+        var isPresence = false
     }
 
     mutating func flush() {
@@ -103,6 +105,12 @@ private struct RuleReader {
         }
         let subject = use(symbol)
         let type = symbol.type ?? .integer
+        if symbol.isPresence {
+            return words.append("\(subject) \(comparison.sign)\(value.bytes.first == 0 ? "missing" : "exists")")
+        }
+        if type == .interfaceName, symbol.mask == nil, value.count < type.size {
+            return words.append("\(subject) \(comparison.sign)\"\(String(decoding: value.bytes, as: UTF8.self))*\"")
+        }
         guard let mask = symbol.mask else {
             let text = value.count == type.size ? fieldText(value.bytes, type) : value.description
             return words.append("\(subject) \(comparison.sign)\(text)")
@@ -236,6 +244,9 @@ extension RuleReader {
             (.source, "saddr"), (.destination, "daddr"), (.mark, "mark"), (.inputInterface, "iif"), (.outputInterface, "oif"),
         ]
         let inputs = names.filter { flags.contains($0.0) }.map(\.1).joined(separator: " . ")
+        if flags.contains(.presence), result != .addressType {
+            return Symbol(text: "fib \(inputs) \(result == .outputInterface ? "oif" : "oifname")", size: 4, isPresence: true)
+        }
         return switch result {
         case .outputInterface: Symbol(text: "fib \(inputs) oif", type: .interfaceIndex, size: 4)
         case .outputInterfaceName: Symbol(text: "fib \(inputs) oifname", type: .interfaceName, size: 16)

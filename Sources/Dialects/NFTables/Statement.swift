@@ -2,6 +2,11 @@
 public enum Statement: Hashable, Sendable {
     /// Goes on when the field compares so with the value.
     case match(Field, Comparison, FieldValue)
+    /// Goes on when the name of an interface begins so.
+    case begins(Field, with: String)
+    /// Goes on when a packet to the source would leave by the link that this one came by, or when it would not. Only where the
+    /// kernel knows the incoming link: prerouting, and on newer kernels input and forward.
+    case reversePath(isThere: Bool)
     /// Goes on when any of the bits is set.
     case anyBit(Field, of: UInt32)
     /// Goes on when the fields together are in the set.
@@ -32,6 +37,14 @@ extension Statement {
         switch self {
         case .match(let field, let comparison, let value):
             [field.load(in: family, into: .first), .compare(.first, comparison, Value(value))]
+        case .begins(let field, let prefix):
+            [field.load(in: family, into: .first), .compare(.first, .equal, Value(Array(prefix.utf8)))]
+        case .reversePath(let isThere):
+            [
+                .fib(.outputInterface, [.source, .inputInterface, .presence], into: .first),
+                // The kernel fills the register's first byte and clears the others; nft compares all four.
+                .compare(.first, .equal, Value([isThere ? 1 : 0, 0, 0, 0])),
+            ]
         case .anyBit(let field, let bits):
             [
                 field.load(in: family, into: .first),

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -103,6 +104,17 @@ int clinux_peer_user(int socket, uid_t *user) {
     socklen_t length = sizeof credentials;
     int answer = getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
     if (answer == 0) *user = credentials.uid;
+    return answer;
+}
+
+int clinux_file_identity(int descriptor, uint64_t *device, uint64_t *inode, uid_t *owner) {
+    struct stat status;
+    int answer = fstat(descriptor, &status);
+    if (answer == 0) {
+        *device = status.st_dev;
+        *inode = status.st_ino;
+        *owner = status.st_uid;
+    }
     return answer;
 }
 

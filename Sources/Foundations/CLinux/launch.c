@@ -55,6 +55,12 @@ int clinux_loopback_up(void) {
     return answer;
 }
 
+int64_t clinux_clock(clockid_t clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 int clinux_epoll(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
 static int control(int epoll, int operation, int descriptor, uint32_t events) {

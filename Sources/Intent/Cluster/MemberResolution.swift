@@ -1,7 +1,7 @@
 import Addressing
 import KubeAPI
 
-/// Resolves the nodes: two nodes must not share an address, and no two ranges of pods may overlap.
+/// Resolves the nodes: two nodes must not share an address, no two ranges of pods may overlap, and no range holds a node's address.
 ///
 /// Where two claim the same, the node that was there first keeps it (by creation, then by name), whatever the order of arrival:
 /// a mistake in a new node's object must not take a running node's pods off the network. Costs a look at all nodes, so it is done
@@ -10,45 +10,76 @@ struct MemberResolution {
     private(set) var members: [String: Member] = [:]
     private(set) var problems: [Problem] = []
 
+    /// Nodes' addresses, each as a range of one.
+    private var addresses = PrefixClaims()
+    private var ranges = PrefixClaims()
+
     init(_ nodes: some Collection<Node>) {
         let inOrder = nodes.sorted {
             // A node without a timestamp comes from a file: it is as old as can be.
             ($0.metadata.creationTimestamp ?? "", $0.metadata.name) < ($1.metadata.creationTimestamp ?? "", $1.metadata.name)
         }
-        var addressOwners: [IPAddress: String] = [:]
-        var claims = PrefixClaims()
-        for node in inOrder {
-            let name = node.metadata.name
-            let addresses = node.internalAddresses.filter { address in
-                guard let owner = addressOwners[address], owner != name else { return true }
-                problems.append(
-                    Problem(.nodeAddressShared, node.key, "its address \(address) is also the address of node \(owner)"))
-                return false
-            }
-            for address in addresses { addressOwners[address] = name }
-            let prefixes = node.spec.podCIDRs.filter { prefix in
-                guard let other = claims.conflict(with: prefix) else {
-                    // At once: a node's own ranges must not overlap each other either.
-                    claims.add(prefix, owner: name)
-                    return true
-                }
-                problems.append(
-                    Problem(.podCIDROverlap, node.key, "its pod range \(prefix) overlaps \(other.prefix) of node \(other.owner)"))
-                return false
-            }
-            members[name] = Member(name: name, addresses: firstOfEachFamily(addresses), podPrefixes: prefixes)
-            reportMissing(node, addresses)
+        for node in inOrder { resolve(node) }
+    }
+
+    private mutating func resolve(_ node: Node) {
+        // Only these are claimed: what else a node lists is no reason to take it from another.
+        let claims = firstOfEachFamily(node.internalAddresses)
+        let own = claims.filter { canHave($0, node) }
+        for address in own { addresses.add(IPPrefix(host: address), owner: node.metadata.name) }
+        let prefixes = node.spec.podCIDRs.filter { prefix in
+            guard canHave(prefix, node, claims) else { return false }
+            // At once: a node's own ranges must not overlap each other either.
+            ranges.add(prefix, owner: node.metadata.name)
+            return true
+        }
+        members[node.metadata.name] = Member(
+            name: node.metadata.name, addresses: own, podPrefixes: prefixes, claimedAddresses: claims)
+        reportMissing(node, own, prefixes)
+    }
+
+    private mutating func canHave(_ address: IPAddress, _ node: Node) -> Bool {
+        let host = IPPrefix(host: address)
+        if let other = addresses.conflict(with: host) {
+            report(.nodeAddressShared, node, "its address \(address) is also the address of node \(other.owner)")
+            return false
+        }
+        if let other = ranges.conflict(with: host) {
+            report(
+                .nodeAddressInPodCIDR, node, "its address \(address) is in \(other.prefix), the pod range of node \(other.owner)")
+            return false
+        }
+        return true
+    }
+
+    private mutating func canHave(_ prefix: IPPrefix, _ node: Node, _ own: [IPAddress]) -> Bool {
+        if let fault = PodRangeRules.fault(of: prefix) {
+            report(fault.id, node, fault.message)
+            return false
+        }
+        // Its own first address may be another node's by now, and its pods must not have it all the same.
+        let inside = own.first(where: prefix.contains).map { ($0, node.metadata.name) }
+        if let (address, owner) = inside ?? addresses.conflict(with: prefix).map({ ($0.prefix.address, $0.owner) }) {
+            report(
+                .podCIDRHoldsNode, node, "its pod range spec.podCIDRs \(prefix) holds \(address), the address of node \(owner)")
+            return false
+        }
+        if let other = ranges.conflict(with: prefix) {
+            report(.podCIDROverlap, node, "its pod range \(prefix) overlaps \(other.prefix) of node \(other.owner)")
+            return false
+        }
+        return true
+    }
+
+    private mutating func reportMissing(_ node: Node, _ addresses: [IPAddress], _ prefixes: [IPPrefix]) {
+        if node.spec.podCIDRs.isEmpty { report(.nodeWithoutPodCIDR, node, "it has no range for its pods") }
+        for family in Set(prefixes.map(\.family)).subtracting(addresses.map(\.family)).sorted() {
+            report(.nodeWithoutAddress, node, "it has pods of \(family.name) and no \(family.name) address of its own")
         }
     }
 
-    private mutating func reportMissing(_ node: Node, _ addresses: [IPAddress]) {
-        if node.spec.podCIDRs.isEmpty {
-            problems.append(Problem(.nodeWithoutPodCIDR, node.key, "it has no range for its pods"))
-        }
-        let families = Set(node.spec.podCIDRs.map(\.family)).subtracting(node.internalAddresses.map(\.family))
-        for family in families.sorted() {
-            problems.append(Problem(.nodeWithoutAddress, node.key, "it has pods of \(family.name) and no \(family.name) address"))
-        }
+    private mutating func report(_ id: Problem.ID, _ node: Node, _ message: String) {
+        problems.append(Problem(id, node.key, message))
     }
 }
 
@@ -63,29 +94,4 @@ extension Node {
 private func firstOfEachFamily(_ addresses: [IPAddress]) -> [IPAddress] {
     var seen: Set<IPFamily> = []
     return addresses.filter { seen.insert($0.family).inserted }
-}
-
-/// Who has which prefix: finds an overlap by a look at the neighbours in address order instead of at all of them.
-private struct PrefixClaims {
-    private var sorted: [(prefix: IPPrefix, owner: String)] = []
-
-    /// Prefixes that do not overlap each other lie apart: only the ones next to the new one's place can overlap it.
-    func conflict(with prefix: IPPrefix) -> (prefix: IPPrefix, owner: String)? {
-        let place = place(of: prefix)
-        let neighbours = sorted[max(0, place - 1)..<min(sorted.count, place + 1)]
-        return neighbours.first { $0.prefix.overlaps(prefix) }
-    }
-
-    mutating func add(_ prefix: IPPrefix, owner: String) {
-        sorted.insert((prefix, owner), at: place(of: prefix))
-    }
-
-    private func place(of prefix: IPPrefix) -> Int {
-        var (low, high) = (0, sorted.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if sorted[middle].prefix < prefix { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
 }

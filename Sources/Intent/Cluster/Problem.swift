@@ -26,6 +26,15 @@ public struct Problem: Hashable, Sendable {
         case nodeWithoutPodCIDR = "node-without-pod-cidr"
         case nodeAddressShared = "node-address-shared"
         case podCIDROverlap = "pod-cidr-overlap"
+        /// The range is loopback, multicast or the like.
+        case podCIDRReserved = "pod-cidr-reserved"
+        case podCIDRTooWide = "pod-cidr-too-wide"
+        /// A node's address would be a pod's.
+        case podCIDRHoldsNode = "pod-cidr-holds-node"
+        /// The range is on one of this node's links.
+        case podCIDROnSegment = "pod-cidr-on-segment"
+        /// A later node's address lies in an earlier one's range for pods.
+        case nodeAddressInPodCIDR = "node-address-in-pod-cidr"
         /// The node's address is on no link of the node.
         case nodeAddressMissing = "node-address-missing"
         /// host-gw needs all nodes on one segment.
@@ -50,7 +59,8 @@ extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable: .warning
-        case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .podCIDROverlap, .nodeAddressMissing, .peerNotOnSegment,
+        case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
+            .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
             .podLinkMissing, .recordUnreadable, .changeRefused:
             .error
         }
@@ -66,6 +76,10 @@ extension Problem.ID {
         case .nodeWithoutPodCIDR: "give the node a range in spec.podCIDRs (kube-controller-manager: --allocate-node-cidrs)"
         case .nodeAddressShared: "give each node an InternalIP of its own"
         case .podCIDROverlap: "give each node a range in spec.podCIDRs that overlaps no other node's"
+        case .podCIDRReserved, .podCIDRTooWide:
+            "give the node a range of a private network in spec.podCIDRs, such as 10.244.1.0/24 or fd00:10:244:1::/64"
+        case .podCIDRHoldsNode, .podCIDROnSegment: "give the node a range in spec.podCIDRs that is on no network of the nodes"
+        case .nodeAddressInPodCIDR: "give the node an InternalIP outside all nodes' spec.podCIDRs"
         case .nodeAddressMissing: "put the Node's InternalIP on a link of this node, or correct status.addresses"
         case .peerNotOnSegment: "use a backend that crosses routers, or put the nodes on one segment"
         case .podLinkMissing: "delete the pod: its replacement gets a new link"

@@ -12,11 +12,24 @@ public struct NodePlan: Sendable {
     public let facts: NodeFacts
     public let snapshot: Snapshot
     public let attachments: [Attachment.ID: Attachment]
+    public let duties: Set<Duty>
+    /// This node, as the cluster knows it and its links allow; `nil` while its Node object is not there.
+    public let own: Member?
 
-    public init(facts: NodeFacts, snapshot: Snapshot, attachments: [Attachment.ID: Attachment]) {
+    public init(
+        facts: NodeFacts, snapshot: Snapshot, attachments: [Attachment.ID: Attachment], duties: Set<Duty> = .all
+    ) {
         self.facts = facts
         self.snapshot = snapshot
         self.attachments = attachments
+        self.duties = duties
+        own = snapshot.members[facts.name].map { member in
+            var own = member
+            // What is on our own link is ours, whatever another node's object says.
+            own.addresses = member.claimedAddresses.filter { facts.uplinks[$0] != nil || member.addresses.contains($0) }
+            if duties.contains(.pods) { own.podPrefixes.removeAll { facts.uplink(overlapping: $0) != nil } }
+            return own
+        }
     }
 
     /// What can be planned by itself.
@@ -27,7 +40,7 @@ public struct NodePlan: Sendable {
         case peer(String)
         /// A pod of this node.
         case attachment(Attachment.ID)
-        /// The table for traffic that leaves the cluster, of one family.
+        /// The table for pods' traffic, of one family: what leaves the cluster, and in IPv6 what does not come from where it says.
         case masquerade(IPFamily)
     }
 
@@ -64,13 +77,13 @@ extension NodePlan {
     /// Every key that has a part now.
     public var keys: Set<Key> {
         var keys: Set<Key> = [.node, .masquerade(.v4), .masquerade(.v6)]
-        for name in snapshot.members.keys where name != facts.name { keys.insert(.peer(name)) }
+        // A part that is another duty's is empty; there are as many peers as nodes.
+        if duties.contains(.overlay) {
+            for name in snapshot.members.keys where name != facts.name { keys.insert(.peer(name)) }
+        }
         for id in attachments.keys { keys.insert(.attachment(id)) }
         return keys
     }
-
-    /// This node as the cluster knows it; `nil` while its Node object is not there.
-    public var own: Member? { snapshot.members[facts.name] }
 
     public func part(_ key: Key) -> Part {
         switch key {
@@ -102,27 +115,32 @@ extension NodePlan {
         }
         // An address of ours that no pod has: the sender is told, instead of the packet going round by the default route.
         // Not for a range of one address: its pod's own route has the same key.
-        for prefix in own.podPrefixes where prefix.count != 1 {
+        for prefix in own.podPrefixes where prefix.count != 1 && duties.contains(.pods) {
             part.network.insert(.route(Route(prefix, .unreachable, proto: PacketPath.routeProtocol)))
         }
         for address in own.addresses where facts.uplinks[address] == nil {
             part.problems.append(Problem(.nodeAddressMissing, subject, "its address \(address) is on no link of this node"))
         }
+        if duties.contains(.pods) { part.problems += facts.refusedPrefixes(of: snapshot.members[facts.name]) }
         return part
     }
 
     private func peerPart(_ name: String) -> Part {
-        guard name != facts.name, let own, let peer = snapshot.members[name] else { return Part() }
-        let roads = HostGateway(facts: facts, own: own).roads(to: peer)
-        return Part(network: roads.state, problems: roads.problems)
+        guard duties.contains(.overlay), name != facts.name, let own, let peer = snapshot.members[name] else { return Part() }
+        let roads = HostGateway(facts: facts, own: own).roads(to: facts.plausible(peer))
+        return Part(network: roads.state, problems: roads.problems + facts.refusedClaims(of: peer))
     }
 
     /// A table only where this node has pods of the family.
     private func masqueradePart(_ family: IPFamily) -> Part {
-        guard let own, own.podPrefixes.contains(where: { $0.family == family }) else { return Part() }
-        let members = snapshot.members.values
-        let table = masquerade(
+        guard duties.contains(.pods), let own, own.podPrefixes.contains(where: { $0.family == family }) else { return Part() }
+        let members = [own] + snapshot.members.values.filter { $0.name != facts.name }.map(facts.plausible)
+        var table = masquerade(
             family, podRanges: members.flatMap(\.podPrefixes), nodeAddresses: members.flatMap(\.addresses))
+        if family == .v6 {
+            let chain = sourceCheck(.ip6)
+            table.chains[chain.name] = chain
+        }
         return Part(tables: [table.id: table])
     }
 }

@@ -36,8 +36,12 @@ public enum PacketPath {
         }
     }
 
-    /// Addresses, translated, of pods that talk to the world outside; one table in each of the families ip and ip6.
+    /// Addresses, translated, of pods that talk to the world outside, and in ip6 the check of pods' sources; one table in each of
+    /// the families ip and ip6.
     public static let podTable = "tulle-pods"
+
+    /// Priority of the check of pods' sources: `NF_IP6_PRI_RAW`, before connections are tracked.
+    public static let sourceCheck: Int32 = -300
 
     /// Priority of source translation: `NF_IP_PRI_NAT_SRC`.
     public static let sourceTranslation: Int32 = 100

@@ -1,7 +1,12 @@
+public import Plan
+
 /// What an agent is told when it starts.
 public struct AgentSettings: Hashable, Sendable {
     /// The name of this node's Node object.
     public var node: String
+    public var duties: Set<Duty>
+    /// Where the objects come from, for people.
+    public var origin: String
     /// What must outlive the agent and not the machine: a directory under `/run`.
     public var stateDirectory: String
     /// Where `tulle-cni` finds the agent.
@@ -14,10 +19,12 @@ public struct AgentSettings: Hashable, Sendable {
     public var rest: Duration
 
     public init(
-        node: String, stateDirectory: String = "/run/tulle", socket: String? = nil, queueDirectory: String? = nil,
-        period: Duration = .seconds(60), rest: Duration = .seconds(30)
+        node: String, duties: Set<Duty> = .all, origin: String = "the source", stateDirectory: String = "/run/tulle",
+        socket: String? = nil, queueDirectory: String? = nil, period: Duration = .seconds(60), rest: Duration = .seconds(30)
     ) {
         self.node = node
+        self.duties = duties
+        self.origin = origin
         self.stateDirectory = stateDirectory
         self.socket = socket ?? stateDirectory + "/cni.sock"
         self.queueDirectory = queueDirectory ?? stateDirectory + "/deletions"

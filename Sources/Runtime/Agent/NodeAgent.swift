@@ -41,14 +41,18 @@ public struct NodeAgent: Service {
         defer { withExtendedLifetime(lock) {} }
         let namespace = try NetworkNamespace.current()
         let (events, bell) = AsyncStream.makeStream(of: Event.self)
-        let pods = try PodService(
-            settings, namespace: namespace, surroundings: surroundings, logger: logger, changed: { bell.yield(.node) })
+        let pods =
+            settings.duties.contains(.pods)
+            ? try PodService(
+                settings, namespace: namespace, surroundings: surroundings, logger: logger, changed: { bell.yield(.node) })
+            : nil
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
-        pods.tidy()
+        pods?.tidy()
+        let book = pods.map { RememberingBook($0, of: settings, logger: logger) }
         // Before the first look too, so that nothing happens between the two unseen.
         let watch = try KernelWatch(namespace)
         let reconciler = try Reconciler(
-            settings, namespace: namespace, pods: pods, surroundings: surroundings, logger: logger)
+            settings, namespace: namespace, pods: book ?? NoAttachments(), surroundings: surroundings, logger: logger)
         try await cancelWhenGracefulShutdown { [self] in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
@@ -57,7 +61,7 @@ public struct NodeAgent: Service {
                 }
                 group.addTask { for await event in source.events { bell.yield(.object(event)) } }
                 group.addTask { try await watch.run { bell.yield(.node) } }
-                group.addTask { try await follow(events, bell, reconciler, pods) }
+                group.addTask { try await follow(events, bell, reconciler, pods, isReady: book?.recall() ?? false) }
                 // Whichever ends first, by itself or by an error, ends the others.
                 defer { group.cancelAll() }
                 try await group.next()
@@ -67,7 +71,8 @@ public struct NodeAgent: Service {
     }
 
     private func follow(
-        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ reconciler: Reconciler, _ pods: PodService
+        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ reconciler: Reconciler, _ pods: PodService?,
+        isReady: Bool
     ) async throws {
         var status = StatusFile(settings.stateDirectory + "/status", logger)
         var endpoint: CourierEndpoint?
@@ -76,19 +81,26 @@ public struct NodeAgent: Service {
             timer?.cancel()
             endpoint?.stop()
         }
+        var waiting: String? = "the objects of \(settings.origin)"
+        status.write(await reconciler.report, waiting: waiting)
+        logger.info("started", metadata: ["parts": "\(settings.parts)", "waits for": "\(waiting ?? "")"])
+        // What an earlier agent of this node learned is enough to attach pods.
+        if isReady { endpoint = try pods.map(open) }
         for await event in events {
             switch event {
-            case .object(let event): await reconciler.take(event)
+            case .object(let event):
+                if case .listed = event { waiting = nil }
+                await reconciler.take(event)
             case .node: await reconciler.nodeChanged()
             case .timer: break
             }
             let next = await reconciler.advance()
             let report = await reconciler.report
-            status.write(report)
+            status.write(report, waiting: waiting)
             // After the first whole round the node is as it should be as far as it can be, and may have pods.
-            if endpoint == nil, report.rounds > 0 { endpoint = try open(pods) }
+            if endpoint == nil, report.rounds > 0 { endpoint = try pods.map(open) }
             // A courier that found nobody, or did not get its answer, has left its deletion.
-            pods.tidy()
+            pods?.tidy()
             guard let next else { continue }
             timer?.cancel()
             timer = Task {

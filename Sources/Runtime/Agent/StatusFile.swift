@@ -11,8 +11,10 @@ struct StatusFile {
         self.logger = logger
     }
 
-    mutating func write(_ report: Reconciler.Report) {
+    /// - Parameter waiting: for what, before anything is known.
+    mutating func write(_ report: Reconciler.Report, waiting: String? = nil) {
         var lines = ["rounds \(report.rounds)", "changes \(report.changes)"]
+        if let waiting { lines.append("waiting for \(waiting)") }
         lines += report.problems.map { "problem \($0)" }
         let text = lines.joined(separator: "\n") + "\n"
         guard text != written else { return }

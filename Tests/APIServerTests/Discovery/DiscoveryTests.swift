@@ -43,7 +43,7 @@ import Testing
                 count += version["resources"]?.array?.count ?? 0
             }
         }
-        #expect(count == 20)
+        #expect(count == 21)
     }
 
     @Test(

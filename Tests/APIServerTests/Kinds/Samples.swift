@@ -38,6 +38,7 @@ enum Sample {
         ("ReplicaSet", #""spec": {\#(selector), \#(template)}"#),
         ("StatefulSet", #""spec": {"serviceName": "web", \#(selector), \#(template)}"#),
         ("DaemonSet", #""spec": {\#(selector), \#(template)}"#),
+        ("ControllerRevision", #""data": {"spec": {}}, "revision": 1"#),
         ("NetworkPolicy", #""spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}]}"#),
         (
             "Ingress",

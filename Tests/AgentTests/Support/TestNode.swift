@@ -75,15 +75,14 @@ final class TestNode {
 
 extension TestNode {
     /// - Parameter around: a command that runs the agent, such as strace.
-    func launch(around: [String] = []) throws {
+    /// - Parameter source: which node it is and where the objects come from; `nil`: n1, and a file.
+    func launch(around: [String] = [], source: [String]? = nil) throws {
         directory.remove("state/status")
         agent = try Program(
             [try Program.product("tulle-pod"), "run", "--join", holder, "--namespaces", "net", "--"] + around
                 + [
-                    try Program.product("tulle"), "agent", "--node", "n1", "--objects", "\(directory.path)/objects.yaml",
-                    "--state",
-                    "\(directory.path)/state", "--log-level", "debug",
-                ], log: "\(directory.path)/log")
+                    try Program.product("tulle"), "agent", "--state", "\(directory.path)/state", "--log-level", "debug",
+                ] + (source ?? ["--node", "n1", "--objects", "\(directory.path)/objects.yaml"]), log: "\(directory.path)/log")
     }
 
     func start() throws {
@@ -114,7 +113,7 @@ extension TestNode {
         return (number("rounds"), number("changes"), lines.filter { $0[0] == "problem" }.map { String($0[1]) })
     }
 
-    private var isReady: Bool {
+    var isReady: Bool {
         let request = CourierRequest(environment: ["CNI_COMMAND": "STATUS"], input: Array(configuration().utf8))
         return (try? Courier(socket: "\(directory.path)/state/cni.sock", patience: .seconds(5)).carry(request)) == .done
     }

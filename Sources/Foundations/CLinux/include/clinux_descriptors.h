@@ -2,6 +2,7 @@
 #define CLINUX_DESCRIPTORS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 // A stream socket of AF_UNIX, close-on-exec.
@@ -30,6 +31,9 @@ ssize_t clinux_receive_with_descriptor(int socket, void *bytes, size_t count, in
 
 // SO_PEERCRED: who called connect(2) at the other end.
 int clinux_peer_user(int socket, uid_t *user);
+
+// fstat(2): which file it is, and whose. Where NIO is imported too, Swift takes `struct stat` for a type of NIO's own.
+int clinux_file_identity(int descriptor, uint64_t *device, uint64_t *inode, uid_t *owner);
 
 // NS_GET_NSTYPE: the CLONE_NEW… flag of a namespace's descriptor; ENOTTY for any other file.
 int clinux_namespace_kind(int descriptor);

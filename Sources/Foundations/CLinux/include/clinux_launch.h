@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 // The C names are CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID and CLONE_NEWNET.
 enum {
@@ -42,6 +43,9 @@ int clinux_mount_proc(void);
 
 // SIOCSIFFLAGS: brings up `lo` in the caller's network namespace.
 int clinux_loopback_up(void);
+
+// clock_gettime(2), in nanoseconds. Where NIO is imported too, Swift takes `struct timespec` for a type of NIO's own.
+int64_t clinux_clock(clockid_t clock);
 
 // epoll, with the descriptor as its own tag.
 enum { CLINUX_READABLE = 0x001, CLINUX_WRITABLE = 0x004 };

@@ -20,6 +20,13 @@ extension Validation {
         }
     }
 
+    /// A record of what was: only its number may change.
+    static func controllerRevision(_ top: inout Checker, _ old: JSONValue?) {
+        if top.isMissing("data") { top.report(.required(top.path("data"), "data is mandatory")) }
+        top.atLeast("revision", 0)
+        top.keep("data", from: old)
+    }
+
     /// The selector must choose something, and choose the template's pods.
     private static func selection(_ spec: inout Checker) {
         guard !spec.isMissing("selector") else {

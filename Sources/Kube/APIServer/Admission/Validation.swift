@@ -35,6 +35,7 @@ public enum Validation {
         case "Secret": secret(&top, old)
         case "Lease": lease(&top)
         case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet": workload(&top, old, kind)
+        case "ControllerRevision": controllerRevision(&top, old)
         case "NetworkPolicy": networkPolicy(&top)
         case "Ingress": ingress(&top)
         case "IngressClass": ingressClass(&top, old)

@@ -44,7 +44,7 @@ extension JSONValue {
     func at(_ path: String...) -> JSONValue? { at(path[...]) }
 
     func at(_ path: ArraySlice<String>) -> JSONValue? {
-        guard let first = path.first else { return isNull ? nil : self }
+        guard let first = path.first else { return isNull ? Optional.none : self }
         return self[first]?.at(path.dropFirst())
     }
 

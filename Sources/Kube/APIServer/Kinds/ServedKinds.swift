@@ -20,12 +20,14 @@ extension ServedKinds {
         kind("ConfigMap", "configmaps", ["cm"]),
         kind("Endpoints", "endpoints", ["ep"], singular: "endpoints"),
         kind("Event", "events", ["ev"]),
-        kind("Namespace", "namespaces", ["ns"], isNamespaced: false, [.status, finalize]),
+        kind(
+            "Namespace", "namespaces", ["ns"], isNamespaced: false, [.status, finalize],
+            verbs: ServedKind.allVerbs.filter { $0 != "deletecollection" }),
         kind("Node", "nodes", ["no"], isNamespaced: false, [.status]),
         kind("Pod", "pods", ["po"], categories: ["all"], podParts),
         kind("Secret", "secrets"),
         kind("Service", "services", ["svc"], categories: ["all"], [.status]),
-        kind("ServiceAccount", "serviceaccounts", ["sa"]),
+        kind("ServiceAccount", "serviceaccounts", ["sa"], [token]),
     ]
 
     private static let apps: [ServedKind] = [
@@ -52,22 +54,28 @@ extension ServedKinds {
 
     private static let finalize = ServedKind.Subresource(name: "finalize", verbs: ["update"])
 
+    private static let token = ServedKind.Subresource(
+        name: "token", kind: GroupVersionKind(group: "authentication.k8s.io", version: "v1", kind: "TokenRequest"),
+        verbs: ["create"])
+
     private static let podParts: [ServedKind.Subresource] = [
         .status,
         .stream("attach", "PodAttachOptions"),
+        ServedKind.Subresource(
+            name: "eviction", kind: GroupVersionKind(group: "policy", version: "v1", kind: "Eviction"), verbs: ["create"]),
         ServedKind.Subresource(name: "binding", kind: GroupVersionKind(version: "v1", kind: "Binding"), verbs: ["create"]),
         .stream("exec", "PodExecOptions"),
         ServedKind.Subresource(name: "log", verbs: ["get"]),
-        .stream("portforward", "PodPortForwardOptions"),
     ]
 
     private static func kind(
         _ kind: String, _ plural: String, _ shortNames: [String] = [], in group: String = "", singular: String? = nil,
-        isNamespaced: Bool = true, categories: [String] = [], _ subresources: [ServedKind.Subresource] = []
+        isNamespaced: Bool = true, categories: [String] = [], _ subresources: [ServedKind.Subresource] = [],
+        verbs: [String] = ServedKind.allVerbs
     ) -> ServedKind {
         ServedKind(
             group: group, version: "v1", kind: kind, plural: plural, singular: singular ?? kind.lowercased(),
             shortNames: shortNames, categories: categories, isNamespaced: isNamespaced, subresources: subresources,
-            listKind: kind + "List")
+            listKind: kind + "List", verbs: verbs)
     }
 }

@@ -10,8 +10,6 @@ extension TypeTable {
           metadata ObjectMeta; spec StatefulSetSpec; status StatefulSetStatus
         DaemonSet
           metadata ObjectMeta; spec DaemonSetSpec; status DaemonSetStatus
-        ControllerRevision
-          data any; metadata ObjectMeta; revision! int64
         DeploymentSpec
           minReadySeconds int32; paused bool; progressDeadlineSeconds int32; replicas int32; revisionHistoryLimit int32;
           selector! LabelSelector; strategy DeploymentStrategy retainKeys; template! PodTemplateSpec
@@ -64,6 +62,8 @@ extension TypeTable {
           maxUnavailable intOrString; partition int32
         RollingUpdateDaemonSet
           maxSurge intOrString; maxUnavailable intOrString
+        ControllerRevision
+          data any; metadata ObjectMeta; revision! int64
         package io.k8s.api.autoscaling.v1
         Scale
           metadata ObjectMeta; spec ScaleSpec; status ScaleStatus

@@ -22,5 +22,17 @@ extension TypeTable {
           matchExpressions [LabelSelectorRequirement] atomic; matchLabels {string}
         LabelSelectorRequirement
           key! string; operator! string; values [string] atomic
+        package io.k8s.api.authentication.v1
+        TokenRequest
+          metadata ObjectMeta; spec! TokenRequestSpec; status TokenRequestStatus
+        TokenRequestSpec
+          audiences! [string] atomic; boundObjectRef BoundObjectReference; expirationSeconds int64
+        TokenRequestStatus
+          expirationTimestamp! time; token! string
+        BoundObjectReference
+          apiVersion string; kind string; name string; uid string
+        package io.k8s.api.policy.v1
+        Eviction
+          deleteOptions DeleteOptions; metadata ObjectMeta
         """#
 }

@@ -5,6 +5,7 @@ import NIOCore
 /// The parts of a pod that somebody else answers: the one who runs it.
 struct PodRoutes: Sendable {
     let api: ObjectAPI
+    let tokens: AccessTokens
     /// `nil`: nobody runs pods here.
     let streams: (any PodStreams)?
 
@@ -27,16 +28,16 @@ struct PodRoutes: Sendable {
             })
     }
 
-    /// exec, attach and port-forward, over WebSockets. Older clients speak SPDY and are refused in the routes' one sentence.
+    /// exec and attach, over WebSockets; what cannot be had is refused in one sentence.
     var webSockets: [WebSocketRoute] {
         StreamKind.allCases.map { stream in
-            WebSocketRoute(
+            var route = WebSocketRoute(
                 serves: { path in
                     guard let target = Target(path: path) else { return false }
                     return target.group.isEmpty && target.plural == "pods" && target.namespace != nil
                         && target.subresource == stream.rawValue
                 },
-                subprotocols: stream == .portForward ? Self.forwarding : WebSocketRoute.channelProtocols
+                subprotocols: stream == .portForward ? [] : WebSocketRoute.channelProtocols
             ) { socket in
                 do {
                     try await serve(stream, socket)
@@ -47,12 +48,23 @@ struct PodRoutes: Sendable {
                     try await socket.send(.binary(message))
                 }
             }
+            route.advice = stream == .portForward ? Self.noForwarding : Self.noSPDY(stream)
+            return route
         }
     }
 
-    private static let forwarding = ["v4.channel.k8s.io", "portforward.k8s.io"]
+    private static let noForwarding = Status.notImplemented(
+        "port-forward is not served: reach the pod from a node, for example with tulle lab node NAME -- curl ADDRESS")
+
+    private static func noSPDY(_ stream: StreamKind) -> Status {
+        .badRequest(
+            "\(stream.rawValue) is served over WebSockets (\(WebSocketRoute.channelProtocols.joined(separator: ", "))) and not over SPDY: upgrade to a WebSocket, with kubectl from version 1.30 on"
+        )
+    }
 
     private func serve(_ stream: StreamKind, _ socket: WebSocket) async throws {
+        let door = Doorkeeper(tokens: tokens, api: api)
+        guard try await door.user(authorization: socket.authorization) != nil else { throw Status.unauthorized }
         let options = try StreamOptions(try Query(socket.query))
         guard let place = Target(path: socket.path), let name = place.name, let kind = api.kinds.kind(place) else {
             throw Status.unknownPath

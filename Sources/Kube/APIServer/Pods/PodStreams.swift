@@ -57,6 +57,7 @@ public struct LogOptions: Hashable, Sendable {
 public enum StreamKind: String, Hashable, Sendable, CaseIterable {
     case exec
     case attach
+    /// Refused by the server until it is served.
     case portForward = "portforward"
 }
 

@@ -149,22 +149,38 @@ extension APIHandler {
 extension APIHandler {
     func part(_ exchange: Exchange, _ name: String, _ part: String) async throws -> Response {
         let kind = exchange.kind
-        if part == "token", kind.plural == "serviceaccounts", kind.group.isEmpty {
-            throw Status.notImplemented("this server does not issue tokens for service accounts yet")
-        }
-        if part == "eviction", kind.isPod, exchange.method == .post { return try await evict(exchange, name) }
-        guard kind.subresource(part) != nil else { throw Status.unknownPath }
+        guard kind.subresource(part) != nil else { throw Self.refusal(of: part, kind) }
         switch (part, exchange.method) {
         case ("status", .get): return try await object(exchange, name)
         case ("status", .put): return try await rendered(exchange) { try await replace(exchange, name, .status) }
         case ("status", .patch): return try await rendered(exchange) { try await patch(exchange, name, .status) }
         case ("finalize", .put): return try await rendered(exchange) { try await replace(exchange, name, .finalizers) }
-        case ("scale", .get): return .json(try Scale(kind).of(try await api.object(kind, exchange.namespace, name)))
+        case ("scale", .get):
+            var rendering = try exchange.rendering(api.rules, now: api.surroundings.now)
+            rendering.kind = Scale.kind
+            return .json(rendering.one(try Scale(kind).of(try await api.object(kind, exchange.namespace, name))))
         case ("scale", .put), ("scale", .patch): return try await scale(exchange, name)
+        case ("eviction", .post): return try await evict(exchange, name)
         case ("binding", .post): return try await bind(exchange, name)
+        case ("token", .post): return try await token(exchange, name)
         case ("log", .get):
             return try await pods.log(kind, exchange.namespace, name, try exchange.query(), exchange.channel)
         default: throw Status.unknownMethod
+        }
+    }
+
+    /// What Kubernetes serves and this server does not.
+    private static func refusal(of part: String, _ kind: ServedKind) -> Status {
+        switch (kind.group, kind.plural, part) {
+        case ("", "pods", "proxy"), ("", "services", "proxy"), ("", "nodes", "proxy"):
+            return .notImplemented("the proxy to \(kind.plural) is not served: reach them from a node")
+        case ("", "pods", "ephemeralcontainers"):
+            // kubectl reads the details to tell this from a pod that is not there.
+            var status = Status.notFound("ephemeral containers are not served: use kubectl exec")
+            status.details = Status.Details()
+            return status
+        case ("", "pods", "resize"): return .notImplemented("pods cannot be resized: create them anew")
+        default: return .unknownPath
         }
     }
 
@@ -195,6 +211,15 @@ extension APIHandler {
         let options = try DeleteOptions(try exchange.query(), body: tree["deleteOptions"])
         let outcome = try await api.delete(exchange.kind, exchange.namespace, name, options)
         return .json(Self.success(exchange.kind, outcome.object), status: .created)
+    }
+
+    private func token(_ exchange: Exchange, _ name: String) async throws -> Response {
+        let options = try WriteOptions(try exchange.query())
+        let place = Submission(kind: ObjectAPI.tokenRequest, namespace: exchange.namespace, name: name)
+        let reading = try place.reading(try await json(exchange), options, api.rules)
+        let account = try await api.object(exchange.kind, exchange.namespace, name)
+        let answer = try await api.token(for: account, reading.object, isDryRun: options.isDryRun)
+        return .json(answer, status: .created, warnings: reading.warnings)
     }
 
     /// The scheduler's word: which node runs a pod. Said once.

@@ -10,13 +10,13 @@ import NIOCore
 /// ```
 struct APIHandler: Sendable {
     let api: ObjectAPI
-    let tokens: AccessTokens
+    let door: Doorkeeper
     let pods: PodRoutes
     let largestBody: Int
 
     func answer(_ request: Request, on channel: any Channel) async -> Response {
         do {
-            guard tokens.user(authorization: request.headers[.authorization]) != nil else { throw Status.unauthorized }
+            guard try await door.user(authorization: request.headers[.authorization]) != nil else { throw Status.unauthorized }
             if let health = Self.health(request) { return health }
             if request.method == .get, let document = document(request) { return document }
             guard let target = Target(path: request.uri.path), let kind = api.kinds.kind(target) else { throw Status.unknownPath }

@@ -92,6 +92,7 @@ extension ServedKind {
         ObjectKey(resource: storage, namespace: isNamespaced ? namespace : "", name: name)
     }
 
+    var isService: Bool { group.isEmpty && plural == "services" }
     var isPod: Bool { group.isEmpty && plural == "pods" }
     var isNamespace: Bool { group.isEmpty && plural == "namespaces" }
     var isDefinition: Bool { group == "apiextensions.k8s.io" && plural == "customresourcedefinitions" }

@@ -7,6 +7,13 @@ struct ObjectAPI: Sendable {
     let kinds: KindBoard
     let rules: APIRules
     let surroundings: Surroundings
+    let desk: ServiceDesk
+    let issuer = TokenIssuer()
+
+    init(store: Store, kinds: KindBoard, rules: APIRules, services: ServiceRanges = .standard, surroundings: Surroundings) {
+        (self.store, self.kinds, self.rules, self.surroundings) = (store, kinds, rules, surroundings)
+        desk = ServiceDesk(services, surroundings: surroundings)
+    }
 
     /// What a write came to.
     struct Outcome: Sendable {
@@ -71,6 +78,7 @@ extension ObjectAPI {
         var made = life.made(object, uid: surroundings.uid(), now: surroundings.now)
         made = rules.defaulted(made, kind)
         if kind.isDefinition { made = CustomDefinition.established(made, now: surroundings.now) }
+        if kind.isService { made = try desk.settled(made, replacing: nil, kind) }
         let faults = rules.faults(made, nil, kind)
         guard faults.isEmpty else { throw Status.invalid(kind, made.name, faults) }
         let key = kind.key(made.namespace, made.name)
@@ -78,9 +86,12 @@ extension ObjectAPI {
         if isDryRun {
             if try await store.object(key) != nil { throw Status.alreadyExists(kind, made.name) }
             if let condition { try await store.read("try \(key)") { try condition.check(StoreView(db: $0)) } }
-            return made
+            return kind.isService ? try desk.tried(made, replacing: nil, kind) : made
         }
-        let stored = try await store.create(key, StampedBody(made).body, if: condition)
+        let ledger = kind.isService ? desk.ledger(for: made, replacing: nil, kind) : nil
+        let stored = try await store.write(
+            Write(key: key, action: .create(StampedBody(made).body), condition: condition, ledger: ledger))
+        if kind.isService { return try Self.tree(stored, as: kind) }
         made.set(.string(stored.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: made) }
         return made
@@ -137,12 +148,19 @@ extension ObjectAPI {
             // Defaults first: what a client left out is no change of what was filled in before.
             var result = life.changed(rules.defaulted(new, kind), over: old, part: part)
             if kind.isDefinition, part == .main { result = CustomDefinition.established(result, now: surroundings.now) }
+            if kind.isService, part == .main {
+                result = life.changed(try desk.settled(result, replacing: old, kind), over: old, part: part)
+            }
             if result == old { return Outcome(object: old) }
             let faults = life.faults(of: result, over: old) + rules.faults(result, old, kind)
             guard faults.isEmpty else { throw Status.invalid(kind, name, faults) }
-            if isDryRun { return Outcome(object: result, isGone: life.isFree(result)) }
+            if isDryRun {
+                if kind.isService, part == .main { result = try desk.tried(result, replacing: old, kind) }
+                return Outcome(object: result, isGone: life.isFree(result))
+            }
+            let ledger = kind.isService && part == .main ? desk.ledger(for: result, replacing: old, kind) : nil
             do {
-                return try await write(result, over: stored, kind, life)
+                return try await write(result, over: stored, kind, life, ledger)
             } catch let error as StoreError {
                 guard case .conflict = error.code else { throw error }
             }
@@ -150,11 +168,14 @@ extension ObjectAPI {
     }
 
     private func write(
-        _ object: JSONValue, over stored: StoredObject, _ kind: ServedKind, _ life: ObjectLife
+        _ object: JSONValue, over stored: StoredObject, _ kind: ServedKind, _ life: ObjectLife, _ ledger: WriteLedger? = nil
     ) async throws -> Outcome {
         var object = object
         if life.isFree(object) { return try await remove(object, stored, kind) }
-        let written = try await store.update(stored.key, StampedBody(object).body, expected: stored.revision)
+        let written = try await store.write(
+            Write(
+                key: stored.key, action: .update(StampedBody(object).body, expected: stored.revision), ledger: ledger))
+        if ledger != nil { return Outcome(object: try Self.tree(written, as: kind)) }
         object.set(.string(written.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: object) }
         return Outcome(object: object)
@@ -213,10 +234,11 @@ extension ObjectAPI {
     /// - Parameter object: as watches see it last, but for its version.
     private func remove(_ object: JSONValue, _ stored: StoredObject, _ kind: ServedKind) async throws -> Outcome {
         let text = StampedBody(object)
-        let gone = try await store.delete(stored.key, expected: stored.revision, if: kind.isNamespace ? empty(object.name) : nil)
-        {
-            text.bytes(at: $1)
-        }
+        let gone = try await store.write(
+            Write(
+                key: stored.key, action: .delete(expected: stored.revision) { text.bytes(at: $1) },
+                condition: kind.isNamespace ? empty(object.name) : nil,
+                ledger: kind.isService ? desk.ledger(removing: try Self.tree(stored, as: kind)) : nil))
         if kind.isDefinition { kinds.remove(definition: object.name) }
         var object = object
         object.set(.string(gone.revision.description), at: "metadata", "resourceVersion")

@@ -1,10 +1,10 @@
 import KubeAPI
 
-/// The bodies that `kubectl create configmap`, `create namespace` and their like send: kubectl from 1.31 writes typed objects as
-/// protobuf and does not fall back to JSON. Everything else it sends as JSON.
+/// A body in protobuf: kubectl from 1.31 writes typed objects that way (`create`, `expose`, `drain`, `create token`), and does not
+/// fall back to JSON.
 ///
-/// Only the kinds it makes that way, and of them the fields it fills; a body with anything else in it is refused rather than
-/// half understood. The numbers are those of the `generated.proto` files of k8s.io/api and k8s.io/apimachinery.
+/// Any served kind, by the numbers of ``WireTable`` and the forms of ``TypeTable``. A body with a field that is in neither is
+/// refused rather than half understood.
 enum ProtobufBody {
     static let mediaType = "application/vnd.kubernetes.protobuf"
 
@@ -14,22 +14,27 @@ enum ProtobufBody {
         guard bytes.starts(with: [0x6B, 0x38, 0x73, 0x00]) else {
             throw .badRequest("the body is no Kubernetes protobuf: k8s\\0 is missing")
         }
-        let envelope = try Self.fields(bytes[4...])
-        var type: JSONValue = [:]
+        var (apiVersion, kind): (String, String) = ("", "")
         var raw: ArraySlice<UInt8> = []
-        for field in envelope {
+        for field in try WireField.all(in: bytes[4...]) {
             switch field.number {
-            case 1: type = try message(field.bytes, "TypeMeta")
+            case 1:
+                for part in try WireField.all(in: field.bytes) {
+                    if part.number == 1 { apiVersion = try text(part.bytes) }
+                    if part.number == 2 { kind = try text(part.bytes) }
+                }
             case 2: raw = field.bytes
             default: break
             }
         }
-        guard let kind = type["kind"]?.string, messages[kind] != nil, kind != "TypeMeta", kind != "ObjectMeta" else {
-            throw unread("objects of the kind \(type["kind"]?.string ?? "") are")
-        }
-        var object = try message(raw, kind)
-        for field in ["apiVersion", "kind"] { object.set(type[field], at: field) }
-        return object
+        guard WireTable.standard.types[kind] != nil, let type = TypeTable.standard.types[kind],
+            type.field("metadata") != nil || kind == "DeleteOptions"
+        else { throw unread("objects of the kind \"\(kind)\" are") }
+        var object = JSONObject()
+        object["apiVersion"] = .string(apiVersion)
+        object["kind"] = .string(kind)
+        try read(raw, kind, type, into: &object)
+        return .object(object)
     }
 
     private static func unread(_ what: String) -> Status {
@@ -38,129 +43,136 @@ enum ProtobufBody {
             message: "\(what) not read from protobuf here: send JSON, for example by kubectl create -f")
     }
 
-    // MARK: Messages
-
-    private enum Form: Sendable {
-        case string, bytes, integer, bool
-        case message(String)
-        /// A map of strings to one of the first two.
-        indirect case map(Form)
-        indirect case list(Form)
-        /// Seconds since 1970, which the server sets itself: passed over.
-        case time
-    }
-
-    private static let messages: [String: [UInt64: (name: String, form: Form)]] = [
-        "TypeMeta": [1: ("apiVersion", .string), 2: ("kind", .string)],
-        "ObjectMeta": [
-            1: ("name", .string), 2: ("generateName", .string), 3: ("namespace", .string), 4: ("selfLink", .string),
-            5: ("uid", .string), 6: ("resourceVersion", .string), 7: ("generation", .integer), 8: ("creationTimestamp", .time),
-            11: ("labels", .map(.string)), 12: ("annotations", .map(.string)), 14: ("finalizers", .list(.string)),
-        ],
-        "Namespace": [
-            1: ("metadata", .message("ObjectMeta")), 2: ("spec", .message("NamespaceSpec")),
-            3: ("status", .message("NamespaceStatus")),
-        ],
-        "NamespaceSpec": [1: ("finalizers", .list(.string))],
-        "NamespaceStatus": [1: ("phase", .string)],
-        "ConfigMap": [
-            1: ("metadata", .message("ObjectMeta")), 2: ("data", .map(.string)), 3: ("binaryData", .map(.bytes)),
-            4: ("immutable", .bool),
-        ],
-        "Secret": [
-            1: ("metadata", .message("ObjectMeta")), 2: ("data", .map(.bytes)), 3: ("type", .string),
-            4: ("stringData", .map(.string)), 5: ("immutable", .bool),
-        ],
-        "ServiceAccount": [1: ("metadata", .message("ObjectMeta")), 4: ("automountServiceAccountToken", .bool)],
-        "DeleteOptions": [
-            1: ("gracePeriodSeconds", .integer), 2: ("preconditions", .message("Preconditions")), 3: ("orphanDependents", .bool),
-            4: ("propagationPolicy", .string), 5: ("dryRun", .list(.string)),
-        ],
-        "Preconditions": [1: ("uid", .string), 2: ("resourceVersion", .string)],
-    ]
-
-    private static func message(_ bytes: ArraySlice<UInt8>, _ name: String) throws(Status) -> JSONValue {
-        let known = messages[name] ?? [:]
-        var object = JSONObject()
-        for field in try fields(bytes) {
-            guard let (key, form) = known[field.number] else { throw unread("field \(field.number) of \(name) is") }
-            try add(field, key, form, to: &object)
-        }
-        return .object(object)
-    }
-
-    private static func add(_ field: Field, _ key: String, _ form: Form, to object: inout JSONObject) throws(Status) {
-        switch form {
-        case .time: break
-        case .list(let element):
-            object[key] = .array((object[key]?.array ?? []) + [try value(field, element)])
-        case .map(let element):
-            var entry: (key: String, value: JSONValue) = ("", .string(""))
-            for part in try fields(field.bytes) {
-                if part.number == 1 { entry.key = try text(part.bytes) } else { entry.value = try value(part, element) }
+    /// - Parameters:
+    ///   - row: the type whose numbers are meant: one that is spliced into `type`, or that itself.
+    private static func read(
+        _ bytes: ArraySlice<UInt8>, _ row: String, _ type: TypeDefinition, into object: inout JSONObject
+    ) throws(Status) {
+        for field in try WireField.all(in: bytes) {
+            switch WireTable.standard.types[row]?[field.number] {
+            case .spliced(let inner): try read(field.bytes, inner, type, into: &object)
+            case .named("managedFields", _): continue
+            case .named(let name, let keepsZero):
+                guard let definition = type.field(name) else { throw unread("\(name) of \(type.name) is") }
+                let keeps = keepsZero || definition.isRequired
+                try add(field, name, definition.form, keepsZero: keeps, to: &object)
+            case nil: throw unread("field \(field.number) of \(row) is")
             }
-            var map = object[key]?.object ?? JSONObject()
-            map[entry.key] = entry.value
-            object[key] = .object(map)
-        default:
-            let value = try value(field, form)
-            // Go writes empty strings and empty structures of absent fields too.
-            if value == .string("") || value == [:], key != "metadata" { return }
-            object[key] = value
         }
     }
 
-    private static func value(_ field: Field, _ form: Form) throws(Status) -> JSONValue {
+    private static func add(
+        _ field: WireField, _ name: String, _ form: FieldForm, keepsZero: Bool, to object: inout JSONObject
+    ) throws(Status) {
         switch form {
-        case .string: .string(try text(field.bytes))
-        case .bytes: .string(base64(field.bytes))
-        case .integer: .number(JSONNumber(Int64(bitPattern: field.number64)))
-        case .bool: .bool(field.number64 != 0)
-        case .message(let name): try message(field.bytes, name)
-        case .map, .list, .time: throw unread("a field of such a form is")
+        case .list(let element):
+            var list = object[name]?.array ?? []
+            if field.isPacked, [.integer32, .integer64].contains(element) {
+                var rest = field.bytes
+                while !rest.isEmpty { list.append(.number(JSONNumber(Int64(bitPattern: try WireField.varint(&rest))))) }
+            } else if let value = try value(field, element) {
+                list.append(value)
+            }
+            object[name] = .array(list)
+        case .map(let element):
+            var (key, value): (String, JSONValue?) = ("", nil)
+            for part in try WireField.all(in: field.bytes) {
+                if part.number == 1 { key = try text(part.bytes) } else { value = try self.value(part, element) }
+            }
+            var map = object[name]?.object ?? JSONObject()
+            map[key] = value ?? .string("")
+            object[name] = .object(map)
+        default:
+            guard let value = try value(field, form) else { return }
+            // Go writes the zeros of absent fields too.
+            if !keepsZero, value == .string("") || value == .bool(false) || value.integer == 0 { return }
+            object[name] = value
         }
+    }
+
+    /// `nil` for a moment that is none.
+    private static func value(_ field: WireField, _ form: FieldForm) throws(Status) -> JSONValue? {
+        switch form {
+        case .string: return .string(try text(field.bytes))
+        case .bytes: return .string(base64(field.bytes))
+        case .integer32, .integer64: return .number(JSONNumber(Int64(bitPattern: field.varint)))
+        case .boolean: return .bool(field.varint != 0)
+        case .structure(let name):
+            guard let type = TypeTable.standard.types[name] else { throw unread("a \(name) is") }
+            var object = JSONObject()
+            try read(field.bytes, name, type, into: &object)
+            return .object(object)
+        case .quantity:
+            return .string(
+                try WireField.all(in: field.bytes).first { $0.number == 1 }.map { field throws(Status) in try text(field.bytes) }
+                    ?? "0")
+        case .integerOrString: return try integerOrString(field.bytes)
+        case .time, .microTime: return try moment(field.bytes, hasFraction: form == .microTime)
+        case .any:
+            // A RawExtension: JSON within protobuf.
+            guard let raw = try WireField.all(in: field.bytes).first(where: { $0.number == 1 }) else { return nil }
+            do { return try JSONReader().document(Array(raw.bytes)).value } catch {
+                throw .badRequest("the body holds no JSON: \(error)")
+            }
+        case .list, .map, .number: throw unread("a field of such a form is")
+        }
+    }
+
+    private static func integerOrString(_ bytes: ArraySlice<UInt8>) throws(Status) -> JSONValue {
+        var (isText, number, word): (Bool, Int64, String) = (false, 0, "")
+        for part in try WireField.all(in: bytes) {
+            switch part.number {
+            case 1: isText = part.varint == 1
+            case 2: number = Int64(bitPattern: part.varint)
+            default: word = try text(part.bytes)
+            }
+        }
+        return isText ? .string(word) : .number(JSONNumber(number))
+    }
+
+    private static func moment(_ bytes: ArraySlice<UInt8>, hasFraction: Bool) throws(Status) -> JSONValue? {
+        if bytes.isEmpty { return nil }
+        var (seconds, nanoseconds): (Int64, UInt64) = (0, 0)
+        for part in try WireField.all(in: bytes) {
+            if part.number == 1 { seconds = Int64(bitPattern: part.varint) } else { nanoseconds = part.varint }
+        }
+        // Years 0 to 9999, as RFC 3339 can say them.
+        guard (-62_167_219_200..<253_402_300_800).contains(seconds), nanoseconds < 1_000_000_000 else {
+            throw .badRequest("a time in the body is none: \(seconds) s")
+        }
+        let text = Timestamp(seconds: seconds).description
+        guard hasFraction else { return .string(text) }
+        let fraction = String(nanoseconds / 1000)
+        return .string("\(text.dropLast()).\(String(repeating: "0", count: 6 - fraction.count))\(fraction)Z")
     }
 
     private static func text(_ bytes: ArraySlice<UInt8>) throws(Status) -> String {
         guard let text = String(validating: bytes, as: UTF8.self) else { throw .badRequest("a string in the body is not UTF-8") }
         return text
     }
+}
 
-    private static func base64(_ bytes: ArraySlice<UInt8>) -> String {
-        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var (result, rest): ([UInt8], ArraySlice<UInt8>) = ([], bytes)
-        while !rest.isEmpty {
-            let group = Array(rest.prefix(3))
-            rest = rest.dropFirst(3)
-            let bits = group.reduce(0) { $0 << 8 | UInt32($1) } << (8 * UInt32(3 - group.count))
-            for position in 0..<4 {
-                let letter = letters[Int(bits >> (18 - 6 * UInt32(position)) & 63)]
-                result.append(position <= group.count ? letter : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: result, as: UTF8.self)
-    }
+/// One field of a message as it stands on the wire.
+private struct WireField {
+    var number: UInt64
+    /// Of a number.
+    var varint: UInt64 = 0
+    /// Of a string, bytes or message.
+    var bytes: ArraySlice<UInt8> = []
+    /// Whether it came with a length.
+    var isPacked = false
 
-    // MARK: Wire
-
-    private struct Field {
-        var number: UInt64
-        /// Of a varint.
-        var number64: UInt64 = 0
-        /// Of a string, bytes or message.
-        var bytes: ArraySlice<UInt8> = []
-    }
-
-    private static func fields(_ bytes: ArraySlice<UInt8>) throws(Status) -> [Field] {
-        var (result, rest): ([Field], ArraySlice<UInt8>) = ([], bytes)
+    static func all(in bytes: ArraySlice<UInt8>) throws(Status) -> [WireField] {
+        var (result, rest): ([WireField], ArraySlice<UInt8>) = ([], bytes)
         while !rest.isEmpty {
             let tag = try varint(&rest)
-            var field = Field(number: tag >> 3)
+            var field = WireField(number: tag >> 3)
             switch tag & 7 {
-            case 0: field.number64 = try varint(&rest)
+            case 0: field.varint = try varint(&rest)
             case 2:
                 guard let length = Int(exactly: try varint(&rest)), length <= rest.count else { throw broken }
                 field.bytes = rest.prefix(length)
+                field.isPacked = true
                 rest = rest.dropFirst(length)
             default: throw broken
             }
@@ -169,7 +181,7 @@ enum ProtobufBody {
         return result
     }
 
-    private static func varint(_ rest: inout ArraySlice<UInt8>) throws(Status) -> UInt64 {
+    static func varint(_ rest: inout ArraySlice<UInt8>) throws(Status) -> UInt64 {
         var (value, shift): (UInt64, UInt64) = (0, 0)
         while let byte = rest.popFirst(), shift < 64 {
             value |= UInt64(byte & 0x7F) << shift

@@ -6,7 +6,7 @@ import NIOCore
 /// Writes objects in the form that was asked for. Pure.
 struct Rendering: Sendable {
     let form: Form
-    let kind: ServedKind
+    var kind: ServedKind
     let rules: APIRules
     var includeObject = Table.Inclusion.metadata
     let now: Timestamp

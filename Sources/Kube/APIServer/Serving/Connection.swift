@@ -31,7 +31,7 @@ struct Connection: ServerChildChannelValue {
 struct ConnectionSetup: ServerChildChannel, HTTPChannelHandler {
     let responder: HTTPChannelHandler.Responder
     let webSockets: [WebSocketRoute]
-    let tokens: AccessTokens
+    let door: Doorkeeper
     /// `nil`: plain HTTP.
     let tls: TLSIdentity?
     let largestMessage: Int
@@ -96,7 +96,7 @@ struct ConnectionSetup: ServerChildChannel, HTTPChannelHandler {
         guard head.headers[canonicalForm: "Upgrade"].contains(where: { $0.lowercased() == "websocket" }),
             head.headers["Sec-WebSocket-Version"] == ["13"], head.headers["Sec-WebSocket-Key"].count == 1
         else { return nil }
-        guard tokens.user(authorization: head.headers.first(name: "Authorization")) != nil else { return nil }
+        guard door.mayEnter(authorization: head.headers.first(name: "Authorization")) else { return nil }
         for route in webSockets {
             if let handshake = WebSocketHandshake(head, route: route) { return (route, handshake) }
         }

@@ -44,25 +44,31 @@ public struct Server: Service {
 
     /// - Parameters:
     ///   - listeners: where it is reached. The server owns their descriptors, and must therefore be run.
+    ///   - services: from where services get their addresses and node ports.
     ///   - pods: who answers logs, exec, attach and port-forward; `nil` when nobody runs pods.
     public init(
-        _ store: Store, on listeners: [Listener], security: Security = .none, pods: (any PodStreams)? = nil,
+        _ store: Store, on listeners: [Listener], security: Security = .none, services: ServiceRanges = .standard,
+        pods: (any PodStreams)? = nil,
         webSockets: [WebSocketRoute] = [], limits: Limits = Limits(), surroundings: Surroundings, logger: Logger
     ) {
         self.init(
-            store, rules: .standard, on: listeners, security: security, pods: pods, webSockets: webSockets, limits: limits,
+            store, rules: .standard, on: listeners, security: security, services: services, pods: pods, webSockets: webSockets,
+            limits: limits,
             surroundings: surroundings, logger: logger)
     }
 
     init(
-        _ store: Store, rules: APIRules, on listeners: [Listener], security: Security = .none, pods: (any PodStreams)? = nil,
+        _ store: Store, rules: APIRules, on listeners: [Listener], security: Security = .none,
+        services: ServiceRanges = .standard,
+        pods: (any PodStreams)? = nil,
         webSockets: [WebSocketRoute] = [], limits: Limits = Limits(), surroundings: Surroundings, logger: Logger
     ) {
         self.listeners = listeners
         self.logger = logger
-        api = ObjectAPI(store: store, kinds: KindBoard(rules), rules: rules, surroundings: surroundings)
-        let routes = PodRoutes(api: api, streams: pods)
-        let handler = APIHandler(api: api, tokens: security.tokens, pods: routes, largestBody: limits.body)
+        api = ObjectAPI(store: store, kinds: KindBoard(rules), rules: rules, services: services, surroundings: surroundings)
+        let routes = PodRoutes(api: api, tokens: security.tokens, streams: pods)
+        let door = Doorkeeper(tokens: security.tokens, api: api)
+        let handler = APIHandler(api: api, door: door, pods: routes, largestBody: limits.body)
         let webSockets = routes.webSockets + webSockets
         connections = ConnectionSetup(
             responder: { request, writer, channel in
@@ -73,12 +79,12 @@ public struct Server: Service {
                 if request.headers[.connection] == "close" { response.headers[.connection] = "close" }
                 try await writer.write(response: response.head, body: response.body)
             },
-            webSockets: webSockets, tokens: security.tokens, tls: security.tls, largestMessage: limits.message)
+            webSockets: webSockets, door: door, tls: security.tls, largestMessage: limits.message)
     }
 
     /// Serves until the task is cancelled or the service group shuts down.
     public func run() async throws {
-        try await Opening(api: api).run()
+        try await Opening(api: api, logger: logger).run()
         let acceptor = Acceptor(connections, logger: logger)
         let accepted: AsyncStream<Connection>
         do {

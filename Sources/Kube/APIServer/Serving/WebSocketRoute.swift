@@ -6,6 +6,8 @@ import Synchronization
 /// A path where a connection becomes a WebSocket (RFC 6455).
 public struct WebSocketRoute: Sendable {
     let serves: @Sendable (_ path: String) -> Bool
+    /// What a client is told that asks for something else than a WebSocket; `nil` for the usual sentence.
+    var advice: Status?
     /// The subprotocols spoken there, best first.
     let subprotocols: [String]
     let body: @Sendable (WebSocket) async throws -> Void
@@ -32,6 +34,8 @@ struct WebSocketHandshake: Hashable, Sendable {
     var path: String
     var query: String
     var subprotocol: String
+    /// As it came, for a route that asks who somebody is.
+    var authorization: String?
 
     /// `nil` when the request is not for this route, or they have no subprotocol in common.
     init?(_ head: HTTPRequestHead, route: WebSocketRoute) {
@@ -43,6 +47,7 @@ struct WebSocketHandshake: Hashable, Sendable {
             let subprotocol = route.subprotocols.first(where: offered.contains)
         else { return nil }
         self.subprotocol = subprotocol
+        authorization = head.headers.first(name: "Authorization")
     }
 }
 
@@ -56,6 +61,7 @@ public struct WebSocket: Sendable {
     public let path: String
     public let query: String
     public let subprotocol: String
+    let authorization: String?
     private let frames: NIOAsyncChannelInboundStream<WebSocketFrame>
     private let writer: NIOAsyncChannelOutboundWriter<WebSocketFrame>
     private let state = State()
@@ -70,6 +76,7 @@ public struct WebSocket: Sendable {
         _ writer: NIOAsyncChannelOutboundWriter<WebSocketFrame>
     ) {
         (path, query, subprotocol) = (handshake.path, handshake.query, handshake.subprotocol)
+        authorization = handshake.authorization
         self.frames = frames
         self.writer = writer
     }
@@ -94,7 +101,8 @@ public struct WebSocket: Sendable {
     }
 
     /// Says that nothing more comes. The client answers with its own close, where ``forEachMessage(_:)`` ends: whoever waits for that
-    /// knows that everything arrived, while a connection that is cut with something unread takes back what was sent.
+    /// knows that everything arrived, while a connection that is cut with something unread takes back what was sent, and kubectl takes one
+    /// that just ends for a broken one (RFC 6455 §7.4.1, code 1000).
     public func close() async throws {
         guard isFirstClose() else { return }
         var data = ByteBuffer()
@@ -143,7 +151,8 @@ extension WebSocketRoute {
 
     /// What a request to this path is told that did not become a WebSocket.
     var refusal: Status {
-        .badRequest("upgrade to a WebSocket with one of these subprotocols: \(subprotocols.joined(separator: ", "))")
+        advice
+            ?? .badRequest("upgrade to a WebSocket with one of these subprotocols: \(subprotocols.joined(separator: ", "))")
     }
 
     func serve(

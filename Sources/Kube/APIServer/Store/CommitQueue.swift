@@ -93,6 +93,7 @@ final class CommitQueue: Sendable {
             return answers
         } catch {
             let failure = StoreError(.storage, "write to the store", cause: error)
+            for request in batch { request.write.ledger?.undone() }
             return batch.map { _ in .failure(failure) }
         }
     }

@@ -91,7 +91,7 @@ struct Scan: Sendable {
 }
 
 extension Scan {
-    fileprivate init(_ selection: Selection, after: ObjectKey?, limit: Int?, _ db: Database) throws {
+    init(_ selection: Selection, after: ObjectKey?, limit: Int?, _ db: Database) throws {
         var sql = "SELECT namespace, name, revision, body FROM objects WHERE resource = ?"
         var arguments: StatementArguments = [selection.resource]
         if let namespace = selection.namespace {

@@ -45,7 +45,7 @@ public final class Store: Sendable {
     public func create(
         _ key: ObjectKey, _ body: Body, if condition: WriteCondition? = nil
     ) async throws(StoreError) -> StoredObject {
-        try await queue.submit(Write(key: key, action: .create(body), condition: condition)).object
+        try await write(Write(key: key, action: .create(body), condition: condition))
     }
 
     /// - Parameter expected: the revision the new body was made from; `nil` overwrites whatever is there.
@@ -67,6 +67,9 @@ public final class Store: Sendable {
     ) async throws(StoreError) -> StoredObject {
         try await queue.submit(Write(key: key, action: .delete(expected: expected, last: last), condition: condition)).object
     }
+
+    /// - Throws: what the write's action, condition and ledger say.
+    func write(_ write: Write) async throws(StoreError) -> StoredObject { try await queue.submit(write).object }
 
     // MARK: Reading
 

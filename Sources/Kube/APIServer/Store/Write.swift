@@ -18,6 +18,13 @@ public struct StoreView {
         do { return try db.object(key) } catch { throw StoreError(.storage, "read \(key)", cause: error) }
     }
 
+    /// Everything of a resource.
+    func objects(_ resource: String) throws(StoreError) -> [StoredObject] {
+        do { return try Scan(Selection(resource: resource), after: nil, limit: nil, db).objects } catch {
+            throw StoreError(.storage, "read the \(resource)", cause: error)
+        }
+    }
+
     /// Whether there is nothing of a resource in a namespace.
     public func isEmpty(_ resource: String, in namespace: String) throws(StoreError) -> Bool {
         do {
@@ -27,6 +34,15 @@ public struct StoreView {
             throw StoreError(.storage, "look for \(resource) in \(namespace)", cause: error)
         }
     }
+}
+
+/// Something that is kept beside the objects and changes with them, inside the transaction that writes one.
+struct WriteLedger: Sendable {
+    /// Called when nothing but the disk can refuse the write any more: enters it, and says what is to be written instead of the
+    /// body that was brought; `nil` for that one. What it throws refuses the write.
+    let completed: @Sendable (StoreView) throws(StoreError) -> Body?
+    /// The transaction came to nothing after all.
+    let undone: @Sendable () -> Void
 }
 
 /// One change that somebody asks for.
@@ -42,6 +58,7 @@ struct Write: Sendable {
     var action: Action
     /// What must hold when the change is made; `nil` for nothing.
     var condition: WriteCondition?
+    var ledger: WriteLedger?
 
     /// Makes the change as part of a transaction, or throws a ``StoreError`` having touched nothing.
     func apply(to db: Database, at revision: Revision) throws -> Change {
@@ -54,6 +71,8 @@ struct Write: Sendable {
     }
 
     private func create(_ body: Body, _ db: Database, _ revision: Revision) throws -> Change {
+        if ledger != nil, try db.object(key) != nil { throw StoreError(.alreadyExists, "\(key) already exists") }
+        let body = try ledger?.completed(StoreView(db: db)) ?? body
         let object = StoredObject(key: key, revision: revision, body: body.render(revision))
         let statement = try db.cachedStatement(sql: "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?)")
         try statement.execute(
@@ -64,6 +83,7 @@ struct Write: Sendable {
 
     private func update(_ body: Body, _ expected: Revision?, _ db: Database, _ revision: Revision) throws -> Change {
         let previous = try current(db, expected)
+        let body = try ledger?.completed(StoreView(db: db)) ?? body
         let object = StoredObject(key: key, revision: revision, body: body.render(revision))
         let statement = try db.cachedStatement(
             sql: "UPDATE objects SET revision = ?, body = ? WHERE resource = ? AND namespace = ? AND name = ?")
@@ -76,6 +96,7 @@ struct Write: Sendable {
         _ expected: Revision?, _ last: (StoredObject, Revision) -> [UInt8], _ db: Database, _ revision: Revision
     ) throws -> Change {
         let previous = try current(db, expected)
+        _ = try ledger?.completed(StoreView(db: db))
         let statement = try db.cachedStatement(sql: "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?")
         try statement.execute(arguments: [key.resource, key.namespace, key.name])
         let object = StoredObject(key: key, revision: revision, body: last(previous, revision))

@@ -43,6 +43,22 @@ extension Printer {
         ] + containers(spec) + [.string(selector(spec["selector"]))]
     }
 
+    static let scale = Printer([.integer("Desired"), .integer("Available"), .age]) { object, now in
+        [
+            object.at("spec", "replicas") ?? 0, .number(JSONNumber(count(object, "replicas"))), .string(object.age(now)),
+        ]
+    }
+
+    static let controllerRevision = Printer([Table.Column("Controller"), .integer("Revision"), .age]) { object, now in
+        let owner = object.at("metadata", "ownerReferences")?.objects.first { $0["controller"] == true }
+        let group = (owner?.string("apiVersion") ?? "").split(separator: "/")
+        let kind = (owner?.string("kind") ?? "").lowercased() + (group.count == 2 ? ".\(group[0])" : "")
+        return [
+            .string(owner.map { "\(kind)/\($0.string("name"))" } ?? "<none>"),
+            .number(JSONNumber(object["revision"]?.integer ?? 0)), .string(object.age(now)),
+        ]
+    }
+
     private static func count(_ object: JSONValue, _ field: String) -> Int64 { object.at("status", field)?.integer ?? 0 }
 
     /// The names and the images of a template's containers.

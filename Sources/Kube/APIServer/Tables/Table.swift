@@ -105,7 +105,9 @@ struct Printer {
     private static let builtIn: [String: Printer] = [
         "/ConfigMap": configMap, "/Endpoints": endpoints, "/Event": event, "/Namespace": namespace, "/Node": node,
         "/Pod": pod, "/Secret": secret, "/Service": service, "/ServiceAccount": serviceAccount,
-        "apps/DaemonSet": daemonSet, "apps/Deployment": deployment, "apps/ReplicaSet": replicaSet,
+        "autoscaling/Scale": scale, "apps/ControllerRevision": controllerRevision, "apps/DaemonSet": daemonSet,
+        "apps/Deployment": deployment,
+        "apps/ReplicaSet": replicaSet,
         "apps/StatefulSet": statefulSet, "networking.k8s.io/Ingress": ingress, "networking.k8s.io/IngressClass": ingressClass,
         "networking.k8s.io/NetworkPolicy": networkPolicy, "discovery.k8s.io/EndpointSlice": endpointSlice,
         "coordination.k8s.io/Lease": lease, "apiextensions.k8s.io/CustomResourceDefinition": definition,

@@ -83,6 +83,7 @@ extension Informer {
         do {
             let response = try await transport.send(APIRequest(.get, target(query), isWatch: true))
             if response.status == 200 {
+                for event in machine.watchOpened() { await deliver(event) }
                 if let action = try await read(response, &machine, deliver) { return action }
                 step = machine.watchEnded(nil, after: lasted(), random: random())
             } else {

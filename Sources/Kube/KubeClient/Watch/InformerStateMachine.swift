@@ -129,6 +129,12 @@ extension InformerStateMachine {
         case error(Failure)
     }
 
+    /// The server took the watch: what was wrong before is over, although it may have nothing to tell for minutes.
+    public mutating func watchOpened() -> [ObjectEvent] {
+        failure = nil
+        return faultEvents()
+    }
+
     public mutating func watched(_ event: WatchEvent, random: Double) -> Step {
         guard case .watching(let before, _) = state else { return misplaced() }
         switch event {

@@ -13,6 +13,7 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     private let host: any HostNetworkEnd
     private(set) var tables: Tables
     private let pods: any AttachmentBook
+    private let duties: Set<Duty>
 
     private(set) var snapshot = Snapshot()
     private var facts: NodeFacts
@@ -20,7 +21,10 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     private var missing: [Problem] = []
     private var refused: [Problem] = []
 
-    init(node: String, host: any HostNetworkEnd, tables: Tables, pods: any AttachmentBook) {
+    init(
+        node: String, host: any HostNetworkEnd, tables: Tables, pods: any AttachmentBook, duties: Set<Duty> = .all
+    ) {
+        self.duties = duties
         self.host = host
         self.tables = tables
         self.pods = pods
@@ -64,10 +68,10 @@ extension NodeKeeper {
     /// Everything, compared with the kernel.
     mutating func settleAll() throws -> Outcome {
         let before = pods.attachments()
-        let observed = try host.observe(Interest(sysctls: Set(NodePlan.settings)))
+        let observed = try host.observe(Interest(sysctls: Set(NodePlan.settings))).filter(duties.concern)
         let now = pods.attachments()
         facts = NodeFacts(name: facts.name, observed: observed)
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: now.all)
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: now.all, duties: duties)
         adoptNode(plan)
         let parts = Dictionary(uniqueKeysWithValues: plan.keys.map { ($0, plan.part($0)) })
 
@@ -94,14 +98,14 @@ extension NodeKeeper {
         try say(
             difference(from: observed.filter { !$0.standsOn(untouchable) }, to: desired, owned: NodePlan.ownership), &outcome)
         let planned = parts.values.reduce(into: [Table.ID: Table]()) { $0.merge($1.tables) { _, new in new } }
-        for id in NodePlan.tables { settle(id, to: planned[id], &outcome) }
+        for id in duties.tables { settle(id, to: planned[id], &outcome) }
         said = parts
         return outcome
     }
 
     /// Some keys, compared with what was last said for them.
     mutating func settle(_ keys: Set<NodePlan.Key>) throws -> Outcome {
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: pods.attachments().all)
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: pods.attachments().all, duties: duties)
         let old = keys.reduce(into: State()) { state, key in
             for object in said[key]?.network.objects.values ?? [:].values { state.insert(object) }
         }
@@ -134,7 +138,8 @@ extension NodeKeeper {
     }
 
     private func adoptNode(_ plan: NodePlan) {
-        guard let own = plan.own, !own.podPrefixes.isEmpty else { return }
+        // A range that is refused makes no pool, as one that is not there.
+        guard let own = plan.own else { return }
         pods.adopt(
             prefixes: own.podPrefixes, mtu: plan.facts.podMTU(addresses: own.addresses), reserved: Set(own.addresses))
     }

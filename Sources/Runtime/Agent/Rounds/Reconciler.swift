@@ -31,7 +31,8 @@ actor Reconciler {
         self.surroundings = surroundings
         self.logger = logger
         keeper = NodeKeeper(
-            node: settings.node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: pods)
+            node: settings.node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: pods,
+            duties: settings.duties)
         rounds = Rounds(
             start: surroundings.now(), period: settings.period,
             debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))

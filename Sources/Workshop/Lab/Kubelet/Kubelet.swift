@@ -170,6 +170,11 @@ extension Kubelet {
         }
     }
 
+    /// The process that holds a pod's namespaces; `nil` when the pod has none here.
+    public func sandbox(namespace: String, pod: String) async -> Int32? {
+        await kept(namespace, pod)?.runner.sandboxHolder
+    }
+
     /// A pod that is kept here.
     ///
     /// - Parameter uid: empty for whichever has the name.

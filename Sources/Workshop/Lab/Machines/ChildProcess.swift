@@ -1,4 +1,5 @@
 import Glibc
+import Netlink
 import Synchronization
 
 /// A process of the lab. It is ended, and waited for, when this value goes: nothing is left running.
@@ -27,6 +28,9 @@ final class ChildProcess: Sendable {
         var ends: [CInt] = [-1, -1]
         var given: [CInt] = [-1, -1]
         guard pipe2(&ends) == 0, pipe2(&given) == 0 else { throw LabError(.processFailed, "start \(name): no pipe") }
+        // What the lab gives is smaller than a pipe (64 KiB): it never waits for the child. Before the child is there, for one
+        // that ends without reading would end us too (SIGPIPE).
+        _ = input.withUnsafeBytes { write(given[1], $0.baseAddress, $0.count) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -36,11 +40,16 @@ final class ChildProcess: Sendable {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        // A thread of Swift's pool may block signals, and a child would inherit that.
-        var none = sigset_t()
+        // A thread of Swift's pool may block signals, and whoever traps some has them ignored: a child would inherit both.
+        var (none, all) = (sigset_t(), sigset_t())
         sigemptyset(&none)
+        sigfillset(&all)
         posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        // A process group of its own: what a terminal's Ctrl-C ends is ours to end, in order.
+        posix_spawnattr_setpgroup(&attributes, 0)
+        posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
 
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
@@ -52,13 +61,11 @@ final class ChildProcess: Sendable {
         defer { close(given[1]) }
         guard code == 0 else {
             close(ends[0])
-            throw LabError(.processFailed, "start \(name) (\(arguments[0])): error \(code)")
+            throw LabError(.processFailed, "start \(name) (\(arguments[0])): \(Errno(rawValue: code))")
         }
         self.identifier = identifier
         self.name = name
         output = Pipe(reading: ends[0])
-        // What the lab gives is smaller than a pipe (64 KiB): it never waits for the child.
-        _ = input.withUnsafeBytes { write(given[1], $0.baseAddress, $0.count) }
     }
 
     deinit {
@@ -111,16 +118,28 @@ extension ChildProcess {
     func stop() {
         guard status.withLock({ $0 == nil }) else { return }
         kill(identifier, SIGTERM)
-        for _ in 0..<500 where status.withLock({ $0 == nil }) {
-            var raw: CInt = 0
-            if waitpid(identifier, &raw, WNOHANG) == identifier {
-                status.withLock { $0 = raw }
-                return
-            }
+        for _ in 0..<500 {
+            if ending != nil { return }
             poll(nil, 0, 10)
         }
         kill(identifier, SIGKILL)
         _ = wait()
+    }
+
+    /// How it ended, if it has: the exit code, or 128 and the signal. Does not wait.
+    var ending: CInt? {
+        status.withLock { status in
+            var raw: CInt = 0
+            if status == nil, waitpid(identifier, &raw, WNOHANG) == identifier { status = raw }
+            return status.map(Self.exitCode)
+        }
+    }
+
+    /// Sends a signal, unless it has been waited for: then its number may be another's.
+    func signal(_ number: CInt) {
+        status.withLock { status in
+            if status == nil { _ = kill(identifier, number) }
+        }
     }
 
     /// Ends it without asking.
@@ -137,7 +156,9 @@ extension ChildProcess {
                 while waitpid(identifier, &raw, 0) < 0, errno == EINTR {}
                 status = raw
             }
-            return raw & 0x7F == 0 ? (raw >> 8) & 0xFF : 128 + (raw & 0x7F)
+            return Self.exitCode(raw)
         }
     }
+
+    private static func exitCode(_ raw: CInt) -> CInt { raw & 0x7F == 0 ? (raw >> 8) & 0xFF : 128 + (raw & 0x7F) }
 }

@@ -29,7 +29,9 @@ final class Fabric {
     /// Plugs a node in, with its addresses.
     ///
     /// - Parameter lengths: how long the segment's prefix is, by family.
-    func connect(_ node: Holder, addresses: [IPAddress], lengths: [IPFamily: Int]) throws {
+    /// - Returns: what its port on the bridge is called.
+    @discardableResult
+    func connect(_ node: Holder, addresses: [IPAddress], lengths: [IPFamily: Int]) throws -> String {
         // The kernel allows fifteen bytes; names of real nodes are longer.
         let port = node.name.utf8.count <= 12 ? "to-\(node.name)" : "to-\(plugged + 1)"
         host.namespaces[node.name] = node.namespace
@@ -52,6 +54,7 @@ final class Fabric {
         if let refusal = outcome.refusals.first { throw refusal.kernelError }
         try host.settleCarrier(of: port)
         for address in addresses { try inside.settleAddress(address) }
+        return port
     }
 }
 

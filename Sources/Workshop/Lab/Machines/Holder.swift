@@ -1,3 +1,4 @@
+import Glibc
 import Netlink
 
 /// Namespaces without a name: a process holds them, and they go with it. The process goes with the lab, however the lab ends, so
@@ -13,7 +14,7 @@ final class Holder: Sendable {
 
     /// - Parameter kinds: which namespaces are new, as `tulle-pod pause --new` names them.
     init(_ name: String, kinds: String, tools: Tools) throws {
-        process = try ChildProcess(name, [tools.pod, "pause", "--new", kinds, "--hostname", name])
+        process = try ChildProcess(name, [tools.pod, "pause", "--new", kinds, "--hostname", HostName.cut(name)])
         guard let line = try process.line(within: .seconds(5)), let identifier = Int32(line) else {
             throw LabError(.processFailed, "\(name): tulle-pod pause gave no process")
         }
@@ -37,4 +38,7 @@ final class Holder: Sendable {
     }
 
     func end() { process.stop() }
+
+    /// Asks it to end without waiting; everything in its PID namespace ends with it. From any thread.
+    func interrupt() { process.signal(SIGTERM) }
 }

@@ -55,19 +55,17 @@ final class LabPod {
         }
     }
 
-    /// Serves every port of its containers, and returns when they are open.
+    /// Serves every TCP and UDP port of its containers, and returns when they are open.
     func serve() throws {
-        let ports = pod.spec.containers.flatMap(\.ports)
+        let ports = pod.servedPorts
         guard !ports.isEmpty else { return }
         var command = [tools.pod, "echo", "--name", name, "--node", node.name]
-        for port in ports where port.transport != .sctp {
-            command += [port.transport == .tcp ? "--tcp" : "--udp", "\(port.number)"]
-        }
+        for port in ports { command += [port.transport == .tcp ? "--tcp" : "--udp", "\(port.number)"] }
         let process = try sandbox.start("the server of \(name)", command)
+        processes.append(process)
         for _ in ports where try process.line(within: .seconds(5)) == nil {
             throw LabError(.processFailed, "the server of \(name) ended")
         }
-        processes.append(process)
     }
 
     /// Sends one line, and returns the round trip in microseconds, our own end, and the answer.
@@ -101,5 +99,15 @@ final class LabPod {
     func end() {
         for process in processes { process.stop() }
         sandbox.end()
+    }
+}
+
+extension Pod {
+    /// The ports that the lab's server opens, each once; it does not speak SCTP.
+    var servedPorts: [(transport: TransportProtocol, number: UInt16)] {
+        var seen: Set<String> = []
+        return spec.containers.flatMap(\.ports)
+            .filter { $0.transport != .sctp && seen.insert("\($0.transport) \($0.number)").inserted }
+            .map { ($0.transport, $0.number) }
     }
 }

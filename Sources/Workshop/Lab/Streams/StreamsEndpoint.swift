@@ -11,14 +11,19 @@ public import ServiceLifecycle
 /// It serves until its task is cancelled or the service group shuts down, many streams at once.
 public struct StreamsEndpoint: ServiceLifecycle.Service {
     private let socket: String
-    private let kubelets: [String: Kubelet]
+    private let kubelet: @Sendable (_ node: String) -> Kubelet?
     private let logger: Logger
 
     /// - Parameters:
     ///   - socket: where it is; one that a dead process left is replaced. At most 107 bytes.
     ///   - kubelets: by the names of their nodes.
     public init(socket: String, kubelets: [String: Kubelet], logger: Logger) {
-        (self.socket, self.kubelets, self.logger) = (socket, kubelets, logger)
+        self.init(socket: socket, logger: logger) { kubelets[$0] }
+    }
+
+    /// - Parameter kubelet: asked for each stream, because a node that starts again has another one.
+    init(socket: String, logger: Logger, kubelet: @escaping @Sendable (_ node: String) -> Kubelet?) {
+        (self.socket, self.kubelet, self.logger) = (socket, kubelet, logger)
     }
 
     public func run() async throws {
@@ -79,7 +84,7 @@ extension StreamsEndpoint {
 
     private func open(_ tree: JSONValue) async throws -> any StreamSession {
         guard let request = StreamRequest(tree) else { throw Status.badRequest("the request for a stream is not understood") }
-        guard let kubelet = kubelets[request.node] else {
+        guard let kubelet = kubelet(request.node) else {
             throw Status.internalError("error dialing backend: there is no kubelet of node \"\(request.node)\" here")
         }
         return try await kubelet.session(for: request)

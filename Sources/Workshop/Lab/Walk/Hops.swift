@@ -8,9 +8,8 @@ struct Hops {
     /// The hosts by the name of their place: asked for the route that decided.
     let hosts: [String: KernelHost]
 
-    /// The sightings of the first packet between these ends in one direction, in order of time.
-    ///
-    /// - Parameter isOpening: of a TCP connection the packet that opens it, not the answer to it.
+    /// The sightings of the first packet between these ends in one direction, in order of time. Of a TCP connection only packets
+    /// with SYN count: the one that opens it, or the answer to that one.
     func way(_ transport: TransportProtocol, to destination: SocketAddress, from source: IPAddress) -> [Witness.Sighting] {
         let matching = sightings.filter { sighting in
             let packet = sighting.packet

@@ -1,15 +1,19 @@
 import Glibc
 import HostNetwork
 import HostNetworkKernel
+import NFTables
+import NFTablesKernel
 import Netlink
 
-/// What the host's own network, mounts and bridges look like: taken before and after, to show that the lab leaves no trace.
+/// What the host's own network, packet filter and mounts look like: taken before and after, to show that the lab leaves no trace.
 struct HostFingerprint: Hashable {
     private var lines: [String]
 
-    init() throws {
-        let state = try KernelHost(try .current()).observe(Interest(sysctls: Self.settings))
-        lines = state.description.split(separator: "\n").map(String.init) + (try Self.mounts())
+    /// - Parameter namespace: the one that is looked at; `nil` for our own.
+    init(_ namespace: NetworkNamespace? = nil) throws {
+        let namespace = try namespace ?? .current()
+        let state = try KernelHost(namespace).observe(Interest(sysctls: Self.settings))
+        lines = state.description.split(separator: "\n").map(String.init) + Self.tables(namespace) + (try Self.mounts())
     }
 
     /// The settings that a node's agent changes in its own namespace.
@@ -17,16 +21,22 @@ struct HostFingerprint: Hashable {
         "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv4/conf/all/rp_filter", "net/ipv4/conf/default/forwarding",
     ]
 
-    private static func mounts() throws -> [String] {
-        let file = try Descriptor.open("/proc/self/mounts")
-        var text: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = read(file.rawValue, &chunk, chunk.count)
-            guard count > 0 else { break }
-            text += chunk[..<count]
+    /// The generation tells of every commit, also of one that was taken back.
+    private static func tables(_ namespace: NetworkNamespace) -> [String] {
+        do throws(KernelError) {
+            let kernel = try KernelTables(in: namespace)
+            return ["nf_tables generation \(try kernel.generation())"] + (try kernel.tables().map { "nf_tables table \($0)" })
+        } catch {
+            // A kernel without nf_tables: the lab's agents will say so; the host has nothing to compare.
+            return ["nf_tables \(error.code)"]
         }
-        return String(decoding: text, as: UTF8.self).split(separator: "\n").map { "mount \($0)" }
+    }
+
+    private static func mounts() throws -> [String] {
+        guard let text = Files.text(of: "/proc/self/mounts") else {
+            throw KernelError(Errno(rawValue: errno), "read /proc/self/mounts")
+        }
+        return text.split(separator: "\n").map { "mount \($0)" }
     }
 
     var count: Int { lines.count }

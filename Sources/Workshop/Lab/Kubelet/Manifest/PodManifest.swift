@@ -42,8 +42,7 @@ public struct PodManifest: Hashable, Sendable {
         volumes = (spec["volumes"]?.array ?? []).map(VolumeManifest.init)
         restartPolicy = Pod.RestartPolicy(rawValue: spec["restartPolicy"]?.string ?? "") ?? .always
         usesHostNetwork = spec["hostNetwork"]?.bool ?? false
-        // As kubelet does: a label of DNS, cut to what a host name may be.
-        hostname = spec["hostname"]?.string ?? String(metadata.name.prefix(63).drop { $0 == "-" || $0 == "." })
+        hostname = spec["hostname"]?.string ?? HostName.cut(metadata.name)
         subdomain = spec["subdomain"]?.string ?? ""
         serviceAccount = spec["serviceAccountName"]?.string ?? "default"
         enablesServiceLinks = spec["enableServiceLinks"]?.bool ?? true

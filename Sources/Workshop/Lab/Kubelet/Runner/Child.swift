@@ -31,9 +31,10 @@ final class Child: Sendable {
     ///   - streams: `nil`: nothing to read, and what it says on standard output and error is kept for ``text()``.
     ///   - input: what it reads when there are no streams.
     ///   - reports: descriptor 3 is a pipe whose end ``reported()`` waits for.
+    ///   - inherited: descriptors of ours that go on as the next numbers.
     init(
         _ arguments: [String], environment: [(name: String, value: String)] = [], streams: Streams? = nil, input: [UInt8] = [],
-        reports: Bool = false
+        reports: Bool = false, inherited: [CInt] = []
     ) throws(LabError) {
         let what = arguments.prefix(2).joined(separator: " ")
         let (given, kept) = (clinux_memory_file("input"), clinux_memory_file("output"))
@@ -52,7 +53,8 @@ final class Child: Sendable {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         // First above all that may be named, so that no dup2 takes away what a later one needs.
-        let sources = [streams?.input ?? given, streams?.output ?? kept, streams?.error ?? kept] + (reports ? [ends[1]] : [])
+        let standard = [streams?.input ?? given, streams?.output ?? kept, streams?.error ?? kept]
+        let sources = standard + (reports ? [ends[1]] : []) + inherited
         let copies = sources.map { fcntl($0, F_DUPFD_CLOEXEC, 10) }
         defer { for copy in copies where copy >= 0 { close(copy) } }
         for (number, copy) in copies.enumerated() { posix_spawn_file_actions_adddup2(&actions, copy, CInt(number)) }

@@ -10,6 +10,7 @@ actor PodRunner {
     let api: any KubeletAPI
     private let report: @Sendable (PodWorker.Event) -> Void
     private var sandbox: (child: Child, holder: Int32, id: String)?
+    var sandboxHolder: Int32? { sandbox?.holder }
     private var isRemoving = false
     private var containers: [String: Running] = [:]
 

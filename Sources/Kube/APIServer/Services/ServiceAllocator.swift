@@ -1,79 +1,89 @@
-public import Addressing
-public import KubeAPI
+import Addressing
+import KubeAPI
 
-/// Cluster IPs and node ports, given in the request that creates or changes a service.
-///
-/// A value: admission works on a copy and puts it in place when the object was stored, so a dry run or a refused write gives
-/// nothing away.
+/// Which service holds which cluster IP and which node port.
 ///
 /// ```
 /// ClusterIP  10.96.0.0/16:   .0.1 … .1.0 for those who ask │ .1.1 … given in turn (random)
 /// NodePort   30000 … 30085  for those who ask              │ 30086 … 32767
 /// ```
-public struct ServiceAllocator: Sendable {
-    /// One of each family of the cluster, the first the primary one.
-    public let ranges: [IPPrefix]
-    public let nodePorts: ClosedRange<UInt16>
-    var addresses: [IPAddress: String] = [:]
-    var ports: [UInt16: String] = [:]
+struct ServiceAllocator: Sendable {
+    let ranges: ServiceRanges
+    private(set) var addresses: [IPAddress: String] = [:]
+    private(set) var ports: [UInt16: String] = [:]
+    /// What the request that is being admitted has taken so far.
+    private var taken = Holding()
 
-    public init(ranges: [IPPrefix], nodePorts: ClosedRange<UInt16> = 30000...32767) {
-        self.ranges = ranges
-        self.nodePorts = nodePorts
+    init(_ ranges: ServiceRanges) { self.ranges = ranges }
+
+    private struct Holding {
+        var addresses: [IPAddress] = []
+        var ports: [UInt16] = []
     }
+}
 
-    /// What a request came to.
-    public enum Admission: Hashable, Sendable {
-        /// The service with its families, addresses and ports filled in.
-        case accepted(JSONValue)
-        /// 422: what is wrong, in kube-apiserver's words.
-        case refused([FieldError])
-        /// 500: nothing is left.
-        case exhausted(String)
-    }
-
-    /// The address of the `kubernetes` service.
-    public var first: IPAddress? { ranges.first?.address(at: 1) }
+/// Why a service does not get what it asks for.
+enum AllocationError: Error, Hashable {
+    /// 422: what is wrong, in kube-apiserver's words.
+    case refused([FieldError])
+    /// 500: nothing is left.
+    case exhausted(String)
 }
 
 extension ServiceAllocator {
-    /// Admits a new service, or a change of one. When it is not accepted nothing was taken or released.
+    /// Gives a settled service what it lacks, and takes back what the service it replaces does not need any more. When it throws,
+    /// nothing was taken or given back.
     ///
-    /// - Parameter old: the service as stored, for an update.
-    public mutating func admit(
+    /// - Parameters:
+    ///   - service: as ``ServiceRequest/settled(_:replacing:families:)`` left it.
+    ///   - old: the service as stored, for an update.
+    mutating func admit(
         _ service: JSONValue, replacing old: JSONValue? = nil, random: inout some RandomNumberGenerator
-    ) -> Admission {
+    ) throws(AllocationError) -> JSONValue {
         var request = ServiceRequest(service, replacing: old)
-        var errors = request.carryOver()
-        if errors.isEmpty { errors = request.settleFamilies(ranges.map(\.family)) }
-        guard errors.isEmpty else { return .refused(errors) }
-        var draft = self
-        if let old { draft.release(old) }
+        let before = old.map(held) ?? Holding()
+        let owner = request.owner
+        release(before)
+        taken = Holding()
+        defer { taken = Holding() }
         do {
-            try draft.giveAddresses(&request, random: &random)
-            try draft.givePorts(&request, random: &random)
+            try giveAddresses(&request, random: &random)
+            try givePorts(&request, random: &random)
         } catch {
-            return error.admission
+            release(taken)
+            for address in before.addresses { addresses[address] = owner }
+            for port in before.ports { ports[port] = owner }
+            throw error
         }
-        self = draft
-        return .accepted(request.tree)
+        return request.tree
     }
 
     /// A service is gone.
-    public mutating func release(_ service: JSONValue) {
-        let owner = Self.owner(service)
-        for address in Self.addresses(of: service) where addresses[address] == owner { addresses[address] = nil }
-        for port in Self.ports(of: service) where ports[port] == owner { ports[port] = nil }
+    mutating func release(_ service: JSONValue) { release(held(service)) }
+
+    private mutating func release(_ holding: Holding) {
+        for address in holding.addresses { addresses[address] = nil }
+        for port in holding.ports { ports[port] = nil }
     }
 
-    /// Learns at start what stored services hold. What two of them hold stays with the first; the rest is told.
-    public mutating func repair(_ services: [JSONValue]) -> [String] {
+    /// What a service has, as far as it is its own.
+    private func held(_ service: JSONValue) -> Holding {
+        let owner = ServiceRequest.owner(service)
+        return Holding(
+            addresses: Self.addresses(of: service).filter { addresses[$0] == owner },
+            ports: Self.ports(of: service).filter { ports[$0] == owner })
+    }
+
+    /// Learns at start what stored services hold. What two of them hold stays with the first.
+    ///
+    /// - Returns: a sentence for everything that is not as it should be.
+    mutating func repair(_ services: [JSONValue]) -> [String] {
         (addresses, ports) = ([:], [:])
         var problems: [String] = []
         for service in services {
-            let owner = Self.owner(service)
+            let owner = ServiceRequest.owner(service)
             for address in Self.addresses(of: service) {
-                if !ranges.contains(where: { $0.contains(address) }) {
+                if !ranges.clusterIPs.contains(where: { $0.contains(address) }) {
                     problems.append(
                         "service \(owner): the cluster IP \(address) is in no service range; create the service again")
                 } else if let other = addresses[address] {
@@ -93,46 +103,28 @@ extension ServiceAllocator {
         return problems
     }
 
-    static func owner(_ service: JSONValue) -> String {
-        "\(service[field: "metadata", "namespace"]?.string ?? "")/\(service[field: "metadata", "name"]?.string ?? "")"
-    }
-
     private static func addresses(of service: JSONValue) -> [IPAddress] {
-        (service[field: "spec", "clusterIPs"]?.array ?? [service[field: "spec", "clusterIP"] ?? .null])
+        (service.at("spec", "clusterIPs")?.array ?? [service.at("spec", "clusterIP") ?? .null])
             .compactMap { $0.string.flatMap { IPAddress($0) } }
     }
 
     private static func ports(of service: JSONValue) -> [UInt16] {
         let ports =
-            (service[field: "spec", "ports"]?.array ?? []).map { $0["nodePort"] } + [
-                service[field: "spec", "healthCheckNodePort"]
-            ]
+            (service.at("spec", "ports")?.array ?? []).map { $0["nodePort"] } + [service.at("spec", "healthCheckNodePort")]
         return ports.compactMap { $0?.integer.flatMap { UInt16(exactly: $0) } }.filter { $0 != 0 }
     }
 }
 
 // MARK: - Giving
 
-private enum Refusal: Error {
-    case invalid(FieldError)
-    case exhausted(String)
-
-    var admission: ServiceAllocator.Admission {
-        switch self {
-        case .invalid(let error): .refused([error])
-        case .exhausted(let message): .exhausted(message)
-        }
-    }
-}
-
 extension ServiceAllocator {
     private mutating func giveAddresses(
         _ request: inout ServiceRequest, random: inout some RandomNumberGenerator
-    ) throws(Refusal) {
+    ) throws(AllocationError) {
         guard request.needsClusterIP, !request.isHeadless else { return }
         var given = request.clusterIPs
         for (position, family) in request.families.enumerated() {
-            guard let range = ranges.first(where: { $0.family == family }) else { continue }
+            guard let range = ranges.clusterIPs.first(where: { $0.family == family }) else { continue }
             if position < given.count, !given[position].isEmpty {
                 try take(given[position], range, request)
             } else {
@@ -149,48 +141,48 @@ extension ServiceAllocator {
         return count <= 2 ? 0 : count - (range.family == .v4 ? 2 : 1)
     }
 
-    private mutating func take(_ text: String, _ range: IPPrefix, _ request: ServiceRequest) throws(Refusal) {
+    private mutating func take(_ text: String, _ range: IPPrefix, _ request: ServiceRequest) throws(AllocationError) {
         let shown = JSONValue.array(request.clusterIPs.map(JSONValue.string))
-        func refusal(_ reason: String) -> Refusal {
-            .invalid(.invalid(FieldPath("spec", "clusterIPs"), shown, "failed to allocate IP \(text): \(reason)"))
+        func refusal(_ reason: String) -> AllocationError {
+            .refused([.invalid(FieldPath("spec", "clusterIPs"), shown, "failed to allocate IP \(text): \(reason)")])
         }
         guard let address = IPAddress(text), range.contains(address), address != range.address,
             address.number - range.address.number <= Self.usable(range)
         else { throw refusal("the provided IP (\(text)) is not in the valid range. The range of valid IPs is \(range)") }
         guard addresses[address] == nil else { throw refusal("provided IP is already allocated") }
-        addresses[address] = request.owner
+        hold(address, request.owner)
     }
 
     private mutating func next(
         in range: IPPrefix, _ request: ServiceRequest, random: inout some RandomNumberGenerator
-    ) throws(Refusal) -> String {
+    ) throws(AllocationError) -> String {
         // The first position is the address after the network's own.
         let band = AllocationBand(addresses: Self.usable(range))
         let free = band.free(using: &random) { addresses[range.address.advanced(by: $0 + 1)] != nil }
         guard let free else { throw .exhausted("failed to allocate a serviceIP: range is full") }
         let address = range.address.advanced(by: free + 1)
-        addresses[address] = request.owner
+        hold(address, request.owner)
         return address.description
     }
 
     private mutating func givePorts(
         _ request: inout ServiceRequest, random: inout some RandomNumberGenerator
-    ) throws(Refusal) {
+    ) throws(AllocationError) {
         // What is asked for comes first, so that it is not given to a port that asks for none.
         for (position, port) in request.ports.enumerated() {
-            guard let wish = port["nodePort"]?.integer, wish != 0 else { continue }
+            guard let wish = ServiceRequest.nodePort(port) else { continue }
             // Two protocols of one service may share a number; two ports of one protocol may not.
             let shared = request.ports.prefix(position).contains {
-                $0["nodePort"]?.integer == wish && $0["protocol"]?.string ?? "TCP" != port["protocol"]?.string ?? "TCP"
+                ServiceRequest.nodePort($0) == wish && $0["protocol"]?.string ?? "TCP" != port["protocol"]?.string ?? "TCP"
             }
             if !shared { try take(wish, at: FieldPath("spec", "ports").index(position).child("nodePort"), request.owner) }
         }
-        for (position, port) in request.ports.enumerated() where request.givesNodePorts && (port["nodePort"]?.integer ?? 0) == 0 {
+        for (position, port) in request.ports.enumerated() where request.givesNodePorts && ServiceRequest.nodePort(port) == nil {
             let twin = request.ports.first {
                 $0["port"] == port["port"] && $0["protocol"]?.string ?? "TCP" != port["protocol"]?.string ?? "TCP"
-                    && ($0["nodePort"]?.integer ?? 0) != 0
+                    && ServiceRequest.nodePort($0) != nil
             }
-            if let shared = twin?["nodePort"]?.integer {
+            if let shared = twin.flatMap(ServiceRequest.nodePort) {
                 request.setNodePort(shared, at: position)
             } else {
                 request.setNodePort(try nextPort(request.owner, random: &random), at: position)
@@ -204,23 +196,34 @@ extension ServiceAllocator {
         }
     }
 
-    private mutating func take(_ wish: Int, at path: FieldPath, _ owner: String) throws(Refusal) {
-        guard let port = UInt16(exactly: wish), nodePorts.contains(port) else {
-            let range = "\(nodePorts.lowerBound)-\(nodePorts.upperBound)"
-            throw .invalid(
-                .invalid(path, JSONValue(wish), "provided port is not in the valid range. The range of valid ports is \(range)"))
+    private mutating func take(_ wish: Int, at path: FieldPath, _ owner: String) throws(AllocationError) {
+        guard let port = UInt16(exactly: wish), ranges.nodePorts.contains(port) else {
+            let range = "\(ranges.nodePorts.lowerBound)-\(ranges.nodePorts.upperBound)"
+            throw .refused([
+                .invalid(path, .integer(wish), "provided port is not in the valid range. The range of valid ports is \(range)")
+            ])
         }
-        guard ports[port] == nil else { throw .invalid(.invalid(path, JSONValue(wish), "provided port is already allocated")) }
-        ports[port] = owner
+        guard ports[port] == nil else { throw .refused([.invalid(path, .integer(wish), "provided port is already allocated")]) }
+        hold(port, owner)
     }
 
-    private mutating func nextPort(_ owner: String, random: inout some RandomNumberGenerator) throws(Refusal) -> Int {
-        let band = AllocationBand(ports: UInt128(nodePorts.count))
-        let first = Int(nodePorts.lowerBound)
+    private mutating func nextPort(_ owner: String, random: inout some RandomNumberGenerator) throws(AllocationError) -> Int {
+        let band = AllocationBand(ports: UInt128(ranges.nodePorts.count))
+        let first = Int(ranges.nodePorts.lowerBound)
         guard let free = band.free(using: &random, isTaken: { ports[UInt16(first + Int($0))] != nil }) else {
             throw .exhausted("failed to allocate a nodePort: range is full")
         }
-        ports[UInt16(first + Int(free))] = owner
+        hold(UInt16(first + Int(free)), owner)
         return first + Int(free)
+    }
+
+    private mutating func hold(_ address: IPAddress, _ owner: String) {
+        addresses[address] = owner
+        taken.addresses.append(address)
+    }
+
+    private mutating func hold(_ port: UInt16, _ owner: String) {
+        ports[port] = owner
+        taken.ports.append(port)
     }
 }

@@ -1,0 +1,140 @@
+import ArgumentParser
+import Glibc
+import KubeAPI
+import Lab
+
+struct LabExec: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "exec",
+        abstract: "Run a command in a container of a pod.",
+        discussion: """
+            From a terminal the command gets one of its own. Ends as the command does.
+
+            Examples:
+              tulle lab exec web-0 -- ip address
+              tulle lab exec --namespace shop web-0 -c cart -- sh
+
+            \(LabExit.codes)
+            """)
+
+    @OptionGroup var place: LabPlace
+
+    @Option(name: .shortAndLong, help: "The pod's namespace.")
+    var namespace = "default"
+
+    @Option(name: .shortAndLong, help: "Which container. [default: the first]")
+    var container: String?
+
+    @Argument(help: "The pod.")
+    var pod: String
+
+    @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
+    var command: [String] = []
+
+    func validate() throws {
+        if command.isEmpty { throw ValidationError("a command comes after --, such as: tulle lab exec \(pod) -- ip address") }
+    }
+
+    func run() async throws {
+        let status = try await LabExit.running("exec") {
+            let question: JSONValue = [
+                "do": "exec", "namespace": .string(namespace), "pod": .string(pod), "container": .string(container ?? ""),
+                "command": .array(command.map { .string($0) }),
+            ]
+            return try RemoteCommand(place.lab).run(question)
+        }
+        throw ExitCode(status)
+    }
+}
+
+struct LabNodeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "node",
+        abstract: "Run a command on a node: in its network, host name and processes, with this machine's files.",
+        discussion: """
+            From a terminal the command gets one of its own. Ends as the command does.
+
+            Examples:
+              tulle lab node node-1 -- ip route
+              tulle lab node node-1 -- nft list ruleset
+
+            \(LabExit.codes)
+            """)
+
+    @OptionGroup var place: LabPlace
+
+    @Argument(help: "The node.")
+    var node: String
+
+    @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
+    var command: [String] = []
+
+    func validate() throws {
+        if command.isEmpty { throw ValidationError("a command comes after --, such as: tulle lab node \(node) -- ip route") }
+    }
+
+    func run() async throws {
+        let status = try await LabExit.running("node") {
+            var environment: [(String, JSONValue)] = []
+            for name in ["PATH", "HOME", "TERM", "LANG", "USER"] {
+                if let value = getenv(name) { environment.append((name, .string(String(cString: value)))) }
+            }
+            var question: JSONValue = [
+                "do": "node", "node": .string(node), "command": .array(command.map { .string($0) }),
+            ]
+            for (name, value) in environment { question[at: "environment", name] = value }
+            return try RemoteCommand(place.lab).run(question)
+        }
+        throw ExitCode(status)
+    }
+}
+
+struct LabLogs: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logs",
+        abstract: "Print what a container has said.",
+        discussion: """
+            To follow what it goes on to say: kubectl logs -f.
+
+            Examples:
+              tulle lab logs web-0
+              tulle lab logs web-0 -c cart --previous --tail 20
+
+            \(LabExit.codes)
+            """)
+
+    @OptionGroup var place: LabPlace
+
+    @Option(name: .shortAndLong, help: "The pod's namespace.")
+    var namespace = "default"
+
+    @Option(name: .shortAndLong, help: "Which container. [default: the first]")
+    var container: String?
+
+    @Flag(name: .shortAndLong, help: "Of the run before this one.")
+    var previous = false
+
+    @Option(help: "Only so many of the last lines.")
+    var tail: Int?
+
+    @Flag(help: "Say when each line was said.")
+    var timestamps = false
+
+    @Argument(help: "The pod.")
+    var pod: String
+
+    func validate() throws {
+        if let tail, tail < 0 { throw ValidationError("--tail \(tail): at least 0") }
+    }
+
+    func run() async throws {
+        try await LabExit.running("logs") {
+            var question: JSONValue = [
+                "do": "log", "namespace": .string(namespace), "pod": .string(pod), "container": .string(container ?? ""),
+                "previous": .bool(previous), "timestamps": .bool(timestamps),
+            ]
+            if let tail { question[at: "tail"] = .number(JSONNumber(Int64(tail))) }
+            _ = try LabControl(place.lab).ask(question, descriptors: [STDOUT_FILENO])
+        }
+    }
+}

@@ -1,0 +1,227 @@
+import Addressing
+import ArgumentParser
+import Glibc
+import Lab
+import UnixSignals
+
+struct LabUp: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "up",
+        abstract: "Start a cluster on this machine, for kubectl.",
+        discussion: """
+            Returns when all nodes are Ready, and leaves the cluster running. Its nodes are network namespaces on a wire of their
+            own: nothing of the host's network changes, and nothing leaves the machine. Images are not pulled: a catalogue says
+            which command runs for an image; the built-in echo answers for those it does not know.
+
+            A lab that stopped (all its processes were killed) starts again with its objects by "tulle lab up" without options.
+
+            Examples:
+              tulle lab up
+              tulle lab up --nodes 5 --families dual --pods 10
+              tulle lab up --name two --image 'web/*=python3 -m http.server 8080'
+
+            \(LabExit.codes)
+            """)
+
+    enum Families: String, ExpressibleByArgument, CaseIterable {
+        case ipv4, ipv6, dual
+
+        var families: [IPFamily] {
+            switch self {
+            case .ipv4: [.v4]
+            case .ipv6: [.v6]
+            case .dual: [.v4, .v6]
+            }
+        }
+    }
+
+    @OptionGroup var place: LabPlace
+
+    @Option(help: ArgumentHelp("How many nodes. [default: 3]", valueName: "count"))
+    var nodes: Int?
+
+    @Option(help: ArgumentHelp("How pods of different nodes reach each other: host-gw. [default: host-gw]", valueName: "kind"))
+    var backend: String?
+
+    @Option(
+        help: ArgumentHelp("Which addresses pods and services have: ipv4, ipv6 or dual. [default: dual]", valueName: "families"))
+    var families: Families?
+
+    @Option(
+        name: .customLong("pod-cidr"),
+        help: ArgumentHelp(
+            "Where pods' addresses come from; one of each family, between commas. [default: 10.244.0.0/16,fd00:10:244::/56]",
+            valueName: "prefixes"))
+    var podPrefixes: String?
+
+    @Option(
+        name: .customLong("service-cidr"),
+        help: ArgumentHelp(
+            "Where services' addresses come from. [default: 10.96.0.0/16,fd00:10:96::/112]", valueName: "prefixes"))
+    var servicePrefixes: String?
+
+    @Option(
+        name: .customLong("image"),
+        help: ArgumentHelp(
+            "What runs for images: a pattern with * and a command of this machine, or echo, or idle. May be repeated.",
+            valueName: "pattern=command"))
+    var images: [String] = []
+
+    @Option(help: ArgumentHelp("How many echo pods to begin with. [default: 0]", valueName: "count"))
+    var pods: Int?
+
+    @Option(help: ArgumentHelp("Where kubectl finds the API on 127.0.0.1. [default: any that is free]", valueName: "port"))
+    var port: UInt16?
+
+    func validate() throws {
+        guard let settings = try settings() else { return }
+        if let fault = settings.faults.first { throw ValidationError(fault) }
+    }
+
+    /// `nil` when nothing is asked for.
+    func settings() throws -> LabSettings? {
+        if let backend, LabSettings.Backend(rawValue: backend) == nil {
+            let known = LabSettings.Backend.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--backend \(backend): it is not there; there is \(known)")
+        }
+        let isAsked =
+            nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
+            || pods != nil || port != nil || place.name != "lab"
+        guard isAsked else { return nil }
+        return LabSettings(
+            name: place.name, nodes: nodes ?? 3, families: (families ?? .dual).families,
+            podPrefixes: try Self.prefixes(podPrefixes, "--pod-cidr"),
+            servicePrefixes: try Self.prefixes(servicePrefixes, "--service-cidr"),
+            images: try images.map { text in
+                guard let entry = ImageCatalogue.Entry(text: text) else {
+                    throw ValidationError("--image \(text): write it as PATTERN=COMMAND, such as 'web/*=python3 -m http.server'")
+                }
+                return entry
+            }, pods: pods ?? 0, port: port ?? 0)
+    }
+
+    private static func prefixes(_ text: String?, _ option: String) throws -> [IPPrefix] {
+        guard let text else { return [] }
+        return try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            guard let prefix = IPPrefix(String(part)) else {
+                throw ValidationError(
+                    "\(option) “\(part)” is no prefix; one is 10.244.0.0/16 (and no bits are set behind its length)")
+            }
+            return prefix
+        }
+    }
+
+    func run() async throws {
+        try await LabExit.running("up") {
+            let settings = try settings()
+            let clock = ContinuousClock()
+            let begin = clock.now
+            let launcher = LabLauncher(place.lab, programs: Programs.directory)
+            let outcome = try await interruptible {
+                try await launcher.bringUp(settings) { what, text in
+                    FileHandles.say("\(Self.seconds(clock.now - begin))  \(Self.padded(what))  \(text)")
+                }
+            }
+            FileHandles.say(farewell(outcome))
+        }
+    }
+
+    /// Cancels the work when somebody interrupts.
+    private func interruptible<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+        try await withThrowingTaskGroup(of: Value?.self) { group in
+            let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+            group.addTask { try await body() }
+            group.addTask {
+                for await _ in signals { return nil }
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let value = first else {
+                FileHandles.complain("tulle lab up: interrupted; taking down what was begun")
+                group.cancelAll()
+                while let rest = try? await group.next() {
+                    // It was up in the moment of the interruption.
+                    if rest != nil { try place.lab.takeDown() }
+                }
+                throw CancellationError()
+            }
+            return value
+        }
+    }
+
+    private func farewell(_ outcome: LabLauncher.Outcome) -> String {
+        let (lab, suffix) = (place.lab, place.suffix)
+        return """
+
+            The lab is up\(outcome == .resumed ? " again, with the objects it had" : "").
+
+              export KUBECONFIG=\(lab.kubeconfig)
+              kubectl get nodes
+
+              tulle lab status\(suffix)    how it is
+              tulle lab ping\(suffix)      every pod asks every pod
+              tulle lab down\(suffix)      take it down, and leave nothing
+            """
+    }
+
+    static func seconds(_ duration: Duration) -> String {
+        let hundredths = Int((duration / .milliseconds(10)).rounded())
+        let text = "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) s"
+        return String(repeating: " ", count: max(0, 8 - text.count)) + text
+    }
+
+    static func padded(_ word: String) -> String { word + String(repeating: " ", count: max(0, 10 - word.count)) }
+}
+
+extension LabPlace {
+    /// The options that name this lab again.
+    var suffix: String {
+        if let directory { return " --directory \(directory)" }
+        return name == "lab" ? "" : " --name \(name)"
+    }
+}
+
+struct LabDown: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "down",
+        abstract: "Take a lab down: its processes, namespaces and files, in whatever state they are.",
+        discussion: """
+            Nothing is left. What is there already is no error: a second time does nothing.
+
+            Examples:
+              tulle lab down
+
+            \(LabExit.codes)
+            """)
+
+    @OptionGroup var place: LabPlace
+
+    func run() async throws {
+        try await LabExit.running("down") {
+            let lab = place.lab
+            let wasThere = try lab.takeDown()
+            FileHandles.say(wasThere ? "The lab in \(lab.path) is taken down." : "There is no lab in \(lab.path).")
+        }
+    }
+}
+
+struct LabKubeconfig: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kubeconfig",
+        abstract: "Print the path of the lab's kubeconfig.",
+        discussion: """
+            Examples:
+              export KUBECONFIG=$(tulle lab kubeconfig)
+
+            \(LabExit.codes)
+            """)
+
+    @OptionGroup var place: LabPlace
+
+    func run() async throws {
+        try await LabExit.running("kubeconfig") {
+            guard place.lab.isUp else { throw LabControl.notUp(place.lab) }
+            FileHandles.say(place.lab.kubeconfig)
+        }
+    }
+}

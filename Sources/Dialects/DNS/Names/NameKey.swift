@@ -1,0 +1,143 @@
+/// A name as it is looked up: in lower case, with the places of its labels, in fixed memory, so that a question can be taken from
+/// a packet without allocating. It is large, and read into again and again, so it cannot be copied.
+struct NameKey: ~Copyable {
+    /// The wire form in lower case.
+    private(set) var bytes = InlineArray<264, UInt8>(repeating: 0)
+    /// Where each label begins, from the left.
+    private var starts = InlineArray<128, UInt8>(repeating: 0)
+    /// Bytes, the root's included.
+    private(set) var count = 0
+    /// Labels without the root's.
+    private(set) var labels = 0
+
+    /// The root.
+    init() { count = 1 }
+
+    init(_ name: DomainName) {
+        read(name.wire, at: 0)
+    }
+
+    /// Takes the uncompressed name at a place in a message; after an error it is no name.
+    ///
+    /// A question's name is the first in its message and has nothing to point to, so a pointer is an error.
+    mutating func read(_ message: Span<UInt8>, at start: Int) throws(MessageError) {
+        var position = start
+        labels = 0
+        while true {
+            guard position < message.count else { throw MessageError(.end, at: position) }
+            let length = Int(message[position])
+            if length == 0 { break }
+            guard length <= DomainName.longestLabel else {
+                throw MessageError(length >= 0xC0 ? .pointer : .label, at: position)
+            }
+            guard position - start + length + 2 <= DomainName.longestName else { throw MessageError(.nameLength, at: start) }
+            starts[labels] = UInt8(truncatingIfNeeded: position - start)
+            labels += 1
+            position += 1 + length
+        }
+        count = position - start + 1
+        for index in 0..<count { bytes[index] = lowercased(message[start + index]) }
+    }
+
+    /// Takes the name at a place in data whose form is known to be right.
+    mutating func read(_ wire: [UInt8], at start: Int) {
+        var position = start
+        labels = 0
+        while wire[position] != 0 {
+            starts[labels] = UInt8(truncatingIfNeeded: position - start)
+            labels += 1
+            position += 1 + Int(wire[position])
+        }
+        count = position - start + 1
+        for index in 0..<count { bytes[index] = lowercased(wire[start + index]) }
+    }
+
+    /// Where the last `depth` labels begin: all of them at 0, none of them at the root's byte.
+    func start(depth: Int) -> Int { depth == 0 ? count - 1 : Int(starts[labels - depth]) }
+
+    /// The name's last `depth` labels and the root as a key.
+    func suffix(depth: Int) -> [UInt8] {
+        let start = start(depth: depth)
+        return [UInt8](unsafeUninitializedCapacity: count - start) { buffer, filled in
+            for index in start..<count { buffer[index - start] = bytes[index] }
+            filled = count - start
+        }
+    }
+}
+
+// MARK: - Hash
+
+/// The hash of a name grows label by label from the right, so one pass over a name gives the hashes of all zones it may be in.
+///
+/// Keyed per process, as whoever may create names could otherwise choose those that fall together.
+enum NameHash {
+    static let empty = UInt64(bitPattern: Int64(Hasher().finalize())) | 1
+
+    @inline(__always)
+    static func mixed(_ hash: UInt64, _ word: UInt64) -> UInt64 {
+        let product = (hash ^ word).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+        return product.high ^ product.low ^ empty
+    }
+}
+
+extension NameKey {
+    /// The hash of the last `depth` labels, from that of one label less.
+    @inline(__always)
+    func hash(extending hash: UInt64, depth: Int) -> UInt64 {
+        var (position, hash) = (Int(starts[labels - depth]), hash)
+        let end = position + 1 + Int(bytes[position])
+        let raw = bytes.span.bytes
+        while position < end {
+            // Eight bytes at a time; the memory is padded by more than that.
+            let word = raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self)
+            let rest = end - position
+            hash = NameHash.mixed(hash, rest >= 8 ? word : word & (1 << UInt64(rest * 8) - 1))
+            position += 8
+        }
+        return hash
+    }
+
+    /// The hash of the whole name.
+    var hash: UInt64 { hash(depth: labels) }
+
+    /// The hash of the last `depth` labels.
+    func hash(depth: Int) -> UInt64 {
+        var hash = NameHash.empty
+        for depth in 1..<(depth + 1) { hash = self.hash(extending: hash, depth: depth) }
+        return hash
+    }
+
+    /// Whether the last bytes of the name, from this place on, are those in a range of others.
+    @inline(__always)
+    func matches(_ others: [UInt8], _ range: Range<Int>, from start: Int) -> Bool {
+        let length = count - start
+        guard range.count == length else { return false }
+        let (mine, theirs) = (bytes.span.bytes, others.span.bytes)
+        var index = 0
+        while index + 8 <= length {
+            let left = mine.unsafeLoadUnaligned(fromByteOffset: start + index, as: UInt64.self)
+            let right = theirs.unsafeLoadUnaligned(fromByteOffset: range.lowerBound + index, as: UInt64.self)
+            guard left == right else { return false }
+            index += 8
+        }
+        while index < length {
+            guard bytes[start + index] == others[range.lowerBound + index] else { return false }
+            index += 1
+        }
+        return true
+    }
+
+    /// Whether an entry's key are the last bytes of the name.
+    @inline(__always)
+    func matches(_ entry: Packed, from start: Int) -> Bool {
+        matches(entry.bytes, Packed.keyStart..<entry.valueStart, from: start)
+    }
+}
+
+extension NameKey {
+    /// Whether the first of the last `depth` labels is a lone asterisk.
+    func isWildcard(depth: Int) -> Bool {
+        let start = start(depth: depth)
+        return bytes[start] == 1 && bytes[start + 1] == UInt8(ascii: "*")
+    }
+}

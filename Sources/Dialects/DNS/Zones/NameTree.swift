@@ -1,0 +1,150 @@
+/// A map of packed entries, of which a changed copy shares all but one path with the original.
+///
+/// A name server answers from a value while the next one is made from it by small changes: a dictionary would be copied whole for
+/// each. A tree of nodes with up to 32 children, five bits of the hash a level, is copied along one path: three to four nodes at
+/// 100,000 names. It is asked with the key as it stands in a packet, which is why it is none of swift-collections'.
+///
+/// ```
+///   root ─┬─ node ─┬─ entry
+///         │        ├─ entries of the very same hash
+///         │        └─ node …
+///         └─ entry
+/// ```
+struct NameTree: Sendable {
+    /// A bit for each child of the root that is there, and the children.
+    private var map: UInt32 = 0
+    private var children: [Child] = []
+    private(set) var count = 0
+
+    fileprivate enum Child: Sendable {
+        case node(UInt32, [Child])
+        case entry(Packed)
+        case several([Packed])
+    }
+}
+
+// MARK: - Asking
+
+extension NameTree {
+    /// The entry of a name's last bytes, from `start` on.
+    @inline(__always)
+    func entry(_ hash: UInt64, _ key: borrowing NameKey, from start: Int) -> Packed? {
+        Self.entry(map, children, hash, hash, key, start)
+    }
+
+    private static func entry(
+        _ map: UInt32, _ children: [Child], _ rest: UInt64, _ hash: UInt64, _ key: borrowing NameKey, _ start: Int
+    ) -> Packed? {
+        let bit = UInt32(1) << UInt32(truncatingIfNeeded: rest & 31)
+        guard map & bit != 0 else { return nil }
+        switch children[(map & (bit - 1)).nonzeroBitCount] {
+        case .node(let map, let children): return entry(map, children, rest >> 5, hash, key, start)
+        case .entry(let found): return found.hash == hash && key.matches(found, from: start) ? found : nil
+        case .several(let all):
+            guard all[0].hash == hash else { return nil }
+            for found in all where key.matches(found, from: start) { return found }
+            return nil
+        }
+    }
+
+    /// The entry of any key: for changes, not for answers.
+    func entry(_ hash: UInt64, _ key: [UInt8]) -> Packed? {
+        var (rest, map, children) = (hash, map, children)
+        while true {
+            let bit = UInt32(1) << UInt32(truncatingIfNeeded: rest & 31)
+            guard map & bit != 0 else { return nil }
+            switch children[(map & (bit - 1)).nonzeroBitCount] {
+            case .node(let below, let all): (rest, map, children) = (rest >> 5, below, all)
+            case .entry(let found): return found.hash == hash && found.key.elementsEqual(key) ? found : nil
+            case .several(let all): return all[0].hash == hash ? all.first { $0.key.elementsEqual(key) } : nil
+            }
+        }
+    }
+
+    /// All entries, in no order.
+    func forEach(_ body: (Packed) -> Void) { Self.forEach(children, body) }
+
+    private static func forEach(_ children: [Child], _ body: (Packed) -> Void) {
+        for child in children {
+            switch child {
+            case .node(_, let children): forEach(children, body)
+            case .entry(let entry): body(entry)
+            case .several(let entries): entries.forEach(body)
+            }
+        }
+    }
+}
+
+// MARK: - Changing
+
+extension NameTree {
+    /// Puts an entry in place of the one with its key.
+    mutating func set(_ entry: Packed) {
+        change(entry.hash, Array(entry.key), entry)
+    }
+
+    mutating func remove(_ hash: UInt64, _ key: [UInt8]) {
+        change(hash, key, nil)
+    }
+
+    private mutating func change(_ hash: UInt64, _ key: [UInt8], _ new: Packed?) {
+        let had = entry(hash, key) != nil
+        if new == nil, !had { return }
+        count += (new == nil ? 0 : 1) - (had ? 1 : 0)
+        switch Self.changed(.node(map, children), at: 0, hash, key, new) {
+        case .node(let map, let children): (self.map, self.children) = (map, children)
+        case .entry(let entry): (map, children) = (Self.bit(entry.hash, 0), [.entry(entry)])
+        case .several(let all): (map, children) = (Self.bit(all[0].hash, 0), [.several(all)])
+        case nil: (map, children) = (0, [])
+        }
+    }
+
+    private static func bit(_ hash: UInt64, _ level: Int) -> UInt32 { 1 << UInt32(hash >> UInt64(5 * level) & 31) }
+
+    /// What stands in the place of a child after the change: nothing, entries, or a node that has more than one place taken below.
+    private static func changed(
+        _ child: Child?, at level: Int, _ hash: UInt64, _ key: [UInt8], _ new: Packed?
+    ) -> Child? {
+        switch child {
+        case nil: return new.map { .entry($0) }
+        case .entry(let entry): return changed([entry], at: level, hash, key, new)
+        case .several(let entries): return changed(entries, at: level, hash, key, new)
+        case .node(var map, var children):
+            let bit = bit(hash, level)
+            let index = (map & (bit - 1)).nonzeroBitCount
+            let old = map & bit == 0 ? nil : children[index]
+            switch (old, changed(old, at: level + 1, hash, key, new)) {
+            case (nil, nil): break
+            case (nil, let new?):
+                children.insert(new, at: index)
+                map |= bit
+            case (_?, let new?): children[index] = new
+            case (_?, nil):
+                children.remove(at: index)
+                map &= ~bit
+            }
+            if children.isEmpty { return nil }
+            // A lone entry moves up, so that a tree has one form for one content, however it came about.
+            if children.count == 1 {
+                if case .node = children[0] {} else { return children[0] }
+            }
+            return .node(map, children)
+        }
+    }
+
+    /// The same for entries of one hash.
+    private static func changed(
+        _ entries: [Packed], at level: Int, _ hash: UInt64, _ key: [UInt8], _ new: Packed?
+    ) -> Child? {
+        if entries[0].hash == hash {
+            let all = entries.filter { !$0.key.elementsEqual(key) } + (new.map { [$0] } ?? [])
+            return all.count > 1 ? .several(all) : all.first.map { .entry($0) }
+        }
+        let old: Child = entries.count > 1 ? .several(entries) : .entry(entries[0])
+        guard let new else { return old }
+        // Two hashes that differ: they part at some level, as all 64 bits are used.
+        let (mine, theirs) = (bit(hash, level), bit(entries[0].hash, level))
+        if mine == theirs { return changed(entries, at: level + 1, hash, key, new).map { .node(mine, [$0]) } }
+        return .node(mine | theirs, mine < theirs ? [.entry(new), old] : [old, .entry(new)])
+    }
+}

@@ -1,0 +1,182 @@
+/// A tree of names that we answer for with authority, from its apex down.
+///
+/// A value: a copy is cheap, and a changed copy shares with the original all that did not change. What stands in it comes from
+/// named sources, such as one for each service; replacing one source costs as much as that source has names, however large the
+/// zone is.
+public struct Zone: Sendable {
+    public let apex: DomainName
+    /// False until all sources have been heard: every name in the zone is answered with SERVFAIL, as nobody knows yet what exists.
+    public var isComplete: Bool
+    /// True when names that do not exist here may exist elsewhere: they are asked for outside and not denied.
+    public var passesOn: Bool
+
+    /// Every name that exists, by its key.
+    var owners = NameTree()
+    /// What each source gave that the zone can hold, by the source's name.
+    private var given = NameTree()
+    /// How many owners below the apex have NS records, and how many are wildcards: mostly none, and then nobody looks.
+    private(set) var cuts = 0
+    private(set) var wildcards = 0
+    /// The SOA record as it stands beside "there is no such thing" (RFC 2308 §3).
+    private(set) var denial: RecordSet
+    let apexLabels: Int
+    /// The apex in lower case.
+    let apexKey: [UInt8]
+
+    /// - Parameters:
+    ///   - ttl: of the SOA and NS records.
+    ///   - nameServers: with at least one, as a zone has to have (RFC 1035 §3.3.11); their addresses come from a source.
+    public init(
+        _ apex: DomainName, authority: StartOfAuthority, nameServers: [DomainName], ttl: TimeToLive = 5, isComplete: Bool = true,
+        passesOn: Bool = false
+    ) {
+        self.apex = apex
+        self.isComplete = isComplete
+        self.passesOn = passesOn
+        apexLabels = apex.labelCount
+        apexKey = apex.lowercase.wire
+        denial = RecordSet(.soa, ttl: 0, [])
+        setAuthority(authority, nameServers: nameServers, ttl: ttl)
+    }
+
+    /// The source under which the zone's own SOA and NS records stand; no other may have its name.
+    private static let ownSource = ""
+}
+
+/// What one source has in a zone.
+public struct ZoneContent: Hashable, Sendable, ExpressibleByArrayLiteral {
+    public var records: [Record]
+    /// Names below which every label that writes an address answers with that address: `192-0-2-1.default.pod.cluster.local`.
+    /// The key is the name, the value the answer's TTL.
+    public var dashedAddresses: [DomainName: TimeToLive]
+
+    public init(_ records: [Record], dashedAddresses: [DomainName: TimeToLive] = [:]) {
+        (self.records, self.dashedAddresses) = (records, dashedAddresses)
+    }
+
+    public init(dashedAddresses: [DomainName: TimeToLive]) { self.init([], dashedAddresses: dashedAddresses) }
+    public init(arrayLiteral elements: Record...) { self.init(elements) }
+
+    public var isEmpty: Bool { records.isEmpty && dashedAddresses.isEmpty }
+}
+
+// MARK: - Changing
+
+extension Zone {
+    /// Puts a source's content in place of what it had; empty content removes the source. The same content changes nothing.
+    ///
+    /// Records of several sources at one name and type make one set. Records that the zone cannot hold are left out: those of
+    /// names outside the zone, of another class than IN, of types that are only asked for, and data beyond the wire form.
+    ///
+    /// - Parameter source: any text but the empty one, of at most 65,535 bytes.
+    /// - Returns: what was left out; dashed addresses of names outside the zone are left out too.
+    @discardableResult
+    public mutating func replace(_ source: String, with content: ZoneContent) -> [Record] {
+        precondition(source.utf8.count <= Int(UInt16.max), "a source's name is a name")
+        precondition(source != Self.ownSource, "the zone's own records stand under the empty name")
+        return put(source, content)
+    }
+
+    public mutating func remove(_ source: String) { replace(source, with: []) }
+
+    /// What a source has in the zone.
+    public func content(_ source: String) -> ZoneContent? {
+        source == Self.ownSource ? nil : contentPacked(source)?.content
+    }
+
+    private func contentPacked(_ source: String) -> PackedContent? {
+        given.entry(PackedContent.hash(source), Array(source.utf8)).map(PackedContent.init)
+    }
+
+    /// Replaces the zone's own records, for example for another serial number.
+    public mutating func setAuthority(_ authority: StartOfAuthority, nameServers: [DomainName], ttl: TimeToLive = 5) {
+        let records = [Record(apex, .soa(authority), ttl: ttl)] + nameServers.map { Record(apex, .ns($0), ttl: ttl) }
+        put(Self.ownSource, ZoneContent(records))
+        // RFC 2308 §3: no longer than the lesser of both.
+        denial = RecordSet(.soa, ttl: min(ttl, TimeToLive(seconds: authority.minimum)), [RecordData.soa(authority).wire ?? []])
+    }
+
+    @discardableResult
+    private mutating func put(_ source: String, _ content: ZoneContent) -> [Record] {
+        var held: ZoneContent = []
+        var leftOut: [Record] = []
+        for record in content.records {
+            if canHold(record) {
+                held.records.append(record)
+            } else {
+                leftOut.append(record)
+            }
+        }
+        held.dashedAddresses = content.dashedAddresses.filter { $0.key.isInside(apex) }
+        let (before, after) = (contentPacked(source), PackedContent(held, source: source))
+        if before?.packed.bytes == after.packed.bytes || (before == nil && held.isEmpty) { return leftOut }
+        if held.isEmpty {
+            given.remove(after.packed.hash, Array(source.utf8))
+        } else {
+            given.set(after.packed)
+        }
+
+        var records: [DomainName: [Record]] = [:]
+        for record in held.records { records[record.name, default: []].append(record) }
+        for name in (before?.names ?? []).union(after.names) {
+            let sets = Self.sets(records[name] ?? [])
+            change(NameKey(name), Owner.Share(source: source, sets: sets, dashedAddresses: held.dashedAddresses[name]))
+        }
+        return leftOut
+    }
+
+    private func canHold(_ record: Record) -> Bool {
+        record.recordClass == .internet && !record.type.isMeta && record.name.isInside(apex) && record.data.wire != nil
+    }
+
+    private static func sets(_ records: [Record]) -> [RecordSet] {
+        var byType: [RecordType: [Record]] = [:]
+        for record in records { byType[record.type, default: []].append(record) }
+        return byType.map { type, records in
+            RecordSet(type, ttl: records.map(\.ttl).min() ?? 0, records.compactMap(\.data.wire))
+        }
+    }
+
+    private mutating func change(_ key: borrowing NameKey, _ share: Owner.Share) {
+        change(key, depth: key.labels) { $0.put(share) }
+    }
+
+    /// Changes what stands at the last `depth` labels of a name, and lets its parents come and go with it.
+    private mutating func change(_ key: borrowing NameKey, depth: Int, _ body: (inout Owner) -> Void) {
+        let (hash, bytes) = (key.hash(depth: depth), key.suffix(depth: depth))
+        let old = owners.entry(hash, bytes).map(PackedOwner.init)
+        var owner = old?.owner ?? Owner()
+        body(&owner)
+        let new = owner.isNeeded ? PackedOwner(owner, hash, key: bytes) : nil
+        if let new { owners.set(new.packed) } else { owners.remove(hash, bytes) }
+        guard depth > apexLabels else { return }
+        cuts += (new?.set(.ns) == nil ? 0 : 1) - (old?.set(.ns) == nil ? 0 : 1)
+        let change = (new == nil ? 0 : 1) - (old == nil ? 0 : 1)
+        if change == 0 { return }
+        if key.isWildcard(depth: depth) { wildcards += change }
+        self.change(key, depth: depth - 1) { $0.children += change }
+    }
+}
+
+// MARK: - Looking
+
+extension Zone {
+    /// How many names exist in the zone, empty ones between others included.
+    public var nameCount: Int { owners.count }
+
+    /// Every record of the zone, each set in order, sorted by name and type.
+    public var records: [Record] {
+        var result: [Record] = []
+        owners.forEach { entry in
+            let name = DomainName(checked: Array(entry.key))
+            for set in PackedOwner(entry).sets {
+                result += set.wires.map { Record(name, RecordData(set.type, wire: $0), ttl: set.ttl) }
+            }
+        }
+        return result.enumerated().sorted { a, b in
+            let (one, other) = (a.element, b.element)
+            if one.name != other.name { return one.name < other.name }
+            return (one.type.rawValue, a.offset) < (other.type.rawValue, b.offset)
+        }.map(\.element)
+    }
+}

@@ -1,0 +1,120 @@
+public import Addressing
+public import KubeAPI
+
+/// What network policies are judged by: the policies, the pods and namespaces with their labels, and whose address is whose.
+///
+/// It is the reference: written for clarity after the API's documentation
+/// (https://kubernetes.io/docs/concepts/services-networking/network-policies/), asked by `explain`, and what the kernel does is
+/// tested against it. Asking costs as much as there are policies in the pod's namespace.
+///
+/// ```swift
+/// let verdict = world.verdict(on: PolicyWorld.Conversation(from: asker, to: server, .tcp, port: 5432))
+/// print(verdict)    // denied: ingress of Pod shop/db is isolated by NetworkPolicy shop/default-deny, and nothing opens it
+/// ```
+public struct PolicyWorld: Sendable {
+    /// By namespace, then by name.
+    private var policies: [String: [String: NetworkPolicy]] = [:]
+    private var namespaces: [String: [String: String]] = [:]
+    private var pods: [ObjectKey: Pod] = [:]
+    private var holders: [IPAddress: Set<ObjectKey>] = [:]
+    private var nodes: [IPAddress: String] = [:]
+
+    public init() {}
+
+    /// A packet's way as a pod sees it: after a service's translation, with the client's own address.
+    public struct Conversation: Hashable, Sendable {
+        public var source: IPAddress
+        public var destination: IPAddress
+        /// `nil` for what has no ports, as ICMP: only rules without `ports` speak of it.
+        public var transport: TransportProtocol?
+        /// The destination's; 0 without a transport.
+        public var port: UInt16
+
+        public init(from source: IPAddress, to destination: IPAddress, _ transport: TransportProtocol?, port: UInt16 = 0) {
+            (self.source, self.destination, self.transport, self.port) = (source, destination, transport, port)
+        }
+    }
+}
+
+// MARK: - Changes
+
+extension PolicyWorld {
+    public mutating func set(_ policy: NetworkPolicy) {
+        policies[policy.metadata.namespace, default: [:]][policy.metadata.name] = policy
+    }
+
+    public mutating func set(_ namespace: Namespace) {
+        var labels = namespace.metadata.labels
+        // kube-apiserver sets it on every namespace, whatever was written; objects in a file may be without.
+        labels["kubernetes.io/metadata.name"] = namespace.metadata.name
+        namespaces[namespace.metadata.name] = labels
+    }
+
+    public mutating func set(_ pod: Pod) {
+        if let old = pods.updateValue(pod, forKey: pod.key) { release(old) }
+        for address in addresses(of: pod) { holders[address, default: []].insert(pod.key) }
+    }
+
+    /// The nodes' addresses: what comes from one of these is the node's own traffic, or that of its hostNetwork pods.
+    public mutating func setNodes(_ members: some Sequence<Member>) {
+        nodes = [:]
+        for member in members { for address in member.addresses { nodes[address] = member.name } }
+    }
+
+    /// Forgets a policy, a namespace or a pod. Forgetting what is not known changes nothing.
+    public mutating func remove(_ key: ObjectKey) {
+        switch (key.group, key.kind) {
+        case (NetworkPolicy.resource.kind.group, NetworkPolicy.resource.kind.kind):
+            policies[key.namespace]?[key.name] = nil
+            if policies[key.namespace]?.isEmpty == true { policies[key.namespace] = nil }
+        case ("", Namespace.resource.kind.kind): namespaces[key.name] = nil
+        case ("", Pod.resource.kind.kind): if let old = pods.removeValue(forKey: key) { release(old) }
+        default: break
+        }
+    }
+
+    private mutating func release(_ pod: Pod) {
+        for address in addresses(of: pod) {
+            holders[address]?.remove(pod.key)
+            if holders[address]?.isEmpty == true { holders[address] = nil }
+        }
+    }
+
+    /// The addresses that are the pod's own: none on the node's network, and none when it has ended, since another may have them.
+    private func addresses(of pod: Pod) -> [IPAddress] {
+        pod.spec.usesHostNetwork || pod.isTerminal ? [] : pod.status.podIPs
+    }
+}
+
+// MARK: - Who is who
+
+extension PolicyWorld {
+    /// Whose an address is.
+    enum End {
+        case pod(Pod)
+        case node(String)
+        /// None of the cluster's, as far as is known.
+        case other
+    }
+
+    func end(at address: IPAddress) -> End {
+        // Two hold one address only for the moment in which one goes and the other is not told of it: the newer one has it.
+        let holding = (holders[address] ?? []).compactMap { pods[$0] }
+        let newest = holding.max { a, b in
+            (a.metadata.creationTimestamp ?? "", a.key) < (b.metadata.creationTimestamp ?? "", b.key)
+        }
+        if let newest { return .pod(newest) }
+        return nodes[address].map(End.node) ?? .other
+    }
+
+    func labels(ofNamespace name: String) -> [String: String]? { namespaces[name] }
+
+    /// The policies that select a pod for a direction, by name. A pod on its node's network is not subject to any.
+    public func policies(isolating pod: Pod, for direction: NetworkPolicy.Direction) -> [NetworkPolicy] {
+        guard !pod.spec.usesHostNetwork else { return [] }
+        return (policies[pod.metadata.namespace] ?? [:]).values
+            // A selector that could not be read selects nobody; the Problem beside it says so.
+            .filter { $0.directions.contains(direction) && $0.podSelector?.matches(pod.metadata.labels) == true }
+            .sorted { $0.metadata.name < $1.metadata.name }
+    }
+}

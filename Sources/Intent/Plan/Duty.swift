@@ -1,0 +1,30 @@
+public import HostNetwork
+public import NFTables
+
+/// What an agent does on its node: the parts of `tulle agent --parts`. What is not among them is left to somebody else.
+///
+/// An agent without ``pods`` does not look at pods' links, nor at what it may have made for them when it had this duty: pods stay
+/// as they are. An agent without ``overlay`` takes its roads back, because somebody else's are to be used.
+public enum Duty: String, Hashable, Sendable, CaseIterable {
+    /// Addresses and links of pods, and how they talk to the world outside.
+    case pods
+    /// The roads to other nodes' pods.
+    case overlay
+}
+
+extension Set<Duty> {
+    public static var all: Set<Duty> { Set(Duty.allCases) }
+
+    /// The tables to look after.
+    public var tables: [Table.ID] { contains(.pods) ? NodePlan.tables : [] }
+
+    /// Whether something on the node is to be looked at.
+    public func concern(_ object: Object) -> Bool {
+        if contains(.pods) { return true }
+        switch object {
+        case .link(let link): return !PacketPath.isPodLink(link.name)
+        case .route(let route) where route.kind == .unreachable: return false
+        default: return !(object.link.map(PacketPath.isPodLink) ?? false)
+        }
+    }
+}

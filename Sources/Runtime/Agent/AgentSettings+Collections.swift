@@ -1,0 +1,20 @@
+import KubeAPI
+public import KubeClient
+import Plan
+
+extension AgentSettings {
+    /// What has to be followed on an API server: all nodes, and of the pods those of this node.
+    ///
+    /// The verbs are list and watch, and nothing is ever written: `deploy/tulle.yaml` grants no more.
+    public var collections: [ServerObjectSource.Collection] {
+        let nodes = ServerObjectSource.Collection(Node.resource)
+        guard duties.contains(.pods) else { return [nodes] }
+        return [
+            nodes, ServerObjectSource.Collection(Namespace.resource),
+            ServerObjectSource.Collection(Pod.resource, fieldSelector: "spec.nodeName=\(node)"),
+        ]
+    }
+
+    /// The duties as `--parts` names them.
+    var parts: String { Duty.allCases.filter(duties.contains).map(\.rawValue).joined(separator: ",") }
+}

@@ -1,0 +1,138 @@
+import Glibc
+import HostNetwork
+import HostNetworkKernel
+import KubeAPI
+import KubeClient
+import NFTables
+import NFTablesKernel
+
+/// What scenarios do to a lab beyond its API: probes from inside, deaths, power cuts, and a look at what is there.
+extension LabCluster {
+    /// Sends something from a pod or a node to addresses.
+    ///
+    /// - Returns: `missing`: what was said of each address that did not answer.
+    func probe(_ tree: JSONValue) async throws -> JSONValue {
+        let process = try await holder(tree["from"] ?? .null)
+        let addresses = (tree["addresses"]?.array ?? []).compactMap(\.string)
+        let (pod, port) = (supervisor.tools.pod, "\(tree["port"]?.integer ?? 0)")
+        var missing: [JSONValue] = []
+        for address in addresses {
+            let command: [String] =
+                switch tree["by"]?.string {
+                case "tcp": [pod, "probe", "--tcp", address, port, "--timeout", "2000", "--join", "\(process)"]
+                case "udp":
+                    [
+                        pod, "run", "--join", "\(process)", "--namespaces", "net", "--", pod, "ask", "--udp", address, port,
+                        "--timeout", "1000",
+                    ]
+                default: [pod, "ping", "--join", "\(process)", "--count", "1", "--timeout", "1000", address]
+                }
+            let child = try Child(command)
+            let (status, _) = await child.ended(within: .seconds(10))
+            let text = child.text().split(separator: "\n").first.map(String.init) ?? "no answer"
+            if status != 0 { missing.append(.string("\(address): \(text)")) }
+        }
+        return ["missing": .array(missing)]
+    }
+
+    private func holder(_ place: JSONValue) async throws -> Int32 {
+        if let name = place["node"]?.string { return try node(name).holder.identifier }
+        let (namespace, name) = (place["namespace"]?.string ?? "default", place["pod"]?.string ?? "")
+        let pod: JSONValue
+        do {
+            pod = try await client.get(Pod.resource, name, in: namespace)
+        } catch APIFailure.notFound {
+            throw LabError(.unknown, "there is no pod \(namespace)/\(name)")
+        }
+        let node = pod[at: "spec", "nodeName"]?.string ?? ""
+        guard let process = await kubelets[node]?.kubelet.sandbox(namespace: namespace, pod: name) else {
+            throw LabError(.unknown, "pod \(namespace)/\(name) does not run")
+        }
+        return process
+    }
+
+    private func node(_ name: String) throws(LabError) -> LabGround.Node {
+        guard let node = ground.nodes.first(where: { $0.name == name }) else {
+            throw LabError(.unknown, "there is no node \(name); there are \(settings.nodeNames.joined(separator: ", "))")
+        }
+        return node
+    }
+
+    /// `kill -9` of a process that is started again: `api-server`, or the agent of a node.
+    func kill(_ tree: JSONValue) throws -> JSONValue {
+        let name = tree["agent"]?.string.map { "agent of \($0)" } ?? "API server"
+        guard let part = allParts.first(where: { $0.name == name }) else {
+            throw LabError(.unknown, "there is no \(name); there are \(allParts.map(\.name).joined(separator: ", "))")
+        }
+        guard let process = part.record.process else { throw LabError(.processFailed, "\(name) is not running") }
+        Glibc.kill(process, SIGKILL)
+        return ["process": JSONValue(Int(process))]
+    }
+}
+
+extension LabCluster {
+    /// A node's power goes off or comes on.
+    func power(_ tree: JSONValue) throws -> JSONValue {
+        let name = tree["node"]?.string ?? ""
+        _ = try node(name)
+        try machines.first { $0.name == name }?.turn(on: tree["on"] == true)
+        return [:]
+    }
+}
+
+// MARK: - What is there
+
+extension LabCluster {
+    /// What is on every node, in lines that are the same again when the same is there again.
+    func inventory() throws -> JSONValue {
+        var answer = JSONObject()
+        for node in ground.nodes {
+            let lines = try network(node) + tables(node) + files(node)
+            answer[node.name] = .array(lines.sorted().map { .string($0) })
+        }
+        answer["lab"] = .array(processes().map { .string($0) })
+        return .object(answer)
+    }
+
+    private func network(_ node: LabGround.Node) throws -> [String] {
+        // Neighbours come and go by themselves.
+        let interest = Interest(Set(Interest.Part.allCases).subtracting([.neighbours]))
+        return try KernelHost(node.holder.namespace).observe(interest).description.split(separator: "\n").map(String.init)
+    }
+
+    private func tables(_ node: LabGround.Node) throws -> [String] {
+        let tables = try KernelTables(in: node.holder.namespace)
+        return try tables.tables().flatMap { id in
+            try tables.observe(id).map { observed in
+                observed.table.text.split(separator: "\n").map { "\(id): \($0)" }
+            } ?? []
+        }
+    }
+
+    /// The lab's processes, by what they are, since their numbers change: those below the supervisor.
+    private func processes() -> [String] {
+        let pairs = Files.names(in: "/proc").compactMap { name -> (parent: Int32, process: Int32)? in
+            guard let process = Int32(name), let stat = Files.text(of: "/proc/\(name)/stat"), let end = stat.lastIndex(of: ")"),
+                let parent = stat[end...].split(separator: " ").dropFirst(2).first.flatMap({ Int32($0) })
+            else { return nil }
+            return (parent, process)
+        }
+        let children = Dictionary(grouping: pairs, by: \.parent)
+        var lines: [String] = []
+        var waiting = (children[supervisor.process] ?? []).map(\.process)
+        while let process = waiting.popLast() {
+            waiting += (children[process] ?? []).map(\.process)
+            let words = (Files.text(of: "/proc/\(process)/cmdline") ?? "").split(separator: "\0")
+            let program = words.first?.split(separator: "/").last ?? "?"
+            lines.append("process \(program) \(words.dropFirst().first ?? "")")
+        }
+        return lines.sorted()
+    }
+
+    private func files(_ node: LabGround.Node) -> [String] {
+        let state = directory.agentState(node.name)
+        return Files.names(in: state + "/attachments").map { "attachment \($0)" }
+            + Files.names(in: state + "/deletions").map { "deletion \($0)" }
+            + Files.names(in: directory.node(node.name) + "/pods").map { "pod \($0)" }
+    }
+}

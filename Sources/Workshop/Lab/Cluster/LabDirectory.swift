@@ -1,0 +1,190 @@
+import CLinux
+import Glibc
+import KubeAPI
+import Synchronization
+
+/// Where everything of one lab is, and whether it is up: process 1 of the lab holds a lock there.
+///
+/// ```
+///   /run/tulle-lab/NAME/
+///     lab.json  kubeconfig  api.db        what it is, the way in, its objects
+///     ca/  nodes/NAME/  *.log             keys; a node's state, pods and logs; what the parts say
+///     supervisor.pid  control.sock        the lock; where it is asked
+/// ```
+public struct LabDirectory: Hashable, Sendable {
+    /// Absolute.
+    public let path: String
+
+    public static let home = "/run/tulle-lab"
+
+    /// - Parameter path: absolute.
+    public init(_ path: String) {
+        var path = path
+        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+        self.path = path
+    }
+
+    public init(name: String) { self.init("\(Self.home)/\(name)") }
+
+    public var kubeconfig: String { path + "/kubeconfig" }
+    public var supervisorLog: String { path + "/supervisor.log" }
+    var settings: String { path + "/lab.json" }
+    var lock: String { path + "/supervisor.pid" }
+    var control: String { path + "/control.sock" }
+    var streams: String { path + "/streams.sock" }
+    public var serverLog: String { path + "/api.log" }
+    var store: String { path + "/api.db" }
+    var authority: String { path + "/ca/authority.pem" }
+    var authorityCertificate: String { path + "/ca/ca.crt" }
+    var serverCertificate: String { path + "/ca/server.crt" }
+    var serverKey: String { path + "/ca/server.key" }
+    var tokens: String { path + "/ca/tokens.json" }
+    /// How parts inside reach the API.
+    var supervisorKubeconfig: String { path + "/ca/supervisor.kubeconfig" }
+
+    func node(_ name: String) -> String { "\(path)/nodes/\(name)" }
+    func agentState(_ name: String) -> String { node(name) + "/state" }
+    func agentSocket(_ name: String) -> String { agentState(name) + "/cni.sock" }
+    func agentLog(_ name: String) -> String { node(name) + "/agent.log" }
+    func nodeKubeconfig(_ name: String) -> String { node(name) + "/kubeconfig" }
+}
+
+// MARK: - Making and removing
+
+extension LabDirectory {
+    /// Whether a lab's settings are here.
+    public var isLab: Bool { access(settings, F_OK) == 0 }
+
+    /// Makes it, for its owner alone. One that is there must be a lab's, or empty.
+    func make(for settings: LabSettings) throws(LabError) {
+        let longest = settings.nodeNames.map(agentSocket).max { $0.utf8.count < $1.utf8.count } ?? ""
+        guard longest.utf8.count <= Int(CLINUX_UNIX_PATH_LIMIT) else {
+            throw LabError(
+                .stateUnusable, "\(longest): a socket's path has at most \(CLINUX_UNIX_PATH_LIMIT) bytes",
+                remedy: "take a shorter --directory or --name")
+        }
+        try Files.makeDirectories(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        guard mkdir(path, 0o700) != 0 else { return }
+        let answer = errno
+        guard answer == EEXIST else {
+            throw LabError(.stateUnusable, "make \(path): \(String(cString: strerror(answer)))", remedy: "see --directory")
+        }
+        guard isLab || isOurs || Files.names(in: path).isEmpty else {
+            throw LabError(.stateUnusable, "\(path) is there and holds no lab", remedy: "name another --directory")
+        }
+        chmod(path, 0o700)
+    }
+
+    /// Half a lab, too.
+    private var isOurs: Bool { access(lock, F_OK) == 0 || access(path + "/ca", F_OK) == 0 || access(supervisorLog, F_OK) == 0 }
+
+    /// Removes it when it is a lab's; nothing of what is mounted or linked there.
+    func remove() {
+        guard isLab || isOurs || Files.names(in: path).isEmpty else { return }
+        Files.remove(path)
+        // The last lab takes the home along.
+        if path.hasPrefix(Self.home + "/") { rmdir(Self.home) }
+    }
+
+    func readSettings() throws(LabError) -> LabSettings? {
+        guard let text = Files.text(of: settings) else { return nil }
+        guard let tree = try? JSONReader().value(text) else {
+            throw LabError(.stateUnusable, "\(settings) is no JSON", remedy: "tulle lab down")
+        }
+        return try LabSettings(tree)
+    }
+
+    func write(_ settings: LabSettings) throws(LabError) {
+        let new = self.settings + ".new"
+        try Files.write((settings.json.description + "\n").utf8, to: new, mode: 0o600)
+        guard rename(new, self.settings) == 0 else { throw LabError(.stateUnusable, "write \(self.settings): errno \(errno)") }
+    }
+
+    /// The last lines of a log, for a person who wants to know why.
+    public func lastLines(of log: String, count: Int = 12) -> [String] {
+        (Files.text(of: log) ?? "").split(separator: "\n").suffix(count).map(String.init)
+    }
+}
+
+// MARK: - Who runs
+
+extension LabDirectory {
+    /// Process 1 of the lab that is up, as this process numbers it; `nil` when none is.
+    public var runningProcess: Int32? { lockHolder ?? processes.first }
+
+    public var isUp: Bool { lockHolder != nil }
+
+    private var lockHolder: pid_t? {
+        let file = open(lock, O_RDWR | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var asked = flock()
+        asked.l_type = Int16(F_WRLCK)
+        asked.l_whence = Int16(SEEK_SET)
+        guard fcntl(file, F_GETLK, &asked) == 0, asked.l_type != Int16(F_UNLCK), asked.l_pid > 0 else { return nil }
+        return asked.l_pid
+    }
+
+    /// Processes that were started to be this lab's process 1, also when the directory is gone.
+    var processes: [pid_t] {
+        Files.names(in: "/proc").compactMap { name in
+            guard let process = pid_t(name), let line = Files.text(of: "/proc/\(name)/cmdline") else { return nil }
+            let words = line.split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
+            guard words.count > 4, words[0].hasSuffix("/tulle-pod"), words[1...3] == ["init", "--lock", lock] else { return nil }
+            return process
+        }
+    }
+
+    /// What the processes of the lab are to whoever asks, by what they are inside.
+    public var processNumbers: [Int: Int] {
+        guard let first = lockHolder, let depth = Self.numbers(of: "\(first)")?.count else { return [:] }
+        var numbers: [Int: Int] = [:]
+        let space = Self.link("/proc/\(first)/ns/pid")
+        for name in Files.names(in: "/proc") where pid_t(name) != nil && Self.link("/proc/\(name)/ns/pid") == space {
+            guard let own = Self.numbers(of: name), own.count == depth, let inside = own.last else { continue }
+            numbers[inside] = Int(name)
+        }
+        return numbers
+    }
+
+    /// From outside to inside.
+    private static func numbers(of process: String) -> [Int]? {
+        let lines = (Files.text(of: "/proc/\(process)/status") ?? "").split(separator: "\n")
+        return lines.first { $0.hasPrefix("NSpid:") }?.split { $0 == "\t" || $0 == " " }.compactMap { Int($0) }
+    }
+
+    private static func link(_ path: String) -> String {
+        var buffer = [CChar](repeating: 0, count: 64)
+        let count = readlink(path, &buffer, buffer.count)
+        return String(decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// Ends all processes of the lab, and waits until they are gone.
+    func endProcesses() throws(LabError) {
+        for process in Set([lockHolder].compactMap(\.self) + processes) {
+            // The descriptor first: the number may be another's by the time it is used.
+            let descriptor = clinux_process_descriptor(process)
+            guard descriptor >= 0 else { continue }
+            defer { close(descriptor) }
+            guard lockHolder == process || processes.contains(process) else { continue }
+            // With process 1 the kernel ends everything in its namespace, and waits for it.
+            kill(process, SIGKILL)
+            var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard poll(&entry, 1, 10_000) > 0 else {
+                throw LabError(
+                    .processFailed, "process \(process) of the lab does not end", remedy: "look at /proc/\(process)/stack")
+            }
+        }
+    }
+
+    /// Takes the lab down, in whatever state it is.
+    ///
+    /// - Returns: whether there was anything.
+    @discardableResult
+    public func takeDown() throws(LabError) -> Bool {
+        let wasThere = access(path, F_OK) == 0 || !processes.isEmpty
+        try endProcesses()
+        remove()
+        return wasThere
+    }
+}

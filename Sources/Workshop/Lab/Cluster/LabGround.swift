@@ -1,0 +1,123 @@
+import Addressing
+import CLinux
+import CNI
+import Glibc
+import HostNetwork
+import HostNetworkKernel
+import Netlink
+
+/// What the cluster stands on: the fabric and the namespaces of the nodes, each held by a process of ours.
+struct LabGround: Sendable {
+    let fabric: Holder
+    let nodes: [Node]
+
+    struct Node: Sendable {
+        var name: String
+        var holder: Holder
+        var addresses: [IPAddress]
+        /// What the fabric calls its end of the node's link.
+        var port = ""
+    }
+
+    /// Blocks for some tens of milliseconds a node.
+    init(_ settings: LabSettings, in directory: LabDirectory, tools: Tools) throws {
+        let wire = try Self.naming("make the wire between the nodes") { try Fabric(tools: tools) }
+        fabric = wire.holder
+        let kernel = try KernelHost(fabric.namespace)
+        for (segment, address) in zip(settings.segments, settings.serverAddresses) {
+            try kernel.carryOut([
+                .add(.address(Address(InterfaceAddress(address, length: segment.length), on: Fabric.bridge)))
+            ])
+        }
+        let lengths = Dictionary(settings.segments.map { ($0.family, $0.length) }) { first, _ in first }
+        var nodes: [Node] = []
+        for (position, name) in settings.nodeNames.enumerated() {
+            // A node that starts knows no pod: what an earlier one left belongs to namespaces that are gone.
+            for part in ["state", "pods"] { Files.remove("\(directory.node(name))/\(part)") }
+            try Files.makeDirectories(directory.node(name), mode: 0o700)
+            var node = Node(
+                name: name, holder: try Holder(name, kinds: "net,uts,pid", tools: tools),
+                addresses: settings.addresses(ofNode: position))
+            try Self.naming("plug \(name) in") {
+                node.port = try wire.connect(node.holder, addresses: node.addresses, lengths: lengths)
+            }
+            nodes.append(node)
+        }
+        for address in settings.serverAddresses { try kernel.settleAddress(address) }
+        self.nodes = nodes
+    }
+
+    /// A kernel without veth or bridges answers in few words.
+    private static func naming<Result>(_ attempt: String, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as KernelError where [.notSupported, .noSuchObject, .noSuchDevice].contains(error.code) {
+            throw LabError(
+                .kernelLacks, "\(attempt): \(error)",
+                remedy: "the kernel needs bridge, veth and nf_tables: modprobe bridge veth nf_tables")
+        }
+    }
+
+    /// Becomes readable when one of the processes that hold the namespaces ends.
+    func holders() -> [Holder] { [fabric] + nodes.map(\.holder) }
+}
+
+extension LabGround.Node {
+    /// What a runtime hands to the plugin on this node.
+    func network(in directory: LabDirectory) -> SmallJSON {
+        [
+            "cniVersion": "1.1.0", "name": "tulle", "type": "tulle-cni",
+            "agentSocket": .string(directory.agentSocket(name)),
+            "queueDirectory": .string(directory.agentState(name) + "/deletions"),
+        ]
+    }
+}
+
+/// Bound sockets that a server is given.
+enum BoundSocket {
+    /// - Parameter namespace: `nil` for that of this process.
+    static func stream(_ address: IPAddress, port: UInt16, in namespace: NetworkNamespace? = nil) throws -> Descriptor {
+        let descriptor: Descriptor
+        if let namespace {
+            descriptor = try namespace.perform { () throws(KernelError) in try open(address, port) }
+        } else {
+            descriptor = try open(address, port)
+        }
+        return descriptor
+    }
+
+    static func port(of socket: Descriptor) -> UInt16 {
+        var address = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        _ = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(socket.rawValue, $0, &length) }
+        }
+        // sin_port and sin6_port stand at the same place, in network order.
+        return withUnsafeBytes(of: &address) { UInt16($0[2]) << 8 | UInt16($0[3]) }
+    }
+
+    private static func open(_ address: IPAddress, _ port: UInt16) throws(KernelError) -> Descriptor {
+        let family = address.family == .v4 ? AF_INET : AF_INET6
+        let what = "listen on \(SocketAddress(address, port))"
+        let raw = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard raw >= 0 else { throw KernelError(Errno(rawValue: errno), what) }
+        let descriptor = Descriptor(owning: raw)
+        var on: CInt = 1
+        setsockopt(raw, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
+        let (high, low) = (UInt8(port >> 8), UInt8(port & 0xFF))
+        var storage = sockaddr_storage()
+        withUnsafeMutableBytes(of: &storage) { bytes in
+            bytes.storeBytes(of: sa_family_t(family), as: sa_family_t.self)
+            (bytes[2], bytes[3]) = (high, low)
+            // sin_addr stands at 4, sin6_addr at 8.
+            for (offset, byte) in address.bytes.enumerated() { bytes[(address.family == .v4 ? 4 : 8) + offset] = byte }
+        }
+        let length = socklen_t(address.family == .v4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size)
+        let answer = withUnsafePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(raw, $0, length) }
+        }
+        // Listening from the start: who connects while the server is started again waits and is not refused.
+        guard answer == 0, listen(raw, 4096) == 0 else { throw KernelError(Errno(rawValue: errno), what) }
+        return descriptor
+    }
+}

@@ -1,0 +1,215 @@
+public import Addressing
+import KubeAPI
+
+/// What a lab is to be: how many nodes, which addresses, what runs for an image.
+public struct LabSettings: Hashable, Sendable {
+    public enum Backend: String, Hashable, Sendable, CaseIterable {
+        /// Nodes share a segment, and a route leads to each other node's pods.
+        case hostGateway = "host-gw"
+    }
+
+    public var name: String
+    public var nodes: Int
+    public var backend = Backend.hostGateway
+    /// The first is the cluster's primary one.
+    public var families: [IPFamily]
+    /// One of each family, as all that follow.
+    public var podPrefixes: [IPPrefix]
+    public var servicePrefixes: [IPPrefix]
+    /// The wire between the nodes.
+    public var segments: [IPPrefix]
+    /// What a user's images run, before ours.
+    public var images: [ImageCatalogue.Entry]
+    /// How many echo pods are there from the beginning.
+    public var pods: Int
+    /// Where kubectl finds the API on loopback; zero: any that is free, and the same again after a restart.
+    public var port: UInt16
+
+    /// - Parameters:
+    ///   - podPrefixes: of the families that are named; the others get the usual ones.
+    public init(
+        name: String = "lab", nodes: Int = 3, families: [IPFamily] = [.v4, .v6], podPrefixes: [IPPrefix] = [],
+        servicePrefixes: [IPPrefix] = [], images: [ImageCatalogue.Entry] = [], pods: Int = 0, port: UInt16 = 0
+    ) {
+        (self.name, self.nodes, self.families, self.images) = (name, nodes, families, images)
+        (self.pods, self.port) = (pods, port)
+        func complete(_ given: [IPPrefix], _ usual: [IPPrefix]) -> [IPPrefix] {
+            families.flatMap { family in
+                let named = given.filter { $0.family == family }
+                return named.isEmpty ? usual.filter { $0.family == family } : named
+            } + given.filter { !families.contains($0.family) }
+        }
+        let (pods, services) = (
+            complete(podPrefixes, Self.usualPodPrefixes), complete(servicePrefixes, Self.usualServicePrefixes)
+        )
+        self.podPrefixes = pods
+        self.servicePrefixes = services
+        segments = families.compactMap { family in
+            Self.usualSegments.first { segment in
+                segment.family == family && !(pods + services).contains { $0.overlaps(segment) }
+            }
+        }
+    }
+
+    static let usualPodPrefixes = ["10.244.0.0/16", "fd00:10:244::/56"].compactMap { IPPrefix($0) }
+    static let usualServicePrefixes = ["10.96.0.0/16", "fd00:10:96::/112"].compactMap { IPPrefix($0) }
+    /// The first that is in nobody's way.
+    static let usualSegments = ["172.30.0.0/24", "172.29.0.0/24", "198.18.0.0/24", "fd30::/64", "fd31::/64", "fd32::/64"]
+        .compactMap { IPPrefix($0) }
+}
+
+// MARK: - Names and addresses
+
+extension LabSettings {
+    public static let mostNodes = 100
+    /// The API's port on the wire.
+    static let serverPort: UInt16 = 6443
+
+    public var nodeNames: [String] { (1...max(1, nodes)).map { "node-\($0)" } }
+
+    /// A node's addresses, by its position.
+    func addresses(ofNode position: Int) -> [IPAddress] { segments.compactMap { $0.address(at: UInt128(11 + position)) } }
+
+    /// The fabric's own addresses, where nodes and pods find the API.
+    var serverAddresses: [IPAddress] { segments.compactMap { $0.address(at: 1) } }
+
+    /// The address of the service `kubernetes`.
+    var serviceAddress: IPAddress? { servicePrefixes.first?.address(at: 1) }
+
+    /// How long a node's part of a family's pod prefix is: Kubernetes' defaults, or less where the prefix is smaller.
+    func nodeLength(_ prefix: IPPrefix) -> Int {
+        let usual = prefix.family == .v4 ? 24 : 64
+        guard prefix.length >= usual else { return usual }
+        return min(prefix.family.bitWidth, prefix.length + Self.bits(nodes))
+    }
+
+    private static func bits(_ count: Int) -> Int { count <= 1 ? 0 : Int.bitWidth - (count - 1).leadingZeroBitCount }
+}
+
+// MARK: - Validation
+
+extension LabSettings {
+    /// Everything that is wrong, each with the option it is about.
+    public var faults: [String] {
+        var faults: [String] = []
+        if !(1...Self.mostNodes).contains(nodes) { faults.append("--nodes \(nodes): from 1 to \(Self.mostNodes)") }
+        if !(0...1000).contains(pods) { faults.append("--pods \(pods): from 0 to 1000") }
+        let letters = name.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 }
+        if name.isEmpty || name.utf8.count > 40 || !letters || name.hasPrefix("-") || name.hasSuffix("-") {
+            faults.append("--name \(name): 1 to 40 small letters, digits and hyphens inside")
+        }
+        faults +=
+            Self.faults(of: podPrefixes, families, "--pod-cidr") + Self.faults(of: servicePrefixes, families, "--service-cidr")
+        faults += podPrefixes.compactMap(roomFault) + servicePrefixes.compactMap(Self.serviceFault) + overlaps
+        if segments.count < families.count {
+            faults.append("--pod-cidr and --service-cidr leave no prefix for the wire between nodes")
+        }
+        for entry in images where entry.pattern.isEmpty { faults.append("--image: the pattern before the = is empty") }
+        return faults
+    }
+
+    private static func faults(of prefixes: [IPPrefix], _ families: [IPFamily], _ option: String) -> [String] {
+        var faults: [String] = []
+        for prefix in prefixes {
+            if !families.contains(prefix.family) {
+                faults.append("\(option) \(prefix): the lab has no \(prefix.family.name); see --families")
+            }
+            if let special = special.first(where: { $0.prefix?.overlaps(prefix) == true }) {
+                faults.append("\(option) \(prefix): overlaps \(special.text), \(special.use)")
+            }
+        }
+        for family in families where prefixes.count(where: { $0.family == family }) > 1 {
+            faults.append("\(option): one prefix of \(family.name), not several")
+        }
+        return faults
+    }
+
+    private struct Special {
+        var text: String
+        var use: String
+        var prefix: IPPrefix? { IPPrefix(text) }
+    }
+
+    private static let special = [
+        Special(text: "0.0.0.0/8", use: "which means this network"), Special(text: "127.0.0.0/8", use: "the loopback addresses"),
+        Special(text: "169.254.0.0/16", use: "the link-local addresses, where pods find their gateway"),
+        Special(text: "224.0.0.0/3", use: "the multicast and reserved addresses"),
+        Special(text: "::/16", use: "the loopback and mapped addresses"),
+        Special(text: "fe80::/10", use: "the link-local addresses"), Special(text: "ff00::/8", use: "the multicast addresses"),
+    ]
+
+    private func roomFault(_ prefix: IPPrefix) -> String? {
+        let (least, most) = prefix.family == .v4 ? (8, 28) : (16, 116)
+        guard (least...most).contains(prefix.length) else {
+            return "--pod-cidr \(prefix): its length must be from /\(least) to /\(most)"
+        }
+        let (length, needed) = (nodeLength(prefix), Self.bits(nodes))
+        // Three addresses of a prefix are no pod's.
+        guard length - prefix.length >= needed, prefix.family.bitWidth - length >= 3 else {
+            return "--pod-cidr \(prefix): no room for \(nodes) nodes of a /\(length) each"
+        }
+        return nil
+    }
+
+    private static func serviceFault(_ prefix: IPPrefix) -> String? {
+        // As kube-apiserver has it: at most 20 bits.
+        let (least, most) = prefix.family == .v4 ? (12, 28) : (108, 124)
+        return (least...most).contains(prefix.length)
+            ? nil : "--service-cidr \(prefix): its length must be from /\(least) to /\(most)"
+    }
+
+    private var overlaps: [String] {
+        podPrefixes.flatMap { pods in
+            servicePrefixes.filter { $0.overlaps(pods) }.map { "--pod-cidr \(pods) and --service-cidr \($0) overlap" }
+        }
+    }
+}
+
+// MARK: - The file
+
+extension LabSettings {
+    var json: JSONValue {
+        func texts(_ values: [some CustomStringConvertible]) -> JSONValue { .array(values.map { .string($0.description) }) }
+        return [
+            "name": .string(name), "nodes": JSONValue(nodes), "backend": .string(backend.rawValue),
+            "families": .array(families.map { .string($0.name) }), "podPrefixes": texts(podPrefixes),
+            "servicePrefixes": texts(servicePrefixes), "segments": texts(segments), "pods": JSONValue(pods),
+            "port": JSONValue(Int(port)), "images": .array(images.map { .string($0.text) }),
+        ]
+    }
+
+    init(_ tree: JSONValue) throws(LabError) {
+        func texts(_ field: String) -> [String] { (tree[field]?.array ?? []).compactMap(\.string) }
+        let families = texts("families").compactMap { name in IPFamily.allCases.first { $0.name == name } }
+        self.init(
+            name: tree["name"]?.string ?? "", nodes: tree["nodes"]?.integer ?? 0, families: families,
+            podPrefixes: texts("podPrefixes").compactMap { IPPrefix($0) },
+            servicePrefixes: texts("servicePrefixes").compactMap { IPPrefix($0) },
+            images: texts("images").compactMap { ImageCatalogue.Entry(text: $0) }, pods: tree["pods"]?.integer ?? 0,
+            port: UInt16(clamping: tree["port"]?.integer ?? 0))
+        segments = texts("segments").compactMap { IPPrefix($0) }
+        guard faults.isEmpty, !families.isEmpty, segments.count == families.count else {
+            throw LabError(
+                .stateUnusable, "the lab's settings are damaged: \(faults.joined(separator: "; "))", remedy: "tulle lab down")
+        }
+    }
+}
+
+extension ImageCatalogue.Entry {
+    /// Reads `PATTERN=COMMAND`: `echo` and `idle` are ours, everything else is a command with its arguments between spaces.
+    public init?(text: String) {
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return nil }
+        let words = parts[1].split(separator: " ").map(String.init)
+        guard let first = words.first else { return nil }
+        self.init(String(parts[0]), words == ["echo"] ? .echo : words == ["idle"] ? .idle : .command([first] + words.dropFirst()))
+    }
+
+    public var text: String {
+        switch program {
+        case .echo: "\(pattern)=echo"
+        case .idle: "\(pattern)=idle"
+        case .command(let words): "\(pattern)=\(words.joined(separator: " "))"
+        }
+    }
+}

@@ -1,0 +1,35 @@
+public import KubeAPI
+
+/// What a scenario is played on: a lab, or in tests something that answers like one.
+///
+/// An error that is thrown ends the scenario; what is only not so yet is an answer, and is asked for again.
+public protocol ScenarioStage: Sendable {
+    /// The tree of an object; `nil` when there is none.
+    func object(_ name: Scenario.Name) async throws -> JSONValue?
+    /// The objects of a kind with all of these labels.
+    func objects(_ word: String, namespace: String, labels: String) async throws -> [JSONValue]
+    /// Creates an object, or merges the tree into the one that is there.
+    func apply(_ tree: JSONValue, namespace: String) async throws
+    func patch(_ name: Scenario.Name, _ patch: JSONValue) async throws
+    /// Asks for an object to go; none is no error.
+    func delete(_ name: Scenario.Name) async throws
+    /// Sends something and says what was missing; `nil` when an answer came over every family that both ends have.
+    func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> String?
+    /// What of all pairs of pods does not reach each other; `nil` when all do, and there are at least two.
+    func reachAll() async throws -> String?
+    func run(_ place: Scenario.Place, _ command: [String]) async throws -> ScenarioAnswer
+    func kill(_ part: Scenario.Part) async throws
+    func power(node: String, isOn: Bool) async throws
+    /// What is on the nodes, by node: a line for each link, address, route, rule and process of ours.
+    func inventory() async throws -> [String: [String]]
+}
+
+/// What a command wrote, both streams together, and how it ended.
+public struct ScenarioAnswer: Hashable, Sendable {
+    public var output: String
+    public var code: Int
+
+    public init(output: String, code: Int) {
+        (self.output, self.code) = (output, code)
+    }
+}

@@ -1,0 +1,104 @@
+import Agent
+import CNI
+import Glibc
+import KubeAPI
+import Plan
+import Testing
+
+@testable import KubeClient
+
+/// deploy/tulle.yaml, as a cluster would read it.
+@Suite("the manifest for a cluster")
+struct ManifestTests {
+    private let documents: [JSONValue]
+
+    init() throws {
+        let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+        let file = open("\(root)/deploy/tulle.yaml", O_RDONLY)
+        defer { close(file) }
+        let text = String(decoding: try readToEnd(file, limit: 1 << 20, "the manifest"), as: UTF8.self)
+        documents = try YAMLReader.documents(text).map(\.value)
+    }
+
+    private func document(_ kind: String) throws -> JSONValue {
+        try #require(documents.first { $0["kind"]?.string == kind }, "no \(kind)")
+    }
+
+    private func agent() throws -> (pod: JSONValue, container: JSONValue) {
+        let pod = try #require(try document("DaemonSet")[at: "spec", "template", "spec"])
+        return (pod, try #require(pod["containers"]?.array?.first))
+    }
+
+    private func texts(_ value: JSONValue?) -> [String] { (value?.array ?? []).compactMap(\.string) }
+
+    @Test("grants what the agent follows, to read, and nothing else")
+    func rights() throws {
+        let rules = try #require(try document("ClusterRole")["rules"]?.array)
+        #expect(rules.count == 1)
+        let rule = try #require(rules.first)
+        let followed = AgentSettings(node: "n1", duties: .all).collections.map(\.resource)
+        #expect(Set(texts(rule["resources"])) == Set(followed.map(\.plural)))
+        #expect(Set(texts(rule["apiGroups"])) == Set(followed.map(\.kind.group)))
+        #expect(texts(rule["verbs"]) == ["get", "list", "watch"])
+        #expect(AgentSettings(node: "n1", duties: [.overlay]).collections.map(\.resource.plural) == ["nodes"])
+    }
+
+    @Test("its objects belong together: account, role, binding and pods that select themselves")
+    func together() throws {
+        #expect(
+            documents.compactMap { $0["kind"]?.string } == [
+                "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet",
+            ])
+        for document in documents {
+            #expect(document[at: "metadata", "name"] == "tulle" && document["apiVersion"]?.string != nil)
+            let namespace = document[at: "metadata", "namespace"]
+            #expect(document["kind"]?.string?.hasPrefix("ClusterRole") == true ? namespace == nil : namespace == "kube-system")
+        }
+        let binding = try document("ClusterRoleBinding")
+        #expect(binding[at: "roleRef", "kind"] == "ClusterRole" && binding[at: "roleRef", "name"] == "tulle")
+        let subject = try #require(binding["subjects"]?.array?.first)
+        #expect(subject["kind"] == "ServiceAccount" && subject["name"] == "tulle" && subject["namespace"] == "kube-system")
+        let daemon = try document("DaemonSet")
+        #expect(
+            daemon[at: "spec", "selector", "matchLabels"] == daemon[at: "spec", "template", "metadata", "labels"])
+        let (pod, container) = try agent()
+        #expect(pod["serviceAccountName"] == "tulle" && pod["hostNetwork"] == true)
+        let volumes = Dictionary(
+            uniqueKeysWithValues: (pod["volumes"]?.array ?? []).compactMap { volume in volume["name"]?.string.map { ($0, volume) }
+            })
+        for mount in (pod["initContainers"]?.array ?? []).flatMap({ $0["volumeMounts"]?.array ?? [] })
+            + (container["volumeMounts"]?.array ?? [])
+        {
+            #expect(volumes[mount["name"]?.string ?? ""] != nil, "\(mount)")
+        }
+        #expect(volumes["state"]?[at: "hostPath", "path"]?.string == AgentSettings(node: "n1").stateDirectory)
+        #expect(container["volumeMounts"]?.array?.first?["mountPath"]?.string == AgentSettings(node: "n1").stateDirectory)
+    }
+
+    @Test("the agent understands its arguments, and its name comes from the node's")
+    func arguments() throws {
+        let (_, container) = try agent()
+        #expect(texts(container["command"]) == ["/usr/local/bin/tulle"])
+        let name = try #require(container["env"]?.array?.first)
+        #expect(name["name"] == "NODE_NAME" && name[at: "valueFrom", "fieldRef", "fieldPath"] == "spec.nodeName")
+        let directory = try TemporaryDirectory()
+        // Here is no pod: what it says is that, and not that it does not know an option.
+        let program = try Program([try Program.product("tulle")] + texts(container["args"]), log: "\(directory.path)/log")
+        #expect(try program.finish().status == 64)
+        #expect(directory.read("log").contains("nothing says where the objects are"))
+    }
+
+    @Test("the plugin's configuration is one that tulle-cni takes, and leads to the agent")
+    func conflist() throws {
+        let text = try #require(try document("ConfigMap")[at: "data", "10-tulle.conflist"]?.string)
+        let list = try JSONReader().document(Array(text.utf8)).value
+        let plugin = try #require(list["plugins"]?.array?.first)
+        let settings = AgentSettings(node: "n1")
+        #expect(plugin["agentSocket"]?.string == settings.socket && plugin["queueDirectory"]?.string == settings.queueDirectory)
+        // As a runtime puts it together for one plugin.
+        let version = try #require(list["cniVersion"]?.string)
+        let outcome = try Program.run(
+            [try Program.product("tulle-cni")], environment: ["CNI_COMMAND": "VERSION"], input: #"{"cniVersion":"\#(version)"}"#)
+        #expect(outcome.status == 0 && outcome.output.contains("\"\(version)\""))
+    }
+}

@@ -1,0 +1,70 @@
+import Glibc
+import Testing
+
+@testable import Lab
+
+/// What the programs print for people.
+@Suite("the command lines")
+struct CommandLineTests {
+    private func run(_ words: [String]) throws -> (output: String, error: String, status: Int32) {
+        let scratch = try Scratch()
+        let process = try ChildProcess(
+            words[0], ["\(try programs())/\(words[0])"] + words.dropFirst(), environment: ["COLUMNS": "80"],
+            log: scratch.path + "/error")
+        let (output, status) = try process.finish(within: .seconds(20))
+        return (output, Files.text(of: scratch.path + "/error") ?? "", status)
+    }
+
+    @Test(
+        "help is there for every command, and fits a terminal of 80 columns",
+        arguments: [
+            ["tulle"], ["tulle", "agent"], ["tulle", "lab"], ["tulle", "lab", "walk"], ["tulle-cni"], ["tulle-pod"],
+        ] + ["pause", "run", "container", "echo", "ask", "probe", "idle"].map { ["tulle-pod", $0] })
+    func help(_ words: [String]) throws {
+        let (output, _, status) = try run(words + ["--help"])
+        #expect(status == 0)
+        #expect(output.contains(words.joined(separator: " ")))
+        let wide = output.split(separator: "\n").filter { $0.count > 80 }
+        #expect(wide.isEmpty, "\(wide.joined(separator: "\n"))")
+    }
+
+    @Test(
+        "what is empty is refused, and named",
+        arguments: [
+            (["tulle", "agent", "--node", "n1", "--objects", ""], "--objects “”"),
+            (["tulle", "agent", "--node", "n1", "--objects", "a", ""], "--objects “”"),
+            (["tulle", "agent", "--node", "", "--objects", "a"], "--node"),
+            (["tulle", "agent", "--node", "n1", "--objects", "a", "--state", ""], "--state “”"),
+            (["tulle", "agent", "--node", "n1", "--objects", "a", "--socket", ""], "--socket “”"),
+            (["tulle", "lab", "walk", ""], "“”"), (["tulle", "lab", "walk", "a", "--directory", ""], "--directory “”"),
+            (["tulle-pod", "pause", "--new", ""], "--new “” names no namespace"),
+            (["tulle-pod", "pause", "--hostname", ""], "--hostname “” has 0 bytes"),
+        ])
+    func empty(_ words: [String], _ named: String) throws {
+        let (_, error, status) = try run(words)
+        #expect(status == 64)
+        #expect(error.contains(named), "\(error)")
+    }
+
+    @Test(
+        "a wrong word of tulle-pod names what is wrong and where to read on",
+        arguments: [
+            (["pause", "--new", "net,,uts"], "“net,,uts”: “” is no namespace", "tulle-pod pause --help"),
+            (["pause", "--hostname", String(repeating: "a", count: 65)], "has 65 bytes", "tulle-pod pause --help"),
+            (["run", "--join", "zero"], "“zero”", "tulle-pod run --help"),
+            (["dance"], "“dance”", "tulle-pod --help"), (["help", "dance"], "“dance”", "tulle-pod --help"),
+            ([], "pause, run", "tulle-pod --help"),
+        ])
+    func wrong(_ words: [String], _ named: String, _ hint: String) throws {
+        let (_, error, status) = try run(["tulle-pod"] + words)
+        #expect(status == 64)
+        #expect(error.contains(named) && error.hasSuffix("; see \(hint)\n"), "\(error)")
+    }
+
+    @Test("help that belongs to a command that is run is left to it") func passed() throws {
+        #expect(try run(["tulle-pod", "help", "ask"]).output == run(["tulle-pod", "ask", "--help"]).output)
+        // The value of an option, and what comes after --, are not ours.
+        #expect(try run(["tulle-pod", "pause", "--hostname", "--help", "--new", "net"]).status == 64)
+        #expect(try run(["tulle-pod", "run", "--", "--help"]).error.contains("--join PID says whose namespaces"))
+    }
+}
