@@ -84,7 +84,9 @@ struct StreamsTests {
         try await Self.run { bench, streams, _ in
             try bench.tell("web", Self.counting)
             await bench.board.until { $0.isReady("web") }
-            let log = try await streams.log(of: Self.target("web"), LogOptions())
+            var options = LogOptions()
+            options.follows = true
+            let log = try await streams.log(of: Self.target("web"), options)
             var chunks = log.chunks.makeAsyncIterator()
             #expect(try await chunks.next() != nil)
             log.cancel()
@@ -105,28 +107,24 @@ struct StreamsTests {
             await bench.board.until { $0.isReady("web") }
             var options = LogOptions()
             options.container = container
-            let refusal = await #expect(throws: Status.self) { _ = try await streams.log(of: Self.target(name, node: node), options) }
+            let refusal = await #expect(throws: Status.self) {
+                _ = try await streams.log(of: Self.target(name, node: node), options)
+            }
             #expect(refusal?.message == message)
         }
     }
 
-    @Test("a command with a terminal has one, of the client's size, and what is typed arrives")
-    func terminal() async throws {
-        var options = StreamOptions()
-        (options.command, options.stdin, options.stdout, options.tty) = (["sh"], true, true, true)
-        let launcher = try KubeletBench.program("tulle-pod")
-        let session = try await CommandSession(options) { streams in
-            try Child(
-                [launcher, "run", "--join", "\(getpid())", "--namespaces", "net", "--tty", "--", "sh", "-c", "read x; stty size; tty"],
-                environment: [("PATH", "/usr/bin:/bin")], streams: streams)
-        }
+    /// What a session has said, and how it ended.
+    private static func heard(
+        _ session: any StreamSession, typing lines: [String]
+    ) async throws -> (output: String, outcome: String) {
         let (writer, sink) = NIOAsyncChannelOutboundWriter<StreamFrame>.makeTestingWriter()
-        await session.deliver(ByteBuffer(bytes: [4] + Array(#"{"Width":100,"Height":30}"#.utf8)))
         let running = Task {
             try await session.run(StreamListener(outbound: writer))
             writer.finish()
         }
-        await session.deliver(ByteBuffer(bytes: [0] + Array("go\n".utf8)))
+        await session.deliver(ByteBuffer(bytes: [4] + Array(#"{"Width":100,"Height":30}"#.utf8)))
+        for line in lines { await session.deliver(ByteBuffer(bytes: [0] + Array(line.utf8))) }
         var (output, outcome) = ("", "")
         for await frame in sink {
             var content = frame.content
@@ -137,6 +135,57 @@ struct StreamsTests {
             }
         }
         try await running.value
+        return (output, outcome)
+    }
+
+    // `kubectl run -it` ended at once with "not a tty".
+    @Test("a container with a terminal is attached to as it is, prompt and echo too, and its log keeps what it shows")
+    func containersTerminal() async throws {
+        try await KubeletBench.run { bench in
+            try bench.tell(
+                "web",
+                #"{"restartPolicy":"Never","containers":[{"name":"a","image":"busybox","stdin":true,"stdinOnce":true,"tty":true,"env":[{"name":"PS1","value":"say: "}]}]}"#
+            )
+            await bench.board.until { $0.isReady("web") }
+            var options = StreamOptions()
+            (options.container, options.stdin, options.stdout, options.tty) = ("a", true, true, true)
+            let request = StreamRequest(
+                namespace: "shop", name: "web", uid: "uid-web", node: "n1", wish: .stream(.attach, options))
+            let session = try await bench.kubelet.session(for: request)
+            let heard = try await Self.heard(session, typing: ["stty size; tty; echo $TERM\n", "exit 3\n"])
+            #expect(heard.output.contains("30 100\r\n") && heard.output.contains("/dev/pts/"), "\(heard.output)")
+            #expect(heard.output.contains("xterm\r\n") && heard.output.contains("say: "))
+            #expect(heard.outcome.contains("Success"))
+            await bench.board.until { $0.container("web")?["state"]?["terminated"]?["exitCode"] == 3 }
+            let log = try await bench.kubelet.log(namespace: "shop", pod: "web", container: "a")
+            #expect(log.contains { String(decoding: $0.text, as: UTF8.self) == "30 100\r" })
+        }
+    }
+
+    @Test("a terminal of a container that cannot be run is no reason to wait")
+    func terminalOfNothing() async throws {
+        try await KubeletBench.run { bench in
+            try bench.tell(
+                "web",
+                #"{"restartPolicy":"Never","containers":[{"name":"a","image":"busybox","tty":true,"command":["/no/such"]}]}"#)
+            await bench.board.until { $0.container("web")?["state"]?["terminated"]?["exitCode"] == 128 }
+        }
+    }
+
+    @Test("a command with a terminal has one, of the client's size, and what is typed arrives")
+    func terminal() async throws {
+        var options = StreamOptions()
+        (options.command, options.stdin, options.stdout, options.tty) = (["sh"], true, true, true)
+        let launcher = try KubeletBench.program("tulle-pod")
+        let session = try await CommandSession(options) { streams in
+            try Child(
+                [
+                    launcher, "run", "--join", "\(getpid())", "--namespaces", "net", "--tty", "--", "sh", "-c",
+                    "read x; stty size; tty",
+                ],
+                environment: [("PATH", "/usr/bin:/bin")], streams: streams)
+        }
+        let (output, outcome) = try await Self.heard(session, typing: ["go\n"])
         #expect(output.contains("30 100\r\n") && output.contains("/dev/pts/"), "\(output)")
         #expect(outcome.contains("Success"))
     }
