@@ -70,13 +70,27 @@ enum LabExit {
 }
 
 extension FileHandles {
-    static func say(_ text: String) {
-        var rest = Array((text + "\n").utf8)[...]
+    static func say(_ text: String) { _ = write(Array((text + "\n").utf8)) }
+
+    /// To standard output; false when nobody reads it any more.
+    static func write(_ bytes: [UInt8]) -> Bool {
+        var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            let count = rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
+            guard count > 0 else { return false }
             rest = rest.dropFirst(count)
+        }
+        return true
+    }
+
+    /// What comes next; `nil` at the end.
+    static func read(_ descriptor: Int32) -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            return count > 0 ? Array(buffer[..<count]) : nil
         }
     }
 }

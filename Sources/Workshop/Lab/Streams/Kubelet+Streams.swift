@@ -32,7 +32,13 @@ extension Kubelet {
         }
     }
 
-    private func log(_ options: LogOptions, _ pod: Kept) throws -> any StreamSession {
+    /// The log of the container's run, to be followed.
+    func log(_ options: LogOptions, namespace: String, pod: String) throws -> LogSession {
+        guard let kept = kept(namespace, pod) else { throw Status.notFound("pod \"\(pod)\" does not run here") }
+        return try log(options, kept)
+    }
+
+    private func log(_ options: LogOptions, _ pod: Kept) throws -> LogSession {
         let record = try pod.worker.record(named: options.container)
         let id = try options.isPrevious ? previous(record, pod) : current(record, pod)
         let path = pod.runner.logFile(ofContainer: record.name, id: id)
