@@ -77,20 +77,21 @@ struct LabUp: AsyncParsableCommand {
     var brief = false
 
     func validate() throws {
-        guard let settings = try settings() else { return }
-        if let fault = settings.faults.first { throw ValidationError(fault) }
+        if let fault = try settings().faults.first { throw ValidationError(fault) }
     }
 
-    /// `nil` when nothing is asked for.
-    func settings() throws -> LabSettings? {
+    /// Whether the lab is to be a certain one. Its name and its port say which and where, not how it is.
+    private var isParticular: Bool {
+        nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
+            || pods != nil
+    }
+
+    /// With the usual ones where nothing is asked for.
+    func settings() throws -> LabSettings {
         if let backend, LabSettings.Backend(rawValue: backend) == nil {
             let known = LabSettings.Backend.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("--backend \(backend): it is not there; there is \(known)")
         }
-        let isAsked =
-            nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
-            || pods != nil || port != nil || place.name != "lab"
-        guard isAsked else { return nil }
         return LabSettings(
             name: place.name, nodes: nodes ?? 3, families: (families ?? .dual).families,
             podPrefixes: try Self.prefixes(podPrefixes, "--pod-cidr"),
@@ -116,12 +117,12 @@ struct LabUp: AsyncParsableCommand {
 
     func run() async throws {
         try await LabExit.running("up") {
-            let settings = try settings()
+            let (settings, isParticular) = (try settings(), isParticular)
             let clock = ContinuousClock()
             let begin = clock.now
             let launcher = LabLauncher(place.lab, programs: Programs.directory)
             let outcome = try await interruptible {
-                try await launcher.bringUp(settings) { what, text in
+                try await launcher.bringUp(settings, asKept: !isParticular) { what, text in
                     FileHandles.say("\(Self.seconds(clock.now - begin))  \(Self.padded(what))  \(text)")
                 }
             }

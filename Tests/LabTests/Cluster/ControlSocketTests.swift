@@ -54,7 +54,9 @@ struct ControlSocketTests {
     @Test("an error comes back as one, and what is unknown with its code") func errors() async throws {
         try await serving({ ["error": "no", "unknown": .bool($0.tree["known"] != true)] }) { directory in
             for (question, code) in [(["known": true] as JSONValue, LabError.Code.processFailed), ([:], .unknown)] {
-                let error = await #expect(throws: LabError.self) { try await onThread { try LabControl(directory).ask(question) } }
+                let error = await #expect(throws: LabError.self) {
+                    try await onThread { try LabControl(directory).ask(question) }
+                }
                 #expect(error?.code == code && error?.message == "no")
             }
         }
@@ -77,6 +79,33 @@ struct ControlSocketTests {
             for await _ in begun { break }
             close(socket)
             for await _ in cancelled { break }
+        }
+    }
+
+    @Test("what came with a question is open until the work for it has ended, also when its asker has gone") func lateWrites()
+        async throws
+    {
+        let (begun, begin) = AsyncStream<Void>.makeStream()
+        let (ended, end) = AsyncStream<Bool>.makeStream()
+        let answer: @Sendable (ControlSocket.Question) async -> JSONValue = { question in
+            let descriptors = question.descriptors
+            begin.yield()
+            for await _ in AsyncStream<Never>(unfolding: { await Task.endless() }) {}
+            end.yield(descriptors.count == 1 && fcntl(descriptors[0], F_GETFD) >= 0)
+            return [:]
+        }
+        try await serving(answer) { directory in
+            let (socket, file) = (clinux_unix_socket(), clinux_memory_file("said"))
+            try #require(clinux_unix_connect(socket, directory.control) == 0)
+            try #require(clinux_send_with_descriptor(socket, [0], 1, file) == 1)
+            dprint("{}\n", socket)
+            for await _ in begun { break }
+            close(socket)
+            close(file)
+            for await isOpen in ended {
+                #expect(isOpen)
+                break
+            }
         }
     }
 

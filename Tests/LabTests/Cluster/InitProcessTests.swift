@@ -21,7 +21,9 @@ struct InitProcessTests {
 
         func begin(_ script: String) throws -> Int32 {
             // Process 1 keeps our standard output: whoever waits for its end would wait for the end of all.
-            let words = ["/bin/sh", "-c", "exec \"$@\" >/dev/null", "sh", pod, "init", "--lock", lab.lock, "--", "/bin/sh", "-c", script]
+            let words = [
+                "/bin/sh", "-c", "exec \"$@\" >/dev/null", "sh", pod, "init", "--lock", lab.lock, "--", "/bin/sh", "-c", script,
+            ]
             return try ChildProcess("tulle-pod", words, log: scratch.path + "/log").finish(within: .seconds(10)).status
         }
 
@@ -49,10 +51,20 @@ struct InitProcessTests {
         #expect(bench.said == "run 0\nrun 1\nrun 2\n")
     }
 
+    @Test("a signal to it is the command's end and its own", arguments: [SIGTERM, SIGINT, SIGHUP])
+    func asked(_ signal: Int32) throws {
+        let bench = try Bench()
+        #expect(try bench.begin("echo run $TULLE_RESTARTS >> \(bench.scratch.path)/said; exec sleep 1000") == 0)
+        try eventually("the command runs") { bench.said == "run 0\n" }
+        kill(try #require(bench.lab.runningProcess), signal)
+        try eventually("it ended") { bench.lab.runningProcess == nil }
+        #expect(bench.said == "run 0\n", "it was not started again")
+    }
+
     @Test("with the command everything that it left ends, before it is started again") func leftovers() throws {
         let bench = try Bench()
         let said = bench.scratch.path + "/said"
-        let script = "ls -d /proc/[0-9]* | wc -l >> \(said); [ $TULLE_RESTARTS = 1 ] && exit 0; sleep 1000 & kill -9 $$"
+        let script = "set -- /proc/[0-9]*; echo $# >> \(said); [ $TULLE_RESTARTS = 1 ] && exit 0; sleep 1000 & kill -9 $$"
         #expect(try bench.begin(script) == 0)
         try eventually("it ended") { bench.lab.runningProcess == nil }
         let counts = bench.said.split(separator: "\n").compactMap { Int($0.filter(\.isNumber)) }
@@ -65,7 +77,8 @@ struct InitProcessTests {
     func refused(_ words: [String]) throws {
         let scratch = try Scratch()
         let pod = try programs() + "/tulle-pod"
-        #expect(try ChildProcess("tulle-pod", [pod] + words, log: scratch.path + "/log").finish(within: .seconds(10)).status == 64)
+        #expect(
+            try ChildProcess("tulle-pod", [pod] + words, log: scratch.path + "/log").finish(within: .seconds(10)).status == 64)
     }
 }
 

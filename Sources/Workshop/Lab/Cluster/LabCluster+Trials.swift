@@ -10,12 +10,13 @@ import NFTablesKernel
 extension LabCluster {
     /// Sends something from a pod or a node to addresses.
     ///
-    /// - Returns: `missing`: what was said of each address that did not answer.
+    /// - Returns: `answers`: each address, and with it its `silence` when it did not answer.
+    /// - Throws: when it could not be asked, which is no silence.
     func probe(_ tree: JSONValue) async throws -> JSONValue {
         let process = try await holder(tree["from"] ?? .null)
         let addresses = (tree["addresses"]?.array ?? []).compactMap(\.string)
         let (pod, port) = (supervisor.tools.pod, "\(tree["port"]?.integer ?? 0)")
-        var missing: [JSONValue] = []
+        var answers: [JSONValue] = []
         for address in addresses {
             let command: [String] =
                 switch tree["by"]?.string {
@@ -30,9 +31,10 @@ extension LabCluster {
             let child = try Child(command)
             let (status, _) = await child.ended(within: .seconds(10))
             let text = child.text().split(separator: "\n").first.map(String.init) ?? "no answer"
-            if status != 0 { missing.append(.string("\(address): \(text)")) }
+            guard status < 64 else { throw LabError(.unanswered, "probe of \(address): \(text)") }
+            answers.append(["address": .string(address), "silence": status == 0 ? .null : .string(text)])
         }
-        return ["missing": .array(missing)]
+        return ["answers": .array(answers)]
     }
 
     private func holder(_ place: JSONValue) async throws -> Int32 {

@@ -62,8 +62,7 @@ final class CommandPipes: Sendable {
     /// Both ends of a pipe.
     static func pair() throws(LabError) -> (reading: CInt, writing: CInt) {
         var ends: [CInt] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw LabError(.processFailed, "make a pipe: errno \(errno)") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        guard clinux_pipe(&ends) == 0 else { throw LabError(.processFailed, "make a pipe: errno \(errno)") }
         return (ends[0], ends[1])
     }
 
