@@ -53,6 +53,7 @@ enum Descriptions {
         "NodeSpec.podCIDRs": "The prefixes the node's pods get their addresses from, at most one a family.",
         "NodeSpec.taints": "What keeps pods away that do not tolerate it.",
         "NodeSpec.unschedulable": "While true, no new pods are placed here.",
+        "PersistentVolumeClaim": "Storage that is wanted. Not served: there is none here.",
         "Pod": "Containers that share an address and a fate.",
         "PodSpec.containers": "What runs. At least one.",
         "PodSpec.hostNetwork": "Share the node's network and addresses.",
