@@ -71,7 +71,7 @@ extension NodeHeartbeat {
             ],
             "nodeInfo": [
                 "architecture": Self.architecture, "operatingSystem": "linux", "kernelVersion": .string(kernelVersion),
-                "osImage": .string(osImage), "containerRuntimeVersion": "tulle://0.1.0", 
+                "osImage": .string(osImage), "containerRuntimeVersion": "tulle://0.1.0",
                 // The same release as the API's: `kubectl version` and `kubectl get nodes` agree.
                 "kubeletVersion": Discovery.version["gitVersion"] ?? "",
                 "kubeProxyVersion": "", "machineID": .string(machineID), "bootID": .string(bootID),
