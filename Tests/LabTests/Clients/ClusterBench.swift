@@ -158,6 +158,7 @@ extension ClusterBench {
                 tls: try TLSIdentity(
                     certificates: Array(credential.certificatePEM.utf8), key: Array(credential.privateKey.exposed.utf8)),
                 tokens: AccessTokens([Self.token: "admin"])),
+            services: ServiceRanges(clusterIPs: [try #require(IPPrefix("203.0.113.0/24"))]),
             pods: RemotePodStreams(socket: directory + "/streams"),
             surroundings: APIServer.Surroundings(
                 seconds: { Int64(time(nil)) }, random: { .random(in: 0...(.max)) }),

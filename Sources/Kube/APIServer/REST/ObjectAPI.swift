@@ -35,6 +35,7 @@ struct ObjectAPI: Sendable {
             throw Status.internalError("\(stored.key) in the store is no JSON: \(error)")
         }
         if kind.isCustom, tree["apiVersion"] != .string(kind.apiVersion) { tree.set(.string(kind.apiVersion), at: "apiVersion") }
+        if kind.isNewEvent { tree = EventForm.shown(tree) }
         return tree
     }
 }
@@ -90,7 +91,7 @@ extension ObjectAPI {
         }
         let ledger = kind.isService ? desk.ledger(for: made, replacing: nil, kind) : nil
         let stored = try await store.write(
-            Write(key: key, action: .create(StampedBody(made).body), condition: condition, ledger: ledger))
+            Write(key: key, action: .create(StampedBody(kind.stored(made)).body), condition: condition, ledger: ledger))
         if kind.isService { return try Self.tree(stored, as: kind) }
         made.set(.string(stored.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: made) }
@@ -174,7 +175,8 @@ extension ObjectAPI {
         if life.isFree(object) { return try await remove(object, stored, kind) }
         let written = try await store.write(
             Write(
-                key: stored.key, action: .update(StampedBody(object).body, expected: stored.revision), ledger: ledger))
+                key: stored.key, action: .update(StampedBody(kind.stored(object)).body, expected: stored.revision), ledger: ledger
+            ))
         if ledger != nil { return Outcome(object: try Self.tree(written, as: kind)) }
         object.set(.string(written.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: object) }
@@ -233,7 +235,7 @@ extension ObjectAPI {
 
     /// - Parameter object: as watches see it last, but for its version.
     private func remove(_ object: JSONValue, _ stored: StoredObject, _ kind: ServedKind) async throws -> Outcome {
-        let text = StampedBody(object)
+        let text = StampedBody(kind.stored(object))
         let gone = try await store.write(
             Write(
                 key: stored.key, action: .delete(expected: stored.revision) { text.bytes(at: $1) },

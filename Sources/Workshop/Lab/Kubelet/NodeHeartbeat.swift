@@ -1,3 +1,4 @@
+import APIServer
 public import Addressing
 public import KubeAPI
 
@@ -70,7 +71,9 @@ extension NodeHeartbeat {
             ],
             "nodeInfo": [
                 "architecture": Self.architecture, "operatingSystem": "linux", "kernelVersion": .string(kernelVersion),
-                "osImage": .string(osImage), "containerRuntimeVersion": "tulle://0.1.0", "kubeletVersion": "v1.36.0-tulle",
+                "osImage": .string(osImage), "containerRuntimeVersion": "tulle://0.1.0",
+                // The same release as the API's: `kubectl version` and `kubectl get nodes` agree.
+                "kubeletVersion": Discovery.version["gitVersion"] ?? "",
                 "kubeProxyVersion": "", "machineID": .string(machineID), "bootID": .string(bootID),
                 "systemUUID": .string(machineID),
             ],
