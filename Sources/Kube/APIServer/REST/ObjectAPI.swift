@@ -9,8 +9,14 @@ struct ObjectAPI: Sendable {
     let surroundings: Surroundings
     let desk: ServiceDesk
     let issuer = TokenIssuer()
+    /// Whether new pods get what ``PodAdmission`` adds.
+    let givesAccounts: Bool
 
-    init(store: Store, kinds: KindBoard, rules: APIRules, services: ServiceRanges = .standard, surroundings: Surroundings) {
+    init(
+        store: Store, kinds: KindBoard, rules: APIRules, services: ServiceRanges = .standard, givesAccounts: Bool = false,
+        surroundings: Surroundings
+    ) {
+        self.givesAccounts = givesAccounts
         (self.store, self.kinds, self.rules, self.surroundings) = (store, kinds, rules, surroundings)
         desk = ServiceDesk(services, surroundings: surroundings)
     }
@@ -79,6 +85,7 @@ extension ObjectAPI {
         var made = life.made(object, uid: surroundings.uid(), now: surroundings.now)
         made = rules.defaulted(made, kind)
         if kind.isDefinition { made = CustomDefinition.established(made, now: surroundings.now) }
+        if givesAccounts, kind.isPod { made = try await admitted(made, kind) }
         if kind.isService { made = try desk.settled(made, replacing: nil, kind) }
         let faults = rules.faults(made, nil, kind)
         guard faults.isEmpty else { throw Status.invalid(kind, made.name, faults) }
@@ -96,6 +103,15 @@ extension ObjectAPI {
         made.set(.string(stored.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: made) }
         return made
+    }
+
+    private func admitted(_ pod: JSONValue, _ kind: ServedKind) async throws -> JSONValue {
+        var account: StoredObject?
+        if let accounts = kinds.kind(group: "", kind: "ServiceAccount") {
+            account = try await store.object(accounts.key(pod.namespace, PodAdmission.accountName(of: pod)))
+        }
+        let tree = try account.map { try JSONReader().document($0.body).value }
+        return try PodAdmission(account: tree, suffix: surroundings.suffix()).admitted(pod, kind)
     }
 
     /// Its namespace is there, and not on its way out: else a namespace could go with something still in it.
