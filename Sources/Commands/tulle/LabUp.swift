@@ -74,7 +74,7 @@ struct LabUp: AsyncParsableCommand {
     var port: UInt16?
 
     func validate() throws {
-        guard let settings = try settings() else { return }
+        let settings = try settings() ?? LabSettings(name: place.name)
         if let fault = settings.faults.first { throw ValidationError(fault) }
     }
 
@@ -86,7 +86,7 @@ struct LabUp: AsyncParsableCommand {
         }
         let isAsked =
             nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
-            || pods != nil || port != nil || place.name != "lab"
+            || pods != nil || port != nil
         guard isAsked else { return nil }
         return LabSettings(
             name: place.name, nodes: nodes ?? 3, families: (families ?? .dual).families,
@@ -118,7 +118,7 @@ struct LabUp: AsyncParsableCommand {
             let begin = clock.now
             let launcher = LabLauncher(place.lab, programs: Programs.directory)
             let outcome = try await interruptible {
-                try await launcher.bringUp(settings) { what, text in
+                try await launcher.bringUp(settings, name: place.name) { what, text in
                     FileHandles.say("\(Self.seconds(clock.now - begin))  \(Self.padded(what))  \(text)")
                 }
             }
@@ -150,7 +150,7 @@ struct LabUp: AsyncParsableCommand {
     }
 
     private func farewell(_ outcome: LabLauncher.Outcome) -> String {
-        let (lab, suffix) = (place.lab, place.suffix)
+        let (lab, suffix) = (place.lab, place.lab.options)
         return """
 
             The lab is up\(outcome == .resumed ? " again, with the objects it had" : "").
@@ -171,14 +171,6 @@ struct LabUp: AsyncParsableCommand {
     }
 
     static func padded(_ word: String) -> String { word + String(repeating: " ", count: max(0, 10 - word.count)) }
-}
-
-extension LabPlace {
-    /// The options that name this lab again.
-    var suffix: String {
-        if let directory { return " --directory \(directory)" }
-        return name == "lab" ? "" : " --name \(name)"
-    }
 }
 
 struct LabDown: AsyncParsableCommand {

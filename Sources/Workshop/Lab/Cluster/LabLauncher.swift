@@ -22,12 +22,16 @@ public struct LabLauncher: Sendable {
     ///
     /// - Parameters:
     ///   - settings: `nil`: those of the lab that is there, or the usual ones.
+    ///   - name: of a new lab with the usual settings.
     ///   - say: called for each step.
-    public func bringUp(_ settings: LabSettings?, say: @Sendable (String, String) -> Void) async throws -> Outcome {
+    public func bringUp(
+        _ settings: LabSettings?, name: String = "lab", say: @Sendable (String, String) -> Void
+    ) async throws -> Outcome {
         let tools = try Tools(directory: programs)
         guard !directory.isUp else {
             throw LabError(
-                .alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status, or take it down: tulle lab down")
+                .alreadyUp, "a lab is up in \(directory.path)", 
+                remedy: "see tulle lab status\(directory.options), or take it down: tulle lab down\(directory.options)")
         }
         // What is left of one whose directory was removed would stand in the way.
         try directory.endProcesses()
@@ -35,9 +39,11 @@ public struct LabLauncher: Sendable {
         if let kept, let settings, !settings.isSame(as: kept) {
             throw LabError(
                 .settingsRefused, "the lab in \(directory.path) has stopped and was made with other settings",
-                remedy: "start it as it was: tulle lab up without options; or take it down first: tulle lab down")
+                
+                remedy: "start it as it was: tulle lab up\(directory.options), without more options; or take it down first: "
+                    + "tulle lab down\(directory.options)")
         }
-        let wanted = settings ?? kept ?? LabSettings()
+        let wanted = settings ?? kept ?? LabSettings(name: name)
         guard wanted.faults.isEmpty else { throw LabError(.settingsRefused, wanted.faults.joined(separator: "; ")) }
         try directory.make(for: wanted)
         if kept == nil { try directory.write(wanted) }
@@ -76,7 +82,7 @@ public struct LabLauncher: Sendable {
         }
         let lines = Self.lines(of: ends[0])
         let status = await child.ended()
-        guard status != 3 else { throw LabError(.alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status") }
+        guard status != 3 else { throw LabError(.alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status\(directory.options)") }
         guard status == 0 else { throw failure(LabError(.processFailed, "the lab's first process ended with \(status)")) }
         for await line in lines {
             switch Supervisor.Announcement(line) {
