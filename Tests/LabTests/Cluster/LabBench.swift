@@ -143,7 +143,8 @@ final class LabBench {
         /// Those that a process is in yet. One that nobody has reaped yet is in none.
         var inUse: Set<String> {
             let living = Files.names(in: "/proc").compactMap { Int32($0) }.filter { process in
-                !(Files.text(of: "/proc/\(process)/stat") ?? "").contains(/\) [ZX] /)
+                let state = (Files.text(of: "/proc/\(process)/stat") ?? "").split(separator: ")").last?.dropFirst().first
+                return state != "Z" && state != "X"
             }
             return Set(living.flatMap(Self.all).map(\.name)).intersection(descriptors.keys)
         }
