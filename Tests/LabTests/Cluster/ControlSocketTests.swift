@@ -54,7 +54,9 @@ struct ControlSocketTests {
     @Test("an error comes back as one, and what is unknown with its code") func errors() async throws {
         try await serving({ ["error": "no", "unknown": .bool($0.tree["known"] != true)] }) { directory in
             for (question, code) in [(["known": true] as JSONValue, LabError.Code.processFailed), ([:], .unknown)] {
-                let error = await #expect(throws: LabError.self) { try await onThread { try LabControl(directory).ask(question) } }
+                let error = await #expect(throws: LabError.self) {
+                    try await onThread { try LabControl(directory).ask(question) }
+                }
                 #expect(error?.code == code && error?.message == "no")
             }
         }

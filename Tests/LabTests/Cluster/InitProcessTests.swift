@@ -21,7 +21,9 @@ struct InitProcessTests {
 
         func begin(_ script: String) throws -> Int32 {
             // Process 1 keeps our standard output: whoever waits for its end would wait for the end of all.
-            let words = ["/bin/sh", "-c", "exec \"$@\" >/dev/null", "sh", pod, "init", "--lock", lab.lock, "--", "/bin/sh", "-c", script]
+            let words = [
+                "/bin/sh", "-c", "exec \"$@\" >/dev/null", "sh", pod, "init", "--lock", lab.lock, "--", "/bin/sh", "-c", script,
+            ]
             return try ChildProcess("tulle-pod", words, log: scratch.path + "/log").finish(within: .seconds(10)).status
         }
 
@@ -66,7 +68,8 @@ struct InitProcessTests {
     func refused(_ words: [String]) throws {
         let scratch = try Scratch()
         let pod = try programs() + "/tulle-pod"
-        #expect(try ChildProcess("tulle-pod", [pod] + words, log: scratch.path + "/log").finish(within: .seconds(10)).status == 64)
+        #expect(
+            try ChildProcess("tulle-pod", [pod] + words, log: scratch.path + "/log").finish(within: .seconds(10)).status == 64)
     }
 }
 

@@ -54,7 +54,8 @@ struct LabCommandTests {
     @Test(
         "where no lab is up each command says so in one line, with how to start one",
         arguments: [
-            ["status"], ["ping"], ["kubeconfig"], ["logs", "web"], ["exec", "web", "--", "true"], ["node", "node-1", "--", "true"],
+            ["status"], ["ping"], ["kubeconfig"], ["logs", "web"], ["exec", "web", "--", "true"],
+            ["node", "node-1", "--", "true"],
         ])
     func notUp(_ words: [String]) throws {
         let bench = try LabBench()
@@ -85,7 +86,9 @@ struct LabCommandTests {
 
     @Test("too few open files are allowed: one line, with how to allow more") func limit() throws {
         let bench = try LabBench()
-        let words = ["/usr/bin/prlimit", "--nofile=1024:1024", try programs() + "/tulle", "lab", "up", "--directory", bench.lab.path]
+        let words = [
+            "/usr/bin/prlimit", "--nofile=1024:1024", try programs() + "/tulle", "lab", "up", "--directory", bench.lab.path,
+        ]
         let outcome = try bench.run(words)
         #expect(outcome.status == 71 && isOneLine(outcome, of: "up"), "\(outcome.error)")
         #expect(outcome.error.contains("ulimit"))
@@ -122,7 +125,8 @@ struct LabCommandTests {
         let tulle = try programs() + "/tulle"
         for path in [file + "/lab", bench.scratch.path + "/" + String(repeating: "d", count: 100)] {
             let outcome = try bench.run([tulle, "lab", "up", "--directory", path])
-            #expect(outcome.status == 73 && isOneLine(outcome, of: "up") && outcome.error.contains("--directory"), "\(outcome.error)")
+            #expect(
+                outcome.status == 73 && isOneLine(outcome, of: "up") && outcome.error.contains("--directory"), "\(outcome.error)")
             #expect(access(path, F_OK) != 0)
         }
     }
@@ -132,7 +136,8 @@ struct LabCommandTests {
         try bench.up("--nodes", "1", "--pods", "1")
         try bench.untilReady(pods: 1)
         let pod = try bench.podName
-        func expect(_ words: String..., code: Int32 = 5, says part: String, at location: SourceLocation = #_sourceLocation) throws {
+        func expect(_ words: String..., code: Int32 = 5, says part: String, at location: SourceLocation = #_sourceLocation) throws
+        {
             let outcome = try bench.tulle(words)
             #expect(outcome.status == code && outcome.error.contains(part), "\(outcome.error)", sourceLocation: location)
             if code == 5 { #expect(isOneLine(outcome, of: words[0]), "\(outcome.error)", sourceLocation: location) }

@@ -46,7 +46,8 @@ struct LabUpTests {
         try bench.up("--nodes", "2")
         let kubectl = try #require(LabKubectl.path)
         func run(_ words: String...) throws -> LabBench.Outcome {
-            let outcome = try bench.run([kubectl] + words, environment: ["KUBECONFIG": bench.lab.kubeconfig, "HOME": bench.scratch.path])
+            let outcome = try bench.run(
+                [kubectl] + words, environment: ["KUBECONFIG": bench.lab.kubeconfig, "HOME": bench.scratch.path])
             #expect(outcome.status == 0, "\(words): \(outcome.error)")
             return outcome
         }

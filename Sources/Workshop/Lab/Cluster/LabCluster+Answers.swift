@@ -113,7 +113,8 @@ extension LabCluster {
 
     private typealias Hearing = (ByteBuffer) async throws -> Void
 
-    private func said(by container: String, _ tree: JSONValue, _ kubelet: Kubelet) async throws -> (Hearing) async throws -> Void {
+    private func said(by container: String, _ tree: JSONValue, _ kubelet: Kubelet) async throws -> (Hearing) async throws -> Void
+    {
         let (namespace, pod) = (tree["namespace"]?.string ?? "default", tree["pod"]?.string ?? "")
         let tail = tree["tail"]?.integer
         do {
