@@ -98,6 +98,8 @@ struct AgentCommand: AsyncParsableCommand {
         var logger = Logger(label: "tulle.agent", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         logger[metadataKey: "node"] = "\(node)"
+        // An agent waits most of the time; a heap for each of the threads it once had would be 3 MiB.
+        clinux_few_heaps(2)
         let settings = AgentSettings(
             node: node, duties: duties, origin: origin.description, stateDirectory: stateDirectory, socket: socket,
             queueDirectory: queueDirectory, period: .seconds(period))

@@ -84,6 +84,12 @@ extension FileHandles {
         return true
     }
 
+    /// Columns of the terminal on standard output; `nil` when it is none.
+    static var width: Int? {
+        var size = winsize()
+        return ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
+    }
+
     /// What comes next; `nil` at the end.
     static func read(_ descriptor: Int32) -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 65536)

@@ -154,7 +154,7 @@ struct LabUp: AsyncParsableCommand {
     }
 
     private func farewell(_ outcome: LabLauncher.Outcome) -> String {
-        let (lab, suffix) = (place.lab, place.suffix)
+        let (lab, suffix) = (place.lab, place.lab.options)
         return """
 
             The lab is up\(outcome == .resumed ? " again, with the objects it had" : "").
@@ -175,14 +175,6 @@ struct LabUp: AsyncParsableCommand {
     }
 
     static func padded(_ word: String) -> String { word + String(repeating: " ", count: max(0, 10 - word.count)) }
-}
-
-extension LabPlace {
-    /// The options that name this lab again.
-    var suffix: String {
-        if let directory { return " --directory \(directory)" }
-        return name == "lab" ? "" : " --name \(name)"
-    }
 }
 
 struct LabDown: AsyncParsableCommand {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -11,9 +12,15 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int clinux_is_in_memory(const char *path) {
+    struct statfs found;
+    return statfs(path, &found) == 0 && found.f_type == TMPFS_MAGIC;
+}
 
 int clinux_mount(const char *type, const char *target, const char *data) {
     return mount(type, target, type, MS_NOSUID, data);

@@ -64,6 +64,7 @@ struct InitProcessTests {
     @Test("with the command everything that it left ends, before it is started again") func leftovers() throws {
         let bench = try Bench()
         let said = bench.scratch.path + "/said"
+        // Counted without starting another process.
         let script = "set -- /proc/[0-9]*; echo $# >> \(said); [ $TULLE_RESTARTS = 1 ] && exit 0; sleep 1000 & kill -9 $$"
         #expect(try bench.begin(script) == 0)
         try eventually("it ended") { bench.lab.runningProcess == nil }

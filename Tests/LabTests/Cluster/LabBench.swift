@@ -125,19 +125,36 @@ final class LabBench {
         }
     }
 
-    /// Every namespace that only processes of this lab are in.
-    var namespaces: Set<String> {
-        let first = lab.runningProcess.map { Self.family(of: $0) } ?? []
-        return Set(first.flatMap(Self.namespaces(of:))).subtracting(Self.namespaces(of: getpid()))
-    }
+    /// Every namespace that only processes of this lab are in, held open meanwhile: the kernel gives a number again at once.
+    var namespaces: Namespaces { Namespaces(of: lab.runningProcess.map { Self.family(of: $0) } ?? []) }
 
-    /// Of these namespaces, those that a process is in yet.
-    static func inUse(_ namespaces: Set<String>) -> Set<String> {
-        namespaces.intersection(Files.names(in: "/proc").compactMap { Int32($0) }.flatMap(Self.namespaces(of:)))
-    }
+    final class Namespaces {
+        private var descriptors: [String: CInt] = [:]
 
-    private static func namespaces(of process: Int32) -> [String] {
-        ["net", "pid", "mnt", "uts", "ipc"].compactMap { link("/proc/\(process)/ns/\($0)") }
+        fileprivate init(of processes: [Int32]) {
+            let own = Set(Self.all(of: getpid()).map(\.name))
+            for (name, path) in processes.flatMap(Self.all) where !own.contains(name) && descriptors[name] == nil {
+                descriptors[name] = open(path, O_RDONLY | O_CLOEXEC)
+            }
+        }
+
+        deinit { for descriptor in descriptors.values { close(descriptor) } }
+
+        /// Those that a process is in yet. One that nobody has reaped yet is in none.
+        var inUse: Set<String> {
+            let living = Files.names(in: "/proc").compactMap { Int32($0) }.filter { process in
+                let state = (Files.text(of: "/proc/\(process)/stat") ?? "").split(separator: ")").last?.dropFirst().first
+                return state != "Z" && state != "X"
+            }
+            return Set(living.flatMap(Self.all).map(\.name)).intersection(descriptors.keys)
+        }
+
+        private static func all(of process: Int32) -> [(name: String, path: String)] {
+            ["net", "pid", "mnt", "uts", "ipc"].compactMap { kind in
+                let path = "/proc/\(process)/ns/\(kind)"
+                return LabBench.link(path).map { ($0, path) }
+            }
+        }
     }
 
     /// A process and all that descend from it.
@@ -158,7 +175,7 @@ final class LabBench {
         return found
     }
 
-    private static func link(_ path: String) -> String? {
+    fileprivate static func link(_ path: String) -> String? {
         var buffer = [CChar](repeating: 0, count: 64)
         let count = readlink(path, &buffer, buffer.count)
         return count > 0 ? String(decoding: buffer.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self) : nil
@@ -171,7 +188,7 @@ final class LabBench {
         #expect(outcome.status == 0, "\(outcome.error)")
         #expect(access(lab.path, F_OK) != 0)
         #expect(processes == [])
-        #expect(Self.inUse(namespaces) == [])
+        #expect(namespaces.inUse == [])
     }
 }
 

@@ -19,14 +19,14 @@ struct LabCommandTests {
             ("--backend", "vxlan", "host-gw"), ("--families", "ipv5", "families"),
             ("--pod-cidr", "10.96.0.0/12", "overlap"), ("--pod-cidr", "10.244.0.0/28", "no room for 3 nodes"),
             ("--pod-cidr", "10.244.0.0", "no prefix"), ("--pod-cidr", "10.244.0.1/16", "no prefix"),
-            ("--pod-cidr", "10.1.0.0/16,10.2.0.0/16", "one prefix of IPv4"), ("--pod-cidr", "", "no prefix"),
+            ("--pod-cidr", "10.1.0.0/16,10.2.0.0/16", "one prefix of IPv4"), ("--pod-cidr", "", "Missing value"),
             ("--pod-cidr", "127.0.0.0/16", "loopback"), ("--pod-cidr", "169.254.0.0/16", "link-local"),
             ("--pod-cidr", "224.0.0.0/16", "multicast"), ("--pod-cidr", "fd00::/8", "its length"),
             ("--service-cidr", "10.96.0.0/8", "length"), ("--service-cidr", "10.244.0.0/16", "overlap"),
             ("--service-cidr", "fe80::/112", "link-local"), ("--image", "web", "PATTERN=COMMAND"),
             ("--image", "=echo", "pattern"), ("--image", "web=", "PATTERN=COMMAND"),
             ("--pods", "-1", "pods"), ("--pods", "1001", "--pods 1001"), ("--name", "No", "--name"), ("--name", "", "--name"),
-            ("--port", "65536", "port"), ("--port", "-1", "port"), ("--directory", "", "--directory needs a path"),
+            ("--port", "65536", "port"), ("--port", "-1", "port"), ("--directory", "", "Missing value"),
             ("--what", "1", "--what"),
         ])
     func options(_ option: String, _ value: String, _ words: String) throws {
@@ -71,6 +71,11 @@ struct LabCommandTests {
         let lab = LabDirectory(name: name)
         defer { _ = try? lab.takeDown() }
         #expect(try bench.run([tulle, "lab", "up", "--name", name, "--nodes", "1"]).status == 0)
+        // One that has stopped is started again by its name alone, whatever it was made with.
+        kill(try #require(lab.runningProcess), SIGKILL)
+        try eventually("it has stopped") { lab.runningProcess == nil }
+        let again = try bench.run([tulle, "lab", "up", "--name", name])
+        #expect(again.status == 0 && again.output.contains("1 node\n"), "\(again.error)")
         let outcome = try bench.run([tulle, "lab", "status", "--name", name + "x"])
         #expect(outcome.status == 4 && isOneLine(outcome, of: "status"), "\(outcome.error)")
         #expect(outcome.error.contains(name + " ") || outcome.error.contains(name + ",") || outcome.error.contains(name + ";"))

@@ -178,6 +178,9 @@ public struct LabControl: Sendable {
     }
 
     public static func notUp(_ directory: LabDirectory) -> LabError {
-        LabError(.notUp, "no lab is up in \(directory.path)", remedy: "start one: tulle lab up")
+        let others = LabDirectory.namesUp
+        let hint = others.isEmpty ? "" : "; up are: \(others.joined(separator: ", ")); see --name"
+        return LabError(
+            .notUp, "no lab is up in \(directory.path)", remedy: "start one: tulle lab up\(directory.options)\(hint)")
     }
 }

@@ -27,6 +27,16 @@ public struct LabDirectory: Hashable, Sendable {
 
     public init(name: String) { self.init("\(Self.home)/\(name)") }
 
+    /// The labs that are up in the usual place, by name.
+    static var namesUp: [String] { Files.names(in: home).filter { LabDirectory(name: $0).isUp }.sorted() }
+
+    /// The options that name this lab to a command, after a space; empty for the usual one.
+    public var options: String {
+        if path == Self.home + "/lab" { return "" }
+        guard path.hasPrefix(Self.home + "/") else { return " --directory \(path)" }
+        return " --name \(path.dropFirst(Self.home.count + 1))"
+    }
+
     public var kubeconfig: String { path + "/kubeconfig" }
     public var supervisorLog: String { path + "/supervisor.log" }
     private var mark: String { path + "/.tulle-lab" }

@@ -30,7 +30,8 @@ public struct LabLauncher: Sendable {
         let tools = try Tools(directory: programs)
         guard !directory.isUp else {
             throw LabError(
-                .alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status, or take it down: tulle lab down")
+                .alreadyUp, "a lab is up in \(directory.path)",
+                remedy: "see tulle lab status\(directory.options), or take it down: tulle lab down\(directory.options)")
         }
         // What is left of one whose directory was removed would stand in the way.
         try directory.endProcesses()
@@ -38,7 +39,8 @@ public struct LabLauncher: Sendable {
         if let kept, !asKept, !settings.isSame(as: kept) {
             throw LabError(
                 .settingsRefused, "the lab in \(directory.path) has stopped and was made with other settings",
-                remedy: "start it as it was: tulle lab up without options; or take it down first: tulle lab down")
+                remedy: "start it as it was: tulle lab up\(directory.options), without more options; or take it down first: "
+                    + "tulle lab down\(directory.options)")
         }
         var wanted = kept ?? settings
         if settings.port != 0 { wanted.port = settings.port }
@@ -79,7 +81,9 @@ public struct LabLauncher: Sendable {
         }
         let lines = Self.lines(of: ends[0])
         let status = await child.ended()
-        guard status != 3 else { throw LabError(.alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status") }
+        guard status != 3 else {
+            throw LabError(.alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status\(directory.options)")
+        }
         guard status == 0 else { throw failure(LabError(.processFailed, "the lab's first process ended with \(status)")) }
         for await line in lines {
             switch Supervisor.Announcement(line) {

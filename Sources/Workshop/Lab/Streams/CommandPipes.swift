@@ -116,6 +116,8 @@ enum PipeEnd {
             }
             try await channel.executeThenClose { _, outbound in
                 while let bytes = try await source.take() { try await outbound.write(bytes) }
+                // What is written may wait for the reader yet, and closing would throw it away: nothing more comes after it.
+                try await channel.channel.writeAndFlush(ByteBuffer())
             }
         } catch {
             // Nobody reads it: what else comes is passed over.
