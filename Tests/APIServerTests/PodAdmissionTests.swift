@@ -25,7 +25,9 @@ import Testing
         #expect(volumes.count == 1 && volumes[0]["name"] == "kube-api-access-x7x7x")
         let sources = volumes[0].at("projected", "sources")?.array ?? []
         #expect(sources.map { $0.object?.members.map(\.key) } == [["serviceAccountToken"], ["configMap"], ["downwardAPI"]])
-        #expect(pod.at("spec", "priority") == .number(JSONNumber(0)) && pod.at("spec", "preemptionPolicy") == "PreemptLowerPriority")
+        #expect(
+            pod.at("spec", "priority") == .number(JSONNumber(Int64(0)))
+                && pod.at("spec", "preemptionPolicy") == "PreemptLowerPriority")
     }
 
     @Test("no token where the pod or its account does not want one, the pod's word counting") func unwanted() throws {
@@ -60,7 +62,9 @@ import Testing
         let tolerations = try admitted(spec, account: account).at("spec", "tolerations")?.array ?? []
         #expect(tolerations.count == count && tolerations.starts(with: own))
         #expect(
-            tolerations.dropFirst(own.count).allSatisfy { $0["tolerationSeconds"] == .number(JSONNumber(300)) && $0["operator"] == "Exists" })
+            tolerations.dropFirst(own.count).allSatisfy {
+                $0["tolerationSeconds"] == .number(JSONNumber(Int64(300))) && $0["operator"] == "Exists"
+            })
     }
 
     @Test("an account that is not there is refused in kube-apiserver's words; a static pod's picture needs none") func missing()

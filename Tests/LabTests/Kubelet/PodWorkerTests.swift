@@ -86,6 +86,34 @@ private struct Script {
 
 @Suite("a pod's worker")
 struct PodWorkerTests {
+    // After a restart of a lab a pod stayed unready for ever: the node's controller had said so after the kubelet said it is Ready.
+    @Test("a pod that somebody calls not Ready, and is, is said to be Ready again, once a second at most")
+    func contradicted() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"echo"}]}"#)
+        try script.run()
+        script.started("a", after: .seconds(5))
+        #expect(script.condition("Ready") == "True")
+        let said = script.status
+        func other(_ status: String, at moment: Moment) -> PodManifest {
+            var tree = script.tree
+            tree[field: "status"] = said
+            tree[field: "status", "conditions"] = [
+                ["type": "Ready", "status": .string(status), "lastTransitionTime": .string(moment.description)]
+            ]
+            return PodManifest(tree)
+        }
+        // Older than our own word: the watch lags behind.
+        script.tell(.changed(other("False", at: script.now + .seconds(-3))))
+        #expect(script.worker.nextDeadline == nil)
+        script.tell(.changed(other("False", at: script.now + .seconds(1))), after: .seconds(1))
+        #expect(script.orders.isEmpty && script.worker.nextDeadline == script.now + .seconds(1))
+        script.tell(.timer, after: .seconds(1))
+        #expect(script.orders.count == 1 && script.condition("Ready") == "True")
+        // The server agrees, and nothing is said any more.
+        script.tell(.changed(other("True", at: script.now)))
+        #expect(script.orders.isEmpty && script.worker.nextDeadline == nil)
+    }
+
     @Test("volumes, the sandbox, ADD and the containers come in this order, and the status tells of each")
     func begins() throws {
         var script = try Script(#"{"containers":[{"name":"a","image":"echo"},{"name":"b","image":"echo"}]}"#)

@@ -27,7 +27,7 @@ struct PodAdmission {
     func admitted(_ pod: JSONValue, _ kind: ServedKind) throws(Status) -> JSONValue {
         var pod = pod
         tolerate(&pod)
-        if pod.at("spec", "priority") == nil { pod.set(.number(JSONNumber(0)), at: "spec", "priority") }
+        if pod.at("spec", "priority") == nil { pod.set(.number(JSONNumber(Int64(0))), at: "spec", "priority") }
         if pod.at("spec", "preemptionPolicy") == nil { pod.set("PreemptLowerPriority", at: "spec", "preemptionPolicy") }
         // A static pod's picture is the kubelet's own: it says itself what it has.
         if pod.at("metadata", "annotations", "kubernetes.io/config.mirror") != nil { return pod }

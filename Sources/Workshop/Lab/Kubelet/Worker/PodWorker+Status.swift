@@ -122,6 +122,26 @@ extension PodWorker {
         return .object(condition)
     }
 
+    /// Whether somebody said later than we did that the pod is Ready, or is not: a controller says so of a silent node's pods, and may
+    /// have begun to before it saw that the node speaks again.
+    var isContradicted: Bool {
+        let own = written?["conditions"]?.array?.first { $0["type"] == "Ready" }
+        guard let own, let other = old("Ready"), own["status"] != other["status"],
+            let said = own["lastTransitionTime"]?.string.flatMap({ Moment($0) }),
+            let contradicted = other["lastTransitionTime"]?.string.flatMap({ Moment($0) })
+        else { return false }
+        // What the server showed us before it had our own word is older.
+        return contradicted >= said
+    }
+
+    /// At most once a second, so that two who disagree do not keep the server busy.
+    mutating func sayAgainWhenContradicted() {
+        guard let at = sayAgainAt, at <= now else { return }
+        sayAgainAt = nil
+        guard isContradicted else { return }
+        (transitions["Ready"], written) = (nil, nil)
+    }
+
     private func old(_ type: String) -> JSONValue? {
         manifest.status["conditions"]?.array?.first { $0["type"]?.string == type }
     }

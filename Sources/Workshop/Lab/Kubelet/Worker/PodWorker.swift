@@ -90,6 +90,8 @@ public struct PodWorker: Sendable {
     var containers: [ContainerRecord]
     var transitions: [String: (status: Bool, since: Moment)] = [:]
     var written: JSONValue?
+    /// When what others say of the pod is looked at.
+    var sayAgainAt: Moment?
     var orders: [Order] = []
     var now: Moment
 
@@ -124,6 +126,7 @@ extension PodWorker {
         self.now = now
         take(event)
         advance()
+        sayAgainWhenContradicted()
         writeStatus()
         defer { orders = [] }
         return orders
@@ -131,7 +134,7 @@ extension PodWorker {
 
     /// When ``Event/timer`` is due; `nil`: nothing is waited for.
     public var nextDeadline: Moment? {
-        var moments = [retryAt].compactMap(\.self)
+        var moments = [retryAt, sayAgainAt].compactMap(\.self)
         for record in containers {
             if let killAt = record.killAt, record.isAlive { moments.append(killAt) }
             if let retryAt = record.retryAt, stage == .running { moments.append(retryAt) }
@@ -180,6 +183,7 @@ extension PodWorker {
 
     private mutating func take(_ manifest: PodManifest) {
         self.manifest = manifest
+        if sayAgainAt == nil, isContradicted { sayAgainAt = now + .seconds(1) }
         guard manifest.isBeingDeleted else { return }
         stop(then: .delete, grace: manifest.deletionGracePeriod ?? manifest.gracePeriod)
     }
