@@ -79,8 +79,8 @@ extension Help {
         tulle-pod container --join PID --root DIRECTORY [--namespaces net,uts,ipc,pid]
                             [--mount SOURCE:TARGET[:ro] …] [--read-only]
                             [--workdir DIRECTORY] [--user USER[:GROUP]]
-                            [--log FILE [--log-limit BYTES]] [--report-fd N]
-                            -- COMMAND [ARGUMENT …]
+                            [--log FILE [--log-limit BYTES]] [--terminal N]
+                            [--report-fd N] -- COMMAND [ARGUMENT …]
 
         Runs a command as process 1 of a container: PID and mount namespaces of its
         own, the others of the pod. Its root is the host's, and what it writes is
@@ -97,6 +97,8 @@ extension Help {
           --log FILE              what it says, in the form of the CRI; a full file
                                   becomes FILE.1
           --log-limit BYTES       when a file is full [default: 10485760]
+          --terminal N            standard input is the command's terminal; what is
+                                  kept in the log comes from this descriptor
           --report-fd N           a descriptor that gets “pid NUMBER” and ends when the
                                   command runs, or gets “error WHY”
 

@@ -179,12 +179,12 @@ struct KubeletTests {
         try await KubeletBench.run { bench in
             try bench.tell(
                 "web",
-                #"{"containers":[{"name":"a","image":"echo","ports":[{"containerPort":80}]},{"name":"b","image":"busybox","command":["sleep","1000"]}]}"#
+                #"{"containers":[{"name":"a","image":"echo","ports":[{"containerPort":80}],"readinessProbe":{"exec":{"command":["bash","-c","</dev/tcp/127.0.0.1/80"]}}},{"name":"b","image":"busybox","command":["sleep","1000"]}]}"#
             )
             await bench.board.until { $0.isReady("web") }
-            let launcher = try KubeletBench.program("tulle-pod")
-            let answer = try await bench.execute([launcher, "ask", "--tcp", "127.0.0.1", "80"], "web", "b")
-            #expect(answer.status == 0 && answer.text.contains("pod=web node=n1"))
+            let ask = "exec 3<>/dev/tcp/127.0.0.1/80 && echo hello >&3 && head -n 1 <&3"
+            let answer = try await bench.execute(["bash", "-c", ask], "web", "b")
+            #expect(answer.status == 0 && answer.text.contains("pod=web node=n1"), "\(answer)")
             #expect(try await bench.execute(["hostname"], "web", "b").text == "web\n")
             #expect(try await bench.execute(["cat", "/proc/1/comm"], "web", "b").text == "sleep\n")
             #expect(try await bench.execute(["sh", "-c", "exit 42"], "web", "b").status == 42)

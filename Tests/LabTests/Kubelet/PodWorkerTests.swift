@@ -416,6 +416,33 @@ struct KubeletValueTests {
             ])
     }
 
+    // `kubectl run tmp --rm -it --image=busybox -- sh -c …` asked sh to run a file named sh.
+    @Test(
+        "what runs for an image is what its author would expect of the command and the arguments",
+        arguments: [
+            ("busybox", #"{}"#, "sh"), ("busybox", #"{"args":["sh","-c","date"]}"#, "sh -c date"),
+            ("alpine:3", #"{"command":["ls"],"args":["-l"]}"#, "ls -l"),
+            ("curlimages/curl", #"{"args":["curl","-s","x"]}"#, "curl -s x"),
+            ("nginx", #"{"ports":[{"containerPort":80}]}"#, "echo"), ("nginx", "{}", "idle"), ("pause:3.10", "{}", "idle"),
+            ("own/app", #"{"args":["-v"]}"#, "app -v"), ("strange", #"{"ports":[{"containerPort":1}]}"#, "echo"),
+            ("x/agnhost:2.53", #"{"command":["/agnhost","netexec","--http-port=8081"]}"#, "echo --tcp 8081 --udp 8081"),
+            ("x/agnhost:2.53", #"{"args":["netexec","--http-port","80","--udp-port=90"]}"#, "echo --tcp 80 --udp 90"),
+            ("x/agnhost:2.53", #"{"args":["serve-hostname"]}"#, "echo --tcp 9376"), ("x/agnhost:2.53", "{}", "idle"),
+            ("x/agnhost:2.53", #"{"command":["sh","-c","date"]}"#, "sh -c date"),
+        ])
+    func images(_ image: String, _ container: String, _ expected: String) throws {
+        guard case .object(let given) = try JSONReader().value(container) else { return }
+        var tree = given
+        (tree["name"], tree["image"]) = ("c", .string(image))
+        let catalogue = ImageCatalogue([.init("own/*", .command(["app"]))])
+        let pod = PodManifest(["metadata": ["name": "p"], "spec": ["containers": [.object(tree)]]])
+        let manifest = try #require(pod.containers.first)
+        let words = catalogue.words(
+            for: manifest, command: manifest.command, arguments: manifest.arguments, echo: ["echo"], idle: ["idle"]
+        ).words
+        #expect(words.joined(separator: " ") == expected)
+    }
+
     @Test(
         "images are matched with their tags and without",
         arguments: [

@@ -107,8 +107,9 @@ extension Kubelet {
             throw Status.badRequest("container \(record.name) does not have stdin enabled")
         }
         let (key, runner, id) = (pod.worker.manifest.key, pod.runner, record.id)
+        if let terminal = await runner.terminal(of: record.name) { return TerminalSession(options, terminal) }
         return AttachSession(
-            options, path: runner.logFile(ofContainer: record.name, id: id), hasTerminal: record.manifest.hasTerminal,
+            options, path: runner.logFile(ofContainer: record.name, id: id),
             isWritten: { await self.isWriting(key, record.name, id) },
             input: options.stdin ? await runner.input(of: record.name) : nil,
             leave: { if record.manifest.takesInputOnce { await runner.closeInput(of: record.name) } })

@@ -23,6 +23,7 @@ actor PodRunner {
         var workingDirectory: String?
         /// Where its input is written; `nil`: it has none, or it was closed.
         var input: CInt?
+        var terminal: ContainerTerminal?
     }
 
     init(_ key: PodKey, host: NodeHost, api: any KubeletAPI, report: @escaping @Sendable (PodWorker.Event) -> Void) {
@@ -197,11 +198,17 @@ extension PodRunner {
             if let user = container.runAsUser ?? pod.runAsUser {
                 command += ["--user", "\(user):\(container.runAsGroup ?? pod.runAsGroup ?? 0)"]
             }
-            let input = try container.takesInput ? CommandPipes.pair() : nil
-            defer { if let input { close(input.reading) } }
-            let child = try Child(
-                command + ["--"] + words, environment: environment, streams: input.map { .init(input: $0.reading) },
-                reports: true)
+            let given = try ContainerInput(container)
+            command += given.words
+            let child: Child
+            do {
+                defer { given.closeContainersEnds() }
+                child = try Child(
+                    command + ["--"] + words, environment: environment, streams: given.streams, reports: true,
+                    inherited: given.inherited)
+            }
+            // It ends with the container, also with one that cannot be run.
+            if let terminal = given.terminal { Task { await terminal.show() } }
             let lines = await child.reported().split(separator: "\n").map(String.init)
             if let error = lines.first(where: { $0.hasPrefix("error ") }) {
                 _ = await child.ended()
@@ -213,7 +220,7 @@ extension PodRunner {
             }
             containers[container.name] = Running(
                 child: child, process: process, run: run, environment: environment,
-                workingDirectory: container.workingDirectory, input: input?.writing)
+                workingDirectory: container.workingDirectory, input: given.takeInput(), terminal: given.terminal)
             report(
                 .started(
                     container: container.name, run: run, id: id,
@@ -260,6 +267,9 @@ extension PodRunner {
     func input(of container: String) -> CInt? {
         containers[container]?.input.map { fcntl($0, F_DUPFD_CLOEXEC, 3) }
     }
+
+    /// `nil`: the container has none, or does not run.
+    func terminal(of container: String) -> ContainerTerminal? { containers[container]?.terminal }
 
     /// The container reads to the end of its input.
     func closeInput(of container: String) {
