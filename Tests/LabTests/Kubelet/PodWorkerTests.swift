@@ -256,16 +256,48 @@ struct PodWorkerTests {
         #expect(script.words == ["TERM a"])
     }
 
-    @Test("a pod deleted while ADD is out waits for its answer, then DEL")
-    func deletedDuringAttach() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+    // Pods stayed Terminating for ever when they were deleted while their volumes were prepared.
+    @Test(
+        "a pod deleted while an order is out waits for its answer, then everything is taken back, and the object goes",
+        arguments: ["volumes", "no volumes", "sandbox", "no sandbox", "ADD", "no ADD", "start", "no start", "DEL", "remove"])
+    func deletedWhileBusy(_ stage: String) throws {
+        var script = try Script(#"{"restartPolicy":"Never","containers":[{"name":"a","image":"x"}]}"#)
+        let address = try #require(IPAddress("192.0.2.77"))
+        let way: [(order: String, answer: PodWorker.Event, failure: PodWorker.Event?)] = [
+            ("volumes", .volumesReady, .volumesFailed("")), ("sandbox", .sandboxReady, .sandboxFailed("")),
+            ("ADD", .attached([address]), .attachFailed("")),
+            (
+                "start", .started(container: "a", run: 1, id: "", image: "", note: nil),
+                .startFailed(container: "a", run: 1, reason: "CreateContainerError", message: "")
+            ),
+            ("end", .exited(container: "a", run: 1, code: 0, message: ""), nil), ("DEL", .detached, nil),
+            ("remove", .sandboxRemoved, nil),
+        ]
         script.tell(.timer)
-        script.tell(.volumesReady)
-        script.tell(.sandboxReady)
-        script.delete(grace: 30)
-        #expect(script.words.isEmpty)
-        script.tell(.attached([]))
-        #expect(script.words == ["DEL"])
+        for step in way {
+            guard stage.hasSuffix(step.order) else {
+                script.tell(step.answer)
+                continue
+            }
+            script.delete(grace: 30)
+            #expect(script.words.isEmpty)
+            script.tell(stage.hasPrefix("no ") ? try #require(step.failure) : step.answer)
+            break
+        }
+        // What is asked for from here on is answered at once.
+        var words = script.words
+        while let word = script.words.first, word != "remove object" {
+            switch word {
+            case "TERM a": script.exited("a", 0)
+            case "DEL": script.tell(.detached)
+            case "remove": script.tell(.sandboxRemoved)
+            default: Issue.record("\(word) is ordered for a pod that is to go")
+            }
+            words += script.words
+        }
+        #expect(words.suffix(2) == ["remove object", "forget"], "\(words)")
+        let wasAttached = ["ADD", "no ADD", "start", "no start"].contains(stage)
+        #expect(words.contains("DEL") == wasAttached, "\(words)")
     }
 
     @Test("readiness follows its probe, by its thresholds")

@@ -146,7 +146,7 @@ extension PodWorker {
         case .gone:
             isGone = true
             stop(then: .delete, grace: manifest.isBeingDeleted ? .zero : .seconds(1))
-        case .volumesReady: if stage == .volumes { enter(.sandbox) }
+        case .volumesReady: if stage == .volumes { enter(.sandbox) } else { isBusy = false }
         case .volumesFailed(let message): fail("FailedMount", message)
         case .sandboxReady:
             hasSandbox = true
