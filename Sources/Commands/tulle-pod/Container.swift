@@ -15,7 +15,7 @@ struct Container {
     private var namespaces: Namespaces = [.network, .hostname, .messages, .process]
     private var root = ContainerRoot()
     private var directory: String?
-    private var identity: (user: UInt32, group: UInt32)?
+    private var identity: Identity?
     private var log: String?
     private var logLimit = 10 << 20
     /// Standard input is a terminal, the container's; what it shows is read here. -1: it has none.
@@ -32,7 +32,7 @@ struct Container {
             case "--mount": root.mounts.append(try ContainerRoot.Mount(words.value(of: word)))
             case "--read-only": root.isReadOnly = true
             case "--workdir": directory = try words.value(of: word)
-            case "--user": identity = try Self.identity(words.value(of: word))
+            case "--user": identity = try Identity(words.value(of: word), in: "container")
             case "--log": log = try words.value(of: word)
             case "--log-limit": logLimit = try words.number(of: word, 1...Int.max)
             case "--terminal": shown = try words.number(of: word, 3...Int32.max)
@@ -46,15 +46,6 @@ struct Container {
         guard namespaces.contains(.process) else { throw .usage("container: --namespaces needs pid") }
         guard !command.isEmpty else { throw .usage("container: the command comes after --") }
         for descriptor in [report, shown] where descriptor >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-    }
-
-    /// `1000` or `1000:1000`.
-    private static func identity(_ text: String) throws(Refusal) -> (UInt32, UInt32) {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map { UInt32($0) }
-        guard (1...2).contains(parts.count), let user = parts[0], let group = parts.count == 2 ? parts[1] : 0 else {
-            throw .usage("container: --user “\(text)” is not USER or USER:GROUP in numbers")
-        }
-        return (user, group)
     }
 
     func run() throws(Refusal) -> Int32 {
@@ -83,12 +74,7 @@ extension Container {
             keeper = try ContainerLog(path: log, limit: logLimit)
             if shown < 0 { outputs = (try Pipe(), try Pipe()) }
         }
-        let process = clinux_process_descriptor(target)
-        guard process >= 0 else { throw .last("the sandbox, process \(target)", status: Run.notEntered) }
-        guard clinux_namespaces_join(process, namespaces.rawValue) == 0 else {
-            throw .last("entering the sandbox, process \(target)", status: Run.notEntered)
-        }
-        close(process)
+        try namespaces.join(target)
         let inner = clinux_fork()
         guard inner >= 0 else { throw .last("fork", status: Run.notEntered) }
         if inner == 0 {

@@ -57,13 +57,15 @@ extension Help {
 
     private static let run = """
         tulle-pod run --join PID [--namespaces net,mnt,uts,pid,ipc]
-                      [--workdir DIRECTORY] [--tty] -- COMMAND [ARGUMENT …]
+                      [--workdir DIRECTORY] [--user USER[:GROUP]] [--tty]
+                      -- COMMAND [ARGUMENT …]
 
         Runs a command in the namespaces of a process.
 
           --join PID            whose namespaces
           --namespaces LIST     which of them [default: those that differ from ours]
           --workdir DIRECTORY   where the command starts
+          --user USER[:GROUP]   who it runs as, in numbers
           --tty                 makes standard input, a terminal, the one that
                                 controls the command
 

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -41,8 +42,11 @@ int clinux_unmount(const char *target) { return umount2(target, MNT_DETACH); }
 int clinux_take_terminal(void) { return setsid() < 0 ? -1 : ioctl(STDIN_FILENO, TIOCSCTTY, 0); }
 
 int clinux_become(unsigned user, unsigned group) {
-    if (setgroups(0, NULL) < 0 || setgid(group) < 0) return -1;
-    return setuid(user);
+    int signal = 0;
+    if (prctl(PR_GET_PDEATHSIG, &signal) < 0) return -1;
+    if (setgroups(0, NULL) < 0 || setgid(group) < 0 || setuid(user) < 0) return -1;
+    // With another user the kernel forgets that we are to die with our parent.
+    return signal ? prctl(PR_SET_PDEATHSIG, signal) : 0;
 }
 
 int clinux_terminal(int *master, int *slave) {

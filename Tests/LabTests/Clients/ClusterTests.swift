@@ -59,6 +59,48 @@ struct ClusterTests {
         }
     }
 
+    // A laptop that slept: the controllers had given the node and its pods up, and nobody took that back.
+    @Test("a node that others gave up, or deleted, is said again to be there, and its pods with it, as they are")
+    func givenUp() async throws {
+        try await ClusterBench.run { bench in
+            try await bench.apply(ClusterBench.deployment("web", replicas: 2), to: Kinds.deployment)
+            let uids = await bench.mirror.until { $0.ready("web").count == 2 }.ready("web").map(\.uid)
+            func write(_ status: String, _ reason: String, of tree: inout JSONValue) {
+                var conditions = ConditionList(tree["status"] ?? [:])
+                // Long ago: the controller leaves alone what was said after it.
+                conditions.set("Ready", status, reason: reason, message: "", at: Moment(.seconds(1_000_000_000)))
+                tree[field: "status", "conditions"] = .array(conditions.entries)
+            }
+            try await bench.client.modify(Kinds.resource(Kinds.node), "n1", subresource: .status) {
+                write("Unknown", "NodeStatusUnknown", of: &$0)
+            }
+            for pod in bench.mirror.view.all(Kinds.pod) {
+                try await bench.client.modify(Kinds.resource(Kinds.pod), pod.name, in: "default", subresource: .status) {
+                    write("False", "NodeLost", of: &$0)
+                }
+            }
+            let view = await bench.mirror.until { view in
+                view.ready("web").count == 2 && view.one(Kinds.node, "n1", in: "")?.condition("Ready")?["status"] == "True"
+            }
+            #expect(Set(view.ready("web").map(\.uid)) == Set(uids))
+            let old = try #require(view.one(Kinds.node, "n1", in: "")?.uid)
+            try await bench.client.delete(Kinds.resource(Kinds.node), "n1")
+            let node = try #require(
+                await bench.mirror.until { view in
+                    guard let node = view.one(Kinds.node, "n1", in: "") else { return false }
+                    return node.uid != old && node.condition("Ready")?["status"] == "True" && view.ready("web").count == 2
+                }.one(Kinds.node, "n1", in: ""))
+            // The lease is the new node's: with the old one's name as its owner it would be collected with it.
+            var owner: String?
+            while owner != node.uid {
+                let lease = try? await bench.client.get(Kinds.resource(Kinds.lease), "n1", in: "kube-node-lease")
+                owner = lease?[field: "metadata", "ownerReferences"]?.array?.first?["uid"]?.string
+                await Task.yield()
+            }
+            #expect(Set(bench.mirror.view.all(Kinds.pod).map(\.uid)) == Set(uids))
+        }
+    }
+
     @Test("a server that goes away and comes back, also in the middle of the work, loses nothing and doubles nothing")
     func outage() async throws {
         try await ClusterBench.run { bench in

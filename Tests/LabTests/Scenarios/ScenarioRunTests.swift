@@ -165,6 +165,7 @@ private final class FakeStage: ScenarioStage {
     }
 
     func kill(_ part: Scenario.Part) async throws {}
+    func pause(agentOf node: String, isPaused: Bool) async throws {}
     func power(node: String, isOn: Bool) async throws {}
 
     func inventory() async throws -> [String: [String]] {

@@ -69,7 +69,7 @@ extension Reconciler {
             mark(keeper.list(objects))
             isListed = true
         case .added(let object), .modified(let object): mark(keeper.set(object))
-        case .deleted(let key): mark(keeper.remove(key))
+        case .deleted(let key, _): mark(keeper.remove(key))
         case .faults(let faults):
             sourceProblems = faults.map(Problem.init)
             // Said at once: before the first list there is no round that would say it.

@@ -60,14 +60,16 @@ extension LabCluster {
         return node
     }
 
-    /// `kill -9` of a process that is started again: `api-server`, or the agent of a node.
+    /// `kill -9` of a process that is started again: `api-server`, or the agent of a node; with a `signal` it stands still or goes
+    /// on.
     func kill(_ tree: JSONValue) throws -> JSONValue {
         let name = tree["agent"]?.string.map { "agent of \($0)" } ?? "API server"
         guard let part = allParts.first(where: { $0.name == name }) else {
             throw LabError(.unknown, "there is no \(name); there are \(allParts.map(\.name).joined(separator: ", "))")
         }
         guard let process = part.record.process else { throw LabError(.processFailed, "\(name) is not running") }
-        Glibc.kill(process, SIGKILL)
+        let signals = ["STOP": SIGSTOP, "CONT": SIGCONT]
+        Glibc.kill(process, tree["signal"]?.string.flatMap { signals[$0] } ?? SIGKILL)
         return ["process": JSONValue(Int(process))]
     }
 }

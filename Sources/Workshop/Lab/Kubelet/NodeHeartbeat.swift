@@ -22,8 +22,6 @@ public struct NodeHeartbeat: Hashable, Sendable {
 
     /// How long a node is taken for alive after its last word.
     public static let leaseDuration = Duration.seconds(40)
-    /// How often the lease is renewed.
-    public static let renewal = Duration.seconds(10)
 }
 
 extension NodeHeartbeat {
@@ -78,19 +76,6 @@ extension NodeHeartbeat {
                 "systemUUID": .string(machineID),
             ],
             "daemonEndpoints": ["kubeletEndpoint": ["Port": 10250]],
-        ]
-    }
-
-    /// The lease in `kube-node-lease` that is renewed at that moment.
-    public func lease(at now: Moment) -> JSONValue {
-        [
-            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-            "metadata": ["name": .string(name), "namespace": "kube-node-lease"],
-            "spec": [
-                "holderIdentity": .string(name),
-                "leaseDurationSeconds": .number(JSONNumber(Self.leaseDuration.components.seconds)),
-                "renewTime": .string(now.precise),
-            ],
         ]
     }
 

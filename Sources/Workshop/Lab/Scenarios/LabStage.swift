@@ -184,6 +184,10 @@ extension LabStage {
         _ = try await ask(question)
     }
 
+    public func pause(agentOf node: String, isPaused: Bool) async throws {
+        _ = try await ask(["do": "kill", "agent": .string(node), "signal": isPaused ? "STOP" : "CONT"])
+    }
+
     public func power(node: String, isOn: Bool) async throws {
         _ = try await ask(["do": "power", "node": .string(node), "on": .bool(isOn)])
     }

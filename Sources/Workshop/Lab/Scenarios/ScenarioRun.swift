@@ -105,6 +105,9 @@ extension ScenarioRun {
         case .kill(let part):
             try await stage.kill(part)
             return nil
+        case .pause(let node, let isPaused):
+            try await stage.pause(agentOf: node, isPaused: isPaused)
+            return nil
         case .power(let node, let isOn):
             try await stage.power(node: node, isOn: isOn)
             return nil

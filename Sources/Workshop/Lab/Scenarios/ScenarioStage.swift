@@ -19,6 +19,7 @@ public protocol ScenarioStage: Sendable {
     func reachAll() async throws -> String?
     func run(_ place: Scenario.Place, _ command: [String]) async throws -> ScenarioAnswer
     func kill(_ part: Scenario.Part) async throws
+    func pause(agentOf node: String, isPaused: Bool) async throws
     func power(node: String, isOn: Bool) async throws
     /// What is on the nodes, by node: a line for each link, address, route, rule and process of ours.
     func inventory() async throws -> [String: [String]]

@@ -55,8 +55,9 @@ extension ImageCatalogue {
         // Without a port there is nothing to answer on.
         case .echo, .agnhost: return (container.ports.isEmpty ? idle : echo, nil)
         case nil:
-            let note =
-                "Image \"\(container.image)\" is not in the lab's catalogue and nothing is pulled: the echo server runs in its place"
+            // Here too: nothing to answer on without a port.
+            let what = container.ports.isEmpty ? "it has no ports, so nothing runs" : "the echo server runs"
+            let note = "Image \"\(container.image)\" is not in the lab's catalogue and nothing is pulled: \(what) in its place"
             return (container.ports.isEmpty ? idle : echo, note)
         }
     }

@@ -21,6 +21,8 @@ actor PodRunner {
         var run: Int
         var environment: [(name: String, value: String)]
         var workingDirectory: String?
+        /// `USER:GROUP`; `nil`: root.
+        var user: String?
         /// Where its input is written; `nil`: it has none, or it was closed.
         var input: CInt?
         var terminal: ContainerTerminal?
@@ -195,9 +197,10 @@ extension PodRunner {
             for mount in try mounts(of: container, in: pod) { command += ["--mount", mount] }
             if container.hasReadOnlyRoot { command.append("--read-only") }
             if let directory = container.workingDirectory { command += ["--workdir", directory] }
-            if let user = container.runAsUser ?? pod.runAsUser {
-                command += ["--user", "\(user):\(container.runAsGroup ?? pod.runAsGroup ?? 0)"]
+            let user = (container.runAsUser ?? pod.runAsUser).map {
+                "\($0):\(container.runAsGroup ?? pod.runAsGroup ?? 0)"
             }
+            if let user { command += ["--user", user] }
             let given = try ContainerInput(container)
             command += given.words
             let child: Child
@@ -220,13 +223,15 @@ extension PodRunner {
             }
             containers[container.name] = Running(
                 child: child, process: process, run: run, environment: environment,
-                workingDirectory: container.workingDirectory, input: given.takeInput(), terminal: given.terminal)
+                workingDirectory: container.workingDirectory, user: user, input: given.takeInput(), terminal: given.terminal)
             report(
                 .started(
                     container: container.name, run: run, id: id,
                     image: "tulle.local/\(container.image)", note: note))
             let code = await child.ended()
             closeInput(of: container.name)
+            // Its number is the next process's.
+            containers[container.name] = nil
             let text = String((Files.text(of: message) ?? "").prefix(4096))
             report(.exited(container: container.name, run: run, code: code, message: text))
         } catch {
@@ -290,6 +295,7 @@ extension PodRunner {
         }
         var words = [host.launcher, "run", "--join", "\(running.process)", "--namespaces", "net,mnt,uts,pid,ipc"]
         if let directory = running.workingDirectory { words += ["--workdir", directory] }
+        if let user = running.user { words += ["--user", user] }
         var environment = running.environment
         if takesTerminal {
             words.append("--tty")
@@ -312,7 +318,8 @@ extension PodRunner {
                 return status == 0 ? nil : child.text().isEmpty ? "exit status \(status)" : child.text()
             case .connect(let target, let port):
                 return try await ask(["--tcp"], target, port, limit, address)
-            case .get(_, _, _, _, true): return "HTTPS probes are not made in the lab"
+            // An event has said that no TLS is spoken.
+            case .get(let target, let port, _, _, true): return try await ask(["--tcp"], target, port, limit, address)
             case .get(let target, let port, let path, let headers, false):
                 return try await ask(["--http", path] + headers.flatMap { ["--header", $0] }, target, port, limit, address)
             }
