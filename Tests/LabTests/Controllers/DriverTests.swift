@@ -100,7 +100,10 @@ struct DriverTests {
             // Asked for when the refused key waits: the look is over.
             sleep: { _ in
                 rest.yield()
-                try await Task.sleep(for: .seconds(3600))
+                let (never, feed) = AsyncStream.makeStream(of: Never.self)
+                for await _ in never {}
+                withExtendedLifetime(feed) {}
+                throw CancellationError()
             })
         var set = Sample.workload("ReplicaSet")
         set[field: "metadata", "uid"] = "set"
