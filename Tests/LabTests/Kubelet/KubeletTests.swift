@@ -184,7 +184,7 @@ struct KubeletTests {
             await bench.board.until { $0.isReady("web") }
             let launcher = try KubeletBench.program("tulle-pod")
             let answer = try await bench.execute([launcher, "ask", "--tcp", "127.0.0.1", "80"], "web", "b")
-            #expect(answer.status == 0 && answer.text.contains("pod=web node=n1"))
+            #expect(answer.status == 0 && answer.text.contains("pod=web node=n1"), "\(answer)")
             #expect(try await bench.execute(["hostname"], "web", "b").text == "web\n")
             #expect(try await bench.execute(["cat", "/proc/1/comm"], "web", "b").text == "sleep\n")
             #expect(try await bench.execute(["sh", "-c", "exit 42"], "web", "b").status == 42)
