@@ -142,8 +142,10 @@ struct LabBadDaysTests {
         let bench = try LabBench()
         let process = try bench.start("up", "--nodes", "2")
         _ = try process.line(within: .seconds(30))
+        let namespaces = bench.namespaces
         #expect(try bench.tulle("down").status == 0)
         #expect(try process.finish(within: .seconds(30)).status == 1)
+        #expect(namespaces.inUse == [])
         #expect(access(bench.lab.path, F_OK) != 0)
         #expect(bench.processes == [])
     }
