@@ -180,7 +180,7 @@ struct StreamsTests {
         let session = try await CommandSession(options) { streams in
             try Child(
                 [
-                    launcher, "run", "--join", "\(getpid())", "--namespaces", "net", "--tty", "--", "sh", "-c",
+                    launcher, "run", "--join", "\(getpid())", "--namespaces", "uts", "--tty", "--", "sh", "-c",
                     "read x; stty size; tty",
                 ],
                 environment: [("PATH", "/usr/bin:/bin")], streams: streams)
