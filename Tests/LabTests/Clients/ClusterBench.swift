@@ -30,6 +30,8 @@ final class ClusterBench: Sendable {
 
     static let token = "0123456789abcdef"
     static let node = "n1"
+    /// The server's and the controllers': one that gives no address of the other's would be asked again and again.
+    static let services = ServiceRanges(clusterIPs: [IPPrefix("203.0.113.0/24")].compactMap(\.self))
 
     static let circumstances = Circumstances(
         now: {
@@ -110,7 +112,7 @@ final class ClusterBench: Sendable {
         let endpoint = StreamsEndpoint(socket: directory + "/streams", kubelets: [Self.node: kubelet.kubelet], logger: logger)
         var settings = ControlPlaneService.Settings(
             pods: [.init(try #require(IPPrefix("198.51.100.0/24")), nodeLength: 26)],
-            services: [try #require(IPPrefix("203.0.113.0/24"))], servers: [try #require(IPAddress("192.0.2.250"))], port: port,
+            services: Self.services.clusterIPs, servers: [try #require(IPAddress("192.0.2.250"))], port: port,
             certificate: authority.certificatePEM)
         settings.review = .milliseconds(300)
         let plane = ControlPlaneService(
@@ -158,8 +160,7 @@ extension ClusterBench {
                 tls: try TLSIdentity(
                     certificates: Array(credential.certificatePEM.utf8), key: Array(credential.privateKey.exposed.utf8)),
                 tokens: AccessTokens([Self.token: "admin"])),
-            services: ServiceRanges(clusterIPs: [try #require(IPPrefix("203.0.113.0/24"))]),
-            pods: RemotePodStreams(socket: directory + "/streams"),
+            services: Self.services, pods: RemotePodStreams(socket: directory + "/streams"),
             surroundings: APIServer.Surroundings(
                 seconds: { Int64(time(nil)) }, random: { .random(in: 0...(.max)) }),
             logger: logger)

@@ -1,4 +1,3 @@
-import Addressing
 import KubeAPI
 import Testing
 

@@ -13,7 +13,7 @@ struct NodePost {
     let logger: Logger
     private var fault: String? = Self.starting
     private var posted: Moment?
-    /// When the node was last read or written.
+    /// When the node was last read.
     private var looked: Moment?
     private var impatience = Self.shortest
 
@@ -87,12 +87,14 @@ extension NodePost {
             let fault = await fault()
             if Task.isCancelled { return }
             do {
-                if looked.map({ now - $0 >= Self.review }) ?? true, try await isContradicted(uid) { posted = nil }
+                if looked.map({ now - $0 >= Self.review }) ?? true {
+                    if try await isContradicted(uid) { posted = nil }
+                    looked = now
+                }
                 if posted == nil || fault != self.fault || posted.map({ now - $0 >= Self.repetition }) ?? true {
                     try await post(fault, to: uid, at: now)
                     (self.fault, posted) = (fault, now)
                 }
-                looked = now
             } catch is Gone {
                 return
             } catch APIFailure.notFound {
