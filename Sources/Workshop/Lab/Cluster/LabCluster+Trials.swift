@@ -69,7 +69,12 @@ extension LabCluster {
         }
         guard let process = part.record.process else { throw LabError(.processFailed, "\(name) is not running") }
         let signals = ["STOP": SIGSTOP, "CONT": SIGCONT]
-        Glibc.kill(process, tree["signal"]?.string.flatMap { signals[$0] } ?? SIGKILL)
+        guard let signal = tree["signal"]?.string.flatMap({ signals[$0] }) else {
+            Glibc.kill(process, SIGKILL)
+            return ["process": JSONValue(Int(process))]
+        }
+        // Unlike a death, standing still is not handed on to the process that was started in the node's namespaces.
+        for process in [process] + descendants(of: process) { Glibc.kill(process, signal) }
         return ["process": JSONValue(Int(process))]
     }
 }
@@ -115,6 +120,15 @@ extension LabCluster {
 
     /// The lab's processes, by what they are, since their numbers change: those below the supervisor.
     private func processes() -> [String] {
+        descendants(of: supervisor.process).map { process in
+            let words = (Files.text(of: "/proc/\(process)/cmdline") ?? "").split(separator: "\0")
+            let program = words.first?.split(separator: "/").last ?? "?"
+            return "process \(program) \(words.dropFirst().first ?? "")"
+        }.sorted()
+    }
+
+    /// The processes that a process started, and those that they did.
+    private func descendants(of ancestor: Int32) -> [Int32] {
         let pairs = Files.names(in: "/proc").compactMap { name -> (parent: Int32, process: Int32)? in
             guard let process = Int32(name), let stat = Files.text(of: "/proc/\(name)/stat"), let end = stat.lastIndex(of: ")"),
                 let parent = stat[end...].split(separator: " ").dropFirst(2).first.flatMap({ Int32($0) })
@@ -122,15 +136,13 @@ extension LabCluster {
             return (parent, process)
         }
         let children = Dictionary(grouping: pairs, by: \.parent)
-        var lines: [String] = []
-        var waiting = (children[supervisor.process] ?? []).map(\.process)
+        var (found, waiting): ([Int32], [Int32]) = ([], [ancestor])
         while let process = waiting.popLast() {
-            waiting += (children[process] ?? []).map(\.process)
-            let words = (Files.text(of: "/proc/\(process)/cmdline") ?? "").split(separator: "\0")
-            let program = words.first?.split(separator: "/").last ?? "?"
-            lines.append("process \(program) \(words.dropFirst().first ?? "")")
+            let next = (children[process] ?? []).map(\.process)
+            found += next
+            waiting += next
         }
-        return lines.sorted()
+        return found
     }
 
     private func files(_ node: LabGround.Node) -> [String] {
