@@ -109,6 +109,11 @@ struct AgentCommand: AsyncParsableCommand {
             FileHandles.complain("tulle agent: \(error)")
             throw ExitCode(64)
         }
+        let rest = Task {
+            try await Task.sleep(for: .seconds(10))
+            StartupCode.giveBack()
+        }
+        defer { rest.cancel() }
         try await origin.follow(settings.collections, logger: logger) { [logger] source in
             let agent = NodeAgent(settings, source: source, surroundings: .real, logger: logger)
             let services = ServiceGroup(
