@@ -124,7 +124,8 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "APIServer", "DNS", "KubeAPI", "KubeClient", .argumentParser, .grdb, .lifecycle, .nioPosix, .logging,
+                "Agent", "APIServer", "DNS", "KubeAPI", "KubeClient", "Plan", .argumentParser, .grdb, .lifecycle, .nioPosix,
+                .logging,
             ],
             path: "Benchmarks", exclude: ["README.md"], swiftSettings: Bricks.strict),
     ]

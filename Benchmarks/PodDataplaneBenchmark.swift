@@ -1,13 +1,16 @@
 import Addressing
+import Agent
 import CLinux
 import Glibc
 import HostNetwork
 import HostNetworkKernel
 import Netlink
+import Plan
 
 /// How long it takes until a pod has its network: a veth whose other end is made in the pod's namespace, addresses, routes and
 /// neighbours of both families, both ends up, and ready to carry packets: a datagram goes to each pod and back over each family
-/// right after the clock stopped, and a lost one ends the benchmark. Measured against forked `ip`, in the same run.
+/// right after the clock stopped, and a lost one ends the benchmark. It is what an agent does for an ADD, by the agent's own
+/// plan and hands (`PodNetwork`, `PodPlumbing`). Measured against forked `ip`, in the same run.
 ///
 /// Namespaces are made before the clock starts: the container runtime makes them. All of it vanishes with the last descriptor.
 enum PodDataplaneBenchmark {
@@ -35,95 +38,53 @@ enum PodDataplaneBenchmark {
 /// A node and pods that have nothing yet.
 private struct Scene {
     let node: KernelHost
-    let pods: [NetworkNamespace]
+    private let plumbing: PodPlumbing
+    private let pods: [NetworkNamespace]
 
     init(pods count: Int) throws {
         node = try KernelHost(.new())
+        plumbing = PodPlumbing(node: node.namespace)
         pods = try (0..<count).map { _ in try NetworkNamespace.new() }
         let refusals = try node.apply([
             .change(from: .link(Link("lo", .loopback, isUp: false)), to: .link(Link("lo", .loopback))),
-            .add(.address(Address(InterfaceAddress(host: Plan.node(.v4)), on: "lo"))),
-            .add(.address(Address(InterfaceAddress(host: Plan.node(.v6)), on: "lo"))),
+            .add(.address(Address(InterfaceAddress(host: .v4(IPv4Address(192, 0, 2, 11))), on: "lo"))),
+            .add(.address(Address(InterfaceAddress(host: .v6(IPv6Address(rawValue: Self.documentation | 11))), on: "lo"))),
         ])
         if let refusal = refusals.first { throw refusal.kernelError }
     }
 
+    /// 2001:db8::/32
+    private static let documentation: UInt128 = 0x2001_0DB8 << 96
+
+    private func address(_ number: Int, _ family: IPFamily) -> IPAddress {
+        let host = UInt32(number) + 1
+        // 198.18.0.0/15 is set aside for benchmarks (RFC 2544).
+        return family == .v4
+            ? .v4(IPv4Address(rawValue: 198 << 24 | 18 << 16 | host))
+            : .v6(IPv6Address(rawValue: Self.documentation | 1 << 64 | UInt128(host)))
+    }
+
     /// Makes a pod's network and returns how long it took.
     func netlink(_ number: Int) throws -> Duration {
-        let plan = Plan(number)
-        let clock = ContinuousClock()
-        let start = clock.now
-        node.namespaces = ["pod": pods[number]]
-        let onNode = try node.apply(plan.nodeSide)
-        let pod = try KernelHost(pods[number])
-        let inPod = try pod.apply(plan.podSide)
-        try node.settleCarrier(of: plan.link)
-        try pod.settleAddress(plan.address(.v6))
-        let duration = clock.now - start
-        if let refusal = (onNode + inPod).first { throw refusal.kernelError }
-        return duration
+        let attachment = Attachment(
+            id: .init(container: "pod-\(number)", interface: PacketPath.podInterface),
+            addresses: IPFamily.allCases.map { address(number, $0) }, mtu: 1450)
+        // An agent is in its node's namespace, and so is the thread that is measured.
+        return try node.namespace.perform { () throws(KernelError) in
+            let start = ContinuousClock.now
+            do { try plumbing.make(attachment, in: pods[number]) } catch {
+                throw error as? KernelError ?? .init(.inputOutput, "\(error)")
+            }
+            return ContinuousClock.now - start
+        }
     }
 
     /// A datagram to the pod and back, of each family.
     func verify(_ number: Int) throws {
         for family in IPFamily.allCases {
-            let echo = try Echo(pod: pods[number], at: Plan(number).address(family))
+            let echo = try Echo(pod: pods[number], at: address(number, family))
             try echo.exchange(from: node.namespace)
         }
-    }
-}
-
-/// What one pod's network consists of.
-private struct Plan {
-    let number: Int
-
-    init(_ number: Int) { self.number = number }
-
-    static func node(_ family: IPFamily) -> IPAddress {
-        family == .v4 ? .v4(IPv4Address(192, 0, 2, 11)) : .v6(IPv6Address(rawValue: prefix6 | 11))
-    }
-
-    static func gateway(_ family: IPFamily) -> IPAddress {
-        family == .v4 ? .v4(IPv4Address(169, 254, 1, 1)) : .v6(IPv6Address(rawValue: 0xFE80 << 112 | 1))
-    }
-
-    /// 2001:db8::/32
-    private static let prefix6: UInt128 = 0x2001_0DB8 << 96
-
-    func address(_ family: IPFamily) -> IPAddress {
-        let host = UInt32(number) + 1
-        // 198.18.0.0/15 is set aside for benchmarks (RFC 2544).
-        return family == .v4
-            ? .v4(IPv4Address(rawValue: 198 << 24 | 18 << 16 | host))
-            : .v6(IPv6Address(rawValue: Self.prefix6 | 1 << 64 | UInt128(host)))
-    }
-
-    var link: String { "tl\(number)" }
-    var nodeMAC: MACAddress { MACAddress(local: 0x0100_0000 | UInt64(number)) }
-    var podMAC: MACAddress { MACAddress(local: 0x0200_0000 | UInt64(number)) }
-
-    var nodeSide: [Change] {
-        let peer = Link.Peer("eth0", in: "pod", mac: podMAC, mtu: 1450)
-        let link = Link(link, .veth(peer: peer), mac: nodeMAC, mtu: 1450, makesLinkLocal: false)
-        var state: State = [.link(link)]
-        for family in IPFamily.allCases {
-            state.insert(.route(Route(IPPrefix(host: address(family)), device: link.name, proto: 84)))
-            state.insert(.neighbour(Neighbour(address(family), on: link.name, .mac(podMAC))))
-        }
-        return difference(from: [], to: state, owned: Ownership())
-    }
-
-    var podSide: [Change] {
-        let eth0 = Link("eth0", .veth(peer: nil), isUp: false, mac: podMAC, mtu: 1450, makesLinkLocal: true)
-        let fresh: State = [.link(Link("lo", .loopback, isUp: false)), .link(eth0)]
-        var wanted: State = [.link(Link("lo", .loopback)), .link(Link("eth0", .veth(peer: nil), makesLinkLocal: false))]
-        for family in IPFamily.allCases {
-            let gateway = Self.gateway(family)
-            wanted.insert(.address(Address(InterfaceAddress(host: address(family)), on: "eth0")))
-            wanted.insert(.neighbour(Neighbour(gateway, on: "eth0", .mac(nodeMAC))))
-            wanted.insert(.route(Route(.all(family), via: gateway, device: "eth0", isOnlink: true, proto: 84)))
-        }
-        return difference(from: fresh, to: wanted, owned: Ownership(links: ["lo", "eth0"]))
     }
 }
 

@@ -52,7 +52,8 @@ struct AddressStoreTests {
             #expect(directory.names(in: "deep/state/attachments").count == wanted.count, "no draft stays after \(count) steps")
             for record in [one, other] { try store.remove(record, at: .zero) }
         }
-        let removing = store.steps(removing: one, at: .seconds(7))
+        let removing =
+            one.attachment.addresses.flatMap { store.steps(resting: $0, at: .seconds(7)) } + store.steps(removing: one)
         #expect(removing.count == 6)
         for count in 0...removing.count {
             try store.begin(one)

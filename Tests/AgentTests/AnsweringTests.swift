@@ -83,7 +83,9 @@ struct AnsweringTests {
     func kernel() {
         let failure = PodService.failure(for: KernelError(.fileExists, "add link tl1", explanation: "taken"))
         #expect(failure.code == .inputOutput)
-        #expect(failure.description == "add link tl1: add link tl1: file exists (kernel: taken)")
+        #expect(failure.description == "add link tl1: file exists (kernel: taken)")
+        let full = PodService.failure(for: Disk.refusal(ENOSPC, "write /x"))
+        #expect(full.description == "write /x: no space left on device; make room on the disk it is on")
         #expect(PodService.failure(for: Failure(.tryAgainLater, "later")).code == .tryAgainLater)
         #expect(PodService.failure(for: SystemFailure("open", "/x", errno: ENOENT)).code == .inputOutput)
         #expect(PodService.failure(for: Broken("else")).code == .inputOutput)

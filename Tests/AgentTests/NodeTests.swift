@@ -190,19 +190,25 @@ extension KernelTests {
             #expect(try node.whole() == whole)
         }
 
-        @Test("a second agent on the same directory ends with a word, and the first one is none the worse")
-        func second() throws {
+        @Test(
+            "a second agent on the same directory or in the same namespace ends with a word, and the first one is none the worse",
+            arguments: [("state", "works on this directory"), ("other", "works in this network namespace; stop it first")])
+        func second(_ state: String, _ word: String) throws {
             let node = try TestNode()
             try node.start()
-            let other = try Program(
+            let process = try #require(node.agent?.process)
+            let whole = try node.whole()
+            let other = try node.tulle(
                 [
-                    try Program.product("tulle-pod"), "run", "--join", node.holder, "--namespaces", "net", "--",
-                    try Program.product("tulle"), "agent", "--node", "n1", "--objects", "\(node.directory.path)/objects.yaml",
-                    "--state",
-                    "\(node.directory.path)/state",
-                ], log: "\(node.directory.path)/other.log")
+                    "--node", "n1", "--objects", "\(node.directory.path)/objects.yaml", "--state",
+                    "\(node.directory.path)/\(state)",
+                ],
+                log: "other.log")
             #expect(try other.finish().status == 1)
-            #expect(node.directory.read("other.log").contains("another agent works on this directory"))
+            let said = node.directory.read("other.log")
+            #expect(said.contains(word), "\(said)")
+            #expect(state == "state" || said.contains("(process \(process))"), "\(said)")
+            #expect(try node.whole() == whole)
             try node.add("c1", try .new())
         }
     }

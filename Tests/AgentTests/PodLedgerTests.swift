@@ -65,6 +65,22 @@ struct PodLedgerTests {
         #expect(claim(ledger, "a"))
     }
 
+    @Test("what is being taken away holds its addresses until it is gone")
+    func leaving() throws {
+        let ledger = Box(
+            PodLedger(attached: [], unanswered: [try record("old", "192.0.2.1")], resting: [:], rest: .seconds(30)))
+        ledger.value.adopt(prefixes: [try net("192.0.2.0/30")], mtu: 1500, reserved: [])
+        #expect(ledger.value.leaving == [id("old")])
+        #expect(addresses(attach(ledger, "a")) == ["192.0.2.2"])
+        #expect(attach(ledger, "b") == .exhausted(try net("192.0.2.0/30"), holders: 2))
+        ledger.value.leave(id("a"))
+        ledger.value.leave(id("never"))
+        #expect(ledger.value.leaving == [id("a"), id("old")])
+        ledger.value.remove(id("old"), at: .zero)
+        #expect(ledger.value.leaving == [id("a")])
+        #expect(addresses(attach(ledger, "b", at: .seconds(30))) == ["192.0.2.1"])
+    }
+
     @Test("what rests goes on resting over a restart, and what is held is held")
     func restart() throws {
         let held = try record("old", "192.0.2.1")

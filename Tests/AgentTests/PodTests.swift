@@ -58,7 +58,7 @@ extension KernelTests {
                     + #"{"name":"eth0","mac":"\#(attachment.podMAC)","mtu":1500,"sandbox":"\#(pod.path)"}],"#
                     + #""ips":[{"address":"10.244.1.1/32","gateway":"169.254.1.1","interface":1},"#
                     + #"{"address":"fd00:10:244:1::1/128","gateway":"fe80::1","interface":1}],"#
-                    + #""routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}]}"#)
+                    + #""routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1"}]}"# + "\n")
             // What is planned, and of lo and IPv6 what the kernel sets by itself.
             expect(
                 try podText(pod),
@@ -145,10 +145,9 @@ extension KernelTests {
             let before = try node.whole()
             #expect(try node.call("ADD", "c1", pod.path).failure?.code == .refused)
             #expect(try node.call("ADD", "c2", "/proc/\(node.holder)/ns/net").failure?.code == .badEnvironment)
-            // The pod has an eth0 already: the kernel says so.
             let taken = try #require(try node.call("ADD", "c3", pod.path).failure)
-            #expect(taken.code == .inputOutput)
-            #expect(taken.details.contains("file exists"))
+            #expect(taken.code == .refused)
+            #expect(taken.message == "the pod's namespace already has an eth0")
             #expect(try node.whole() == before)
             #expect(try node.call("CHECK", "c1", pod.path, more: #","prevResult":{"cniVersion":"1.1.0"}"#) == .quiet)
         }

@@ -43,6 +43,30 @@ struct AttachmentResultTests {
         #expect(old.interfaces.first?.mtu == nil)
     }
 
+    // The result of a chain named our addresses alone, and the runtime lost what the plugin before us had made.
+    @Test("in a chain the previous result stays whole, with what is not known here, and ours comes behind it")
+    func chain() throws {
+        let previous = try SmallJSON(
+            reading: #"""
+                {"cniVersion":"1.1.0","interfaces":[{"name":"net9","pciID":"0000:00:01.0"},{"name":"br0"}],
+                "ips":[{"address":"198.51.100.7/24","interface":0,"custom":true}],"dns":{"nameservers":["192.0.2.99"]},"foreign":7}
+                """#.utf8)
+        let document = Self.result.json(.v1_1_0, after: previous)
+        #expect(
+            document.description == """
+                {"cniVersion":"1.1.0","interfaces":[{"name":"net9","pciID":"0000:00:01.0"},{"name":"br0"},\
+                {"name":"eth0","mac":"02:00:00:00:00:01","mtu":1450,"sandbox":"/run/netns/blue"}],\
+                "ips":[{"address":"198.51.100.7/24","interface":0,"custom":true},\
+                {"address":"192.0.2.7/32","gateway":"169.254.1.1","interface":2},{"address":"2001:db8::7/128","interface":2}],\
+                "dns":{"nameservers":["192.0.2.99"]},"foreign":7,\
+                "routes":[{"dst":"0.0.0.0/0","gw":"169.254.1.1"},{"dst":"::/0","gw":"fe80::1","mtu":1400}]}
+                """)
+        // It still is a result.
+        #expect(try AttachmentResult(json: document).ips.map(\.interface) == [0, 2, 2])
+        #expect(Self.result.json(.v1_0_0, after: nil) == Self.result.json(.v1_0_0))
+        #expect(Self.result.json(.v1_0_0, after: [:]) == Self.result.json(.v1_0_0))
+    }
+
     @Test("an empty result is an empty document")
     func empty() {
         #expect(AttachmentResult().json(.v1_0_0).description == #"{"cniVersion":"1.0.0"}"#)

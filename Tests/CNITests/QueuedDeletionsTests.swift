@@ -29,9 +29,9 @@ struct QueuedDeletionsTests {
         let waiting = try queue.all()
         #expect(waiting.unreadable.isEmpty)
         #expect(waiting.deletions.map(\.attachment.containerID) == ["c1", "c2"])
-        #expect(try waiting.deletions.first?.request.invocation.configuration.name == "pods")
-        #expect(queue.deletion(of: try Attachment(containerID: "c1", interface: "eth0")) != nil)
-        #expect(queue.deletion(of: try Attachment(containerID: "c1", interface: "eth1")) == nil)
+        #expect(try waiting.deletions.first?.request.get().invocation.configuration.name == "pods")
+        #expect(try queue.deletion(of: Attachment(containerID: "c1", interface: "eth0")) != nil)
+        #expect(try queue.deletion(of: Attachment(containerID: "c1", interface: "eth1")) == nil)
 
         for deletion in waiting.deletions {
             try queue.remove(deletion)
@@ -48,17 +48,56 @@ struct QueuedDeletionsTests {
         #expect(try queue.all().deletions.map(\.attachment.containerID).sorted() == [long + "a", long + "b"])
     }
 
-    @Test("a file that cannot be read is told, and keeps nothing else from being read")
+    // A pod whose deletion was damaged kept its link and its address for ever: the file was thrown away.
+    @Test("a damaged file is carried out by its name")
+    func damaged() throws {
+        #expect(errand("DEL").run() == .done)
+        try directory.write(Array("rubbish".utf8), to: "a/queue/c2:eth0")
+        try directory.write([], to: "a/queue/.c9:eth0.77")
+        // Another name than the deletion says: the name counts, for whoever looks for it looks there.
+        #expect(try Program.run(["cp", "\(queue.directory)/c1:eth0", "\(queue.directory)/c3:eth0"]).status == 0)
+        let waiting = try queue.all()
+        #expect(waiting.unreadable.isEmpty)
+        #expect(waiting.deletions.map(\.attachment.description) == ["c1:eth0", "c2:eth0", "c3:eth0"])
+        #expect(waiting.deletions.map { (try? $0.request.get()) != nil } == [true, false, false])
+        for (deletion, damage) in zip(waiting.deletions.dropFirst(), [CourierMalformation.short, .environment]) {
+            #expect { try deletion.request.get() } throws: { $0 as? QueuedDeletions.Damage == .malformed(damage) }
+            #expect(try queue.deletion(of: deletion.attachment) != nil)
+            try queue.remove(deletion)
+        }
+        #expect(try queue.all().deletions.map(\.attachment.containerID) == ["c1"])
+    }
+
+    @Test("a file that neither its name nor its content explains, or that the system does not let us read, is told and stays")
     func unreadable() throws {
         #expect(errand("DEL").run() == .done)
-        try directory.write(Array("rubbish".utf8), to: "a/queue/x:y")
-        try directory.write([], to: "a/queue/.c9:eth0.77")
-        let waiting = try queue.all()
-        #expect(waiting.deletions.count == 1)
-        #expect(waiting.unreadable.map(\.path) == ["\(queue.directory)/x:y"])
-        #expect(waiting.unreadable.map(\.reason) == [.malformed(.short)])
-        for file in waiting.unreadable { try queue.remove(file) }
-        #expect(try queue.all().unreadable.isEmpty)
+        for name in ["readme", "x:y:z", "x:a:b"] {
+            try directory.write(Array("rubbish".utf8), to: "a/queue/\(name)")
+        }
+        // The system refuses to read a directory, even to root.
+        #expect(mkdir("\(queue.directory)/c5:eth0", 0o700) == 0)
+        for _ in 0..<2 {
+            let waiting = try queue.all()
+            #expect(waiting.deletions.map(\.attachment.containerID) == ["c1"])
+            #expect(waiting.unreadable.map(\.path) == ["c5:eth0", "readme", "x:a:b", "x:y:z"].map { "\(queue.directory)/\($0)" })
+            #expect(waiting.unreadable.map(\.reason).dropFirst().allSatisfy { $0 == .malformed(.short) })
+        }
+        // Whether one waits is not known: an ADD must not go on as if there were none.
+        #expect { try queue.deletion(of: Attachment(containerID: "c5", interface: "eth0")) } throws: { error in
+            guard case .system(let failure)? = (error as? QueuedDeletions.Unreadable)?.reason else { return false }
+            return failure.errno == EISDIR
+        }
+    }
+
+    @Test("a long name is cut, and its damaged file found by whoever knows the attachment")
+    func longDamaged() throws {
+        let long = String(repeating: "c", count: 400)
+        let attachment = try Attachment(containerID: long, interface: "eth0")
+        #expect(errand("DEL", container: long).run() == .done)
+        let name = try #require(directory.names(in: "a/queue").first)
+        try directory.write([1], to: "a/queue/\(name)")
+        #expect(try queue.all().unreadable.map(\.path) == [queue.path(of: attachment)])
+        #expect(try queue.deletion(of: attachment)?.attachment == attachment)
     }
 
     @Test("without an agent every other verb says so in its own way")

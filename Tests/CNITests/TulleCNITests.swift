@@ -32,7 +32,7 @@ struct TulleCNITests {
         let spoken = #","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}"#
         for (input, version) in [("", "1.1.0"), (#"{"cniVersion":"0.4.0"}"#, "0.4.0"), (#"{"cniVersion":"9.0.0"}"#, "1.1.0")] {
             let outcome = try Program.run([program], environment: ["CNI_COMMAND": "VERSION"], input: input)
-            #expect(outcome == .init(status: 0, output: #"{"cniVersion":"\#(version)""# + spoken))
+            #expect(outcome == .init(status: 0, output: #"{"cniVersion":"\#(version)""# + spoken + "\n"))
         }
         // A caller that never closes its end: an open pipe without a byte.
         let patient = try Program([program], environment: ["CNI_COMMAND": "VERSION"])
@@ -51,7 +51,7 @@ struct TulleCNITests {
         defer { endpoint.stop() }
         let outcome = try call("ADD")
         #expect(outcome.status == 0)
-        #expect(outcome.output == AttachmentResultTests.result.json(.v0_4_0).description)
+        #expect(outcome.output == AttachmentResultTests.result.json(.v0_4_0).description + "\n")
         #expect(seen.withLock { $0 } == [own])
     }
 
@@ -62,7 +62,7 @@ struct TulleCNITests {
         }
         defer { endpoint.stop() }
         let outcome = try call("ADD")
-        #expect(outcome == .init(status: 1, output: #"{"cniVersion":"0.4.0","code":100,"msg":"the pod has no room"}"#))
+        #expect(outcome == .init(status: 1, output: #"{"cniVersion":"0.4.0","code":100,"msg":"the pod has no room"}"# + "\n"))
     }
 
     @Test("a namespace path that leads to none is bad for ADD, and no matter for DEL")
@@ -120,7 +120,29 @@ struct TulleCNITests {
         let missing = try Program.run([program], environment: ["CNI_COMMAND": "ADD"], input: configuration)
         #expect(missing.failure?.code == .badEnvironment)
         #expect(missing.failure?.message.contains("CNI_CONTAINERID") == true)
-        #expect(try Program.run([program]).failure?.message == "CNI_COMMAND is not set")
+    }
+
+    @Test("without CNI_COMMAND it says what it is, and to a machine the specification's error; it does not wait for input")
+    func byHand() throws {
+        let program = try Program.product("tulle-cni")
+        let words = "'\(program)' 2>&1 >/dev/null"
+        #expect(try Program.run(["sh", "-c", words]).output == Program.run([program, "--help"]).output)
+        // An open pipe without a byte.
+        let patient = try Program([program])
+        let document = try SmallJSON(reading: Array(patient.line().utf8))
+        #expect(Failure(json: document)?.code == .badEnvironment)
+        #expect(Failure(json: document)?.message == "CNI_COMMAND is not set")
+        #expect(try patient.finish().status == 1)
+    }
+
+    @Test("a list of plugins instead of one is told from rubbish")
+    func list() throws {
+        let input = #"{"cniVersion":"1.1.0","name":"tulle","plugins":[{"type":"tulle-cni"}]}"#
+        let outcome = try Program.run(
+            [try Program.product("tulle-cni")], environment: ["CNI_COMMAND": "STATUS"], input: input)
+        #expect(outcome.failure?.code == .badConfiguration)
+        #expect(outcome.failure?.message.contains(".conflist") == true)
+        #expect(outcome.output.hasSuffix("}\n"))
     }
 
     @Test("people get help and a version")

@@ -28,6 +28,30 @@ extension Clause {
 
                     """)
         },
+        Clause("of some links, only they and what stands on them are seen, few or many; of neighbours those on some links") {
+            stage in
+            let names = (1...12).map { "a\($0)" }
+            for name in names {
+                try stage.node.accept(
+                    .add(veth(name, peer: "b" + name)), .add(.neighbour(Neighbour(try ip("192.0.2.2"), on: name, .mac(mac(2))))),
+                    .add(try route("198.51.100.\(name.dropFirst())/32", dev: name)))
+            }
+            for wanted in [[], ["a3"], ["a3", "a7", "none"], names] {
+                let seen = try stage.node.observe(Interest([.neighbours, .routes], links: Set(wanted)))
+                let there = wanted.filter { $0 != "none" }.sorted()
+                #expect(seen.links.map(\.name).sorted() == there)
+                #expect(seen.routes.compactMap(\.device).sorted() == there)
+                #expect(
+                    seen.objects.values.compactMap { if case .neighbour(let one) = $0 { one.link } else { nil } }.sorted()
+                        == there)
+            }
+            let some = try stage.node.observe(Interest([.neighbours], neighbourLinks: ["a2", "a5"]))
+            #expect(some.links.count >= 25)
+            #expect(
+                some.objects.values.compactMap { if case .neighbour(let one) = $0 { one.link } else { nil } }.sorted() == [
+                    "a2", "a5",
+                ])
+        },
         Clause("forwarding entries stand as they were added; only the zero MAC has several destinations") { stage in
             try stage.node.accept(.add(vxlan("v")), .add(veth("a", peer: "b")))
             let one = Object.forwarding(Forwarding(mac(3), on: "v", to: try ip("192.0.2.3")))

@@ -38,6 +38,31 @@ extension Clause {
             #expect(try stage.node.apply(lines.map(Change.add)).map(\.description) == [])
             try expect(routes(stage), is: State(lines).description)
         },
+        Clause("a route of another protocol is not removed in place of ours, and one protocol's or table's can be asked for") {
+            stage in
+            try withLink(stage)
+            let foreign = [
+                try route("198.51.100.0/24", .blackhole, proto: 4), try route("2001:db8:1::/64", .blackhole, proto: 4),
+                try route("198.51.101.0/24", dev: "a", table: 1000), try route("2001:db8:2::/64", dev: "a", table: 1000),
+            ]
+            let ours = [try route("198.51.102.0/24", dev: "a"), try route("2001:db8:3::/64", dev: "a")]
+            for object in foreign + ours { try stage.node.accept(.add(object)) }
+            for object in [try route("198.51.100.0/24", .blackhole), try route("2001:db8:1::/64", .blackhole)] {
+                try stage.node.refuse(.remove(object), .noSuchEntry)
+            }
+            func seen(_ protocols: Set<UInt8>?, _ tables: Set<UInt32>?, links: Set<String>? = nil) throws -> State {
+                try stage.node.observe(
+                    Interest([.routes], links: links, routeProtocols: protocols, routeTables: tables)
+                ).filter { if case .route = $0 { true } else { false } }
+            }
+            #expect(try seen(nil, nil) == State(foreign + ours))
+            #expect(try seen([84], [Route.mainTable]) == State(ours))
+            #expect(try seen([84], nil) == State(foreign[2...] + ours))
+            #expect(try seen([4, 84], [Route.mainTable]) == State(foreign[..<2] + ours))
+            #expect(try seen([84], [77]) == State())
+            #expect(try seen([84], [Route.mainTable], links: ["a"]) == State(ours))
+            #expect(try seen([84], [Route.mainTable], links: ["b", "no"]) == State())
+        },
         Clause("one prefix can have routes of several metrics and tables") { stage in
             try withLink(stage)
             for prefix in ["198.51.100.0/24", "2001:db8:1::/64"] {

@@ -130,12 +130,13 @@ extension Room {
             name: "tulle-pod", floor: .commands, purpose: "the lab's launcher, pause and echo server", ours: ["CLinux"],
             others: ["Glibc"]),
 
-        // GRDB is here for plain SQLite, which the store is compared with.
+        // GRDB is here for plain SQLite, which the store is compared with. Agent and Plan: a pod's dataplane is measured as the
+        // agent makes it, and not as a copy of it.
         Room(
             name: "tulle-bench", floor: .benchmarks, purpose: "the figures behind the decisions",
             ours: [
-                "APIServer", "Addressing", "CLinux", "CNI", "DNS", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient",
-                "NFTables", "NFTablesKernel", "Netlink",
+                "APIServer", "Addressing", "Agent", "CLinux", "CNI", "DNS", "HostNetwork", "HostNetworkKernel", "KubeAPI",
+                "KubeClient", "NFTables", "NFTablesKernel", "Netlink", "Plan",
             ],
             others: [
                 "ArgumentParser", "GRDB", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization",

@@ -16,6 +16,8 @@ struct GoldenTests {
         #expect(
             whole.network.description == """
                 link tlc4b5ae041a0 veth peer eth0 in pod mtu 1450 mac 1a:96:b5:c0:83:41 up mtu 1450 mac 1a:96:b5:c0:83:40 nolinklocal
+                sysctl net/ipv4/conf/tlc4b5ae041a0/rp_filter = 1
+                sysctl net/ipv6/conf/tlc4b5ae041a0/accept_ra = 0
                 sysctl net/ipv4/ip_forward = 1
                 sysctl net/ipv6/conf/all/forwarding = 1
                 neighbour 10.244.1.1 mac 1a:96:b5:c0:83:41 dev tlc4b5ae041a0
@@ -89,6 +91,8 @@ struct GoldenTests {
         #expect(
             network.node.description == """
                 link tlc4b5ae041a0 veth peer eth0 in pod mtu 1450 mac 1a:96:b5:c0:83:41 up mtu 1450 mac 1a:96:b5:c0:83:40 nolinklocal
+                sysctl net/ipv4/conf/tlc4b5ae041a0/rp_filter = 1
+                sysctl net/ipv6/conf/tlc4b5ae041a0/accept_ra = 0
                 neighbour 10.244.1.1 mac 1a:96:b5:c0:83:41 dev tlc4b5ae041a0
                 neighbour 2001:db8:1:1::1 mac 1a:96:b5:c0:83:41 dev tlc4b5ae041a0
                 route 10.244.1.1/32 dev tlc4b5ae041a0 proto 84 scope link
@@ -100,6 +104,8 @@ struct GoldenTests {
                 link lo loopback up
                 link eth0 veth up mtu 1450 mac 1a:96:b5:c0:83:41 nolinklocal
                 sysctl net/ipv6/conf/eth0/accept_ra = 0
+                sysctl net/ipv6/conf/eth0/disable_ipv6 = 0
+                sysctl net/ipv6/conf/lo/disable_ipv6 = 0
                 address 10.244.1.1/32 dev eth0
                 address 2001:db8:1:1::1/128 dev eth0
                 neighbour 169.254.1.1 mac 1a:96:b5:c0:83:40 dev eth0
@@ -112,8 +118,13 @@ struct GoldenTests {
 
     @Test("of a pod without IPv6, which must not give itself an address")
     func onlyIPv4() throws {
-        let network = PodNetwork(try attachment("web", ["10.244.1.1"]))
+        let web = try attachment("web", ["10.244.1.1"])
+        let network = PodNetwork(web)
         #expect(network.pod.sysctls == [Sysctl("net/ipv6/conf/eth0/disable_ipv6", "1")])
+        #expect(
+            Set(network.node.sysctls) == [
+                Sysctl("net/ipv4/conf/\(web.link)/rp_filter", "1"), Sysctl("net/ipv6/conf/\(web.link)/disable_ipv6", "1"),
+            ])
         #expect(!network.node.description.contains("2001:"))
         #expect(network.pod.routes.count == 1 && network.pod.addresses.count == 1)
     }

@@ -19,14 +19,56 @@ struct NodePlanTests {
                 == "its address 203.0.113.2 is not in 192.0.2.0/24, the segment of this node's uplink")
     }
 
-    @Test("a node that the cluster does not know has no roads and no tables, but forwards for its pods and says so")
+    @Test("a node that the cluster does not know has no roads, no tables and no settings, keeps its pods and says so")
     func unknown() throws {
         let plan = NodePlan(try facts(1), [try node(2)], [try attachment("web", ["10.244.1.1"])])
         #expect(plan.own == nil)
         #expect(plan.whole.problems.map(\.id) == [.nodeUnknown])
         #expect(plan.whole.tables.isEmpty)
         #expect(plan.whole.network.routes.map(\.prefix.description) == ["10.244.1.1/32"])
-        #expect(plan.whole.network.sysctls.count == 2)
+        #expect(plan.whole.network.sysctls.count == 2, "of the pod's link")
+    }
+
+    @Test("forwarding is switched on for the families that this node has pods of")
+    func settings() throws {
+        func settings(_ pods: String...) throws -> [String] {
+            NodePlan(try facts(1), [try node(1, pods: pods)]).whole.network.sysctls.map(\.path).sorted()
+        }
+        #expect(try settings() == [])
+        #expect(try settings("10.244.1.0/24") == ["net/ipv4/ip_forward"])
+        #expect(try settings("2001:db8:1:1::/64") == ["net/ipv6/conf/all/forwarding"])
+        #expect(try settings("10.244.1.0/24", "2001:db8:1:1::/64") == NodePlan.settings.sorted())
+    }
+
+    @Test("links that live by router advertisements are told to go on, where IPv6 is forwarded")
+    func advertisements() throws {
+        var facts = try facts(1)
+        facts.advertisedLinks = ["uplink"]
+        let wanted = Sysctl("net/ipv6/conf/uplink/accept_ra", "2")
+        #expect(NodePlan(facts, [try node(1)]).whole.network.sysctls.contains(wanted))
+        #expect(!NodePlan(facts, [try node(1, pods: ["10.244.1.0/24"])]).whole.network.sysctls.contains(wanted))
+    }
+
+    @Test("a kernel without IPv6 gets nothing of it, and one problem says so")
+    func withoutIPv6() throws {
+        var facts = try facts(1)
+        facts.families = [.v4]
+        facts.uplinks = facts.uplinks.filter { $0.key.family == .v4 }
+        let whole = NodePlan(facts, [try node(1), try node(2)]).whole
+        #expect(whole.problems.map(\.id) == [.familyUnavailable])
+        #expect(whole.problems.first?.message.contains("2001:db8:1:1::/64") == true)
+        #expect(!whole.network.description.contains("ipv6") && !whole.network.description.contains("2001:"))
+        #expect(Set(whole.tables.keys) == [Table.ID(.ip, "tulle-pods")])
+        #expect(whole.network.routes.count == 2)
+    }
+
+    @Test("whether a key has a part is told without making all keys")
+    func contains() throws {
+        let plan = NodePlan(try facts(1), [try node(1), try node(2)], [try attachment("web", ["10.244.1.1"])])
+        for key in plan.keys { #expect(plan.contains(key), "\(key)") }
+        for key: NodePlan.Key in [.peer("n1"), .peer("n9"), .attachment(.init(container: "x", interface: "eth0"))] {
+            #expect(!plan.contains(key) && !plan.keys.contains(key), "\(key)")
+        }
     }
 
     @Test("an address of this node that is on no link makes no roads and is a problem")
@@ -94,7 +136,8 @@ struct NodePlanTests {
             home.network.routes.map(\.prefix).sorted().map(\.description) == [
                 "10.244.1.0/24", "10.244.1.1/32", "2001:db8:1:1::/64",
             ])
-        #expect(home.network.links.count == 1 && home.tables == whole.tables && home.network.sysctls.count == 2)
+        #expect(home.network.links.count == 1 && home.tables == whole.tables)
+        #expect(home.network.sysctls.count == 4, "two of forwarding, two of the pod's link")
         #expect(try plan([.overlay]).part(.masquerade(.v4)).isEmpty && plan([.pods]).part(.peer("n2")).isEmpty)
     }
 
@@ -193,7 +236,8 @@ struct NodePlanTests {
         let again = try pod.settle(PodNetwork(web).pod, owned: Ownership(links: ["lo", "eth0"], proto: PacketPath.routeProtocol))
         #expect(again.changes.isEmpty)
         // Without the attachment the link goes, and the pod's end with it.
-        _ = try host.settle(NodePlan(try facts(1), [try node(1)]).whole.network, owned: NodePlan.ownership)
+        _ = try host.settle(
+            NodePlan(try facts(1), [try node(1)]).whole.network, owned: NodePlan.ownership(links: [web.link]))
         #expect(host.state.link(web.link) == nil && pod.state.link("eth0") == nil)
     }
 }

@@ -9,11 +9,24 @@ struct Main {
         if let word = arguments.first { exit(answer(word)) }
 
         let environment = variables()
-        if environment[Variable.command.rawValue] == nil, isatty(STDIN_FILENO) == 1 { exit(say(help)) }
+        if environment[Variable.command.rawValue] == nil { exit(explain(environment)) }
 
         let response = Errand(environment: environment, input: input(for: environment)).run()
-        guard write(response.output, to: STDOUT_FILENO) else { exit(1) }
+        guard tell(response) else { exit(1) }
         exit(Int32(response.status))
+    }
+
+    /// Started by hand, or by something that is no runtime. What stands on standard input is not waited for.
+    private static func explain(_ environment: [String: String]) -> Int32 {
+        if isatty(STDIN_FILENO) == 1 { return say(help) }
+        _ = write(Array(help.utf8), to: STDERR_FILENO)
+        let response = Errand(environment: environment, input: []).run()
+        return tell(response) ? Int32(response.status) : 1
+    }
+
+    /// A document ends its line: whoever calls by hand finds the prompt on the next one.
+    private static func tell(_ response: CourierResponse) -> Bool {
+        response.output.isEmpty || write(response.output + [UInt8(ascii: "\n")], to: STDOUT_FILENO)
     }
 
     private static func variables() -> [String: String] {
@@ -34,7 +47,7 @@ struct Main {
             return try readToEnd(STDIN_FILENO, limit: NetworkConfiguration.sizeLimit, "standard input")
         } catch {
             let failure = Failure(.inputOutput, "standard input cannot be read", details: error.description)
-            _ = write(CourierResponse.failure(failure, .latest).output, to: STDOUT_FILENO)
+            _ = tell(.failure(failure, .latest))
             exit(1)
         }
     }

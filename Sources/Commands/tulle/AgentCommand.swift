@@ -11,7 +11,10 @@ struct AgentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "agent",
         abstract: "Keep this node's network as the objects ask, and answer tulle-cni.",
-        usage: "tulle agent --node <node> --objects <path> ... [<option> ...]",
+        usage: """
+            tulle agent --node <node> --objects <path> ... [<option> ...]
+            tulle agent --clean [--state <state>] [<option> ...]
+            """,
         discussion: """
             Works in the network namespace it is started in. Killed at any moment and started again it comes to the same state; \
             on a node where nothing changed it writes nothing.
@@ -20,8 +23,11 @@ struct AgentCommand: AsyncParsableCommand {
               tulle agent --node n1 --objects cluster.yaml
               tulle agent --node n1 --objects objects/ --state /run/tulle --log-level debug
               tulle agent --kubeconfig /etc/kubernetes/tulle.conf --parts overlay
+              tulle agent --clean --state /run/tulle
 
             With neither --objects nor --kubeconfig it follows the API server by the pod's service account (deploy/tulle.yaml).
+
+            --clean says what it removed and what is left; its exit code is 0 when nothing is left. Forwarding stays as it is.
 
             Exit codes: 0 asked to stop, 1 it could not go on, 64 wrong usage, 77 not root.
             """)
@@ -49,6 +55,12 @@ struct AgentCommand: AsyncParsableCommand {
     @Option(help: "Seconds between comparisons of everything although nothing happened.")
     var period: Double = 60
 
+    @Flag(help: "Take down all that Tulle made in this network namespace, and end. Not while an agent runs.")
+    var clean = false
+
+    @Flag(help: "With --clean: also links that look like pods' and of which nothing is written down in --state.")
+    var cleanUnknownLinks = false
+
     @Option(help: "How much is said: trace, debug, info, notice, warning, error or critical.")
     var logLevel: Logger.Level = .info
 
@@ -56,14 +68,18 @@ struct AgentCommand: AsyncParsableCommand {
         guard (1...86_400).contains(period) else {
             throw ValidationError("--period \(period): between one second and a day (86400)")
         }
-        guard node?.isEmpty != true else { throw ValidationError("--node needs the name of this node's Node object") }
-        guard !source.objects.contains("") else { throw ValidationError("--objects “” is no path of a file or directory") }
+        guard clean || !cleanUnknownLinks else { throw ValidationError("--clean-unknown-links goes with --clean") }
         for (option, path) in [("--state", stateDirectory), ("--socket", socket), ("--queue", queueDirectory)] where path == "" {
             throw ValidationError("\(option) “” is no path")
         }
+        if clean { return }
+        guard node?.isEmpty != true else { throw ValidationError("--node needs the name of this node's Node object") }
+        guard !source.objects.contains("") else { throw ValidationError("--objects “” is no path of a file or directory") }
     }
 
     func run() async throws {
+        // Neither a node nor objects are needed, nor is a part asked for.
+        if clean { return try cleanNode() }
         do {
             try await keepNode()
         } catch let code as ExitCode {
@@ -85,6 +101,12 @@ struct AgentCommand: AsyncParsableCommand {
         let settings = AgentSettings(
             node: node, duties: duties, origin: origin.description, stateDirectory: stateDirectory, socket: socket,
             queueDirectory: queueDirectory, period: .seconds(period))
+        do {
+            try settings.check()
+        } catch {
+            FileHandles.complain("tulle agent: \(error)")
+            throw ExitCode(64)
+        }
         try await origin.follow(settings.collections, logger: logger) { [logger] source in
             let agent = NodeAgent(settings, source: source, surroundings: .real, logger: logger)
             let services = ServiceGroup(

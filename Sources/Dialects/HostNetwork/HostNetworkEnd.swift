@@ -10,6 +10,12 @@ public protocol HostNetworkEnd: AnyObject {
     ///
     /// Throws only when the conversation itself breaks; what was done by then is unknown.
     func apply(_ changes: [Change]) throws -> [Refusal]
+
+    /// False on a machine that was started without IPv6 (`ipv6.disable=1`).
+    ///
+    /// There every link is as if it made no link-local address, ``Sysctl/withoutIPv6(_:)`` says what settings below `net/ipv6` are
+    /// taken for, and everything else of IPv6 is refused.
+    var hasIPv6: Bool { get }
 }
 
 extension HostNetworkEnd {
@@ -31,15 +37,51 @@ public struct Interest: Hashable, Sendable {
     public var parts: Set<Part>
     /// There are thousands of settings: only these are read. One that does not exist is left out.
     public var sysctls: Set<String>
+    /// Only these links and what stands on them; `nil` for everything.
+    public var links: Set<String>?
+    /// Neighbours on these links only; `nil` for every link that is looked at. A node may know thousands that are nobody's here.
+    public var neighbourLinks: Set<String>?
+    /// Routes with these protocols only; `nil` for all. The kernel sorts them out: a router may have a million others.
+    public var routeProtocols: Set<UInt8>?
+    /// Routes of these tables only; `nil` for all.
+    public var routeTables: Set<UInt32>?
 
-    public init(_ parts: Set<Part> = Set(Part.allCases), sysctls: Set<String> = []) {
+    public init(
+        _ parts: Set<Part> = Set(Part.allCases), sysctls: Set<String> = [], links: Set<String>? = nil,
+        neighbourLinks: Set<String>? = nil, routeProtocols: Set<UInt8>? = nil, routeTables: Set<UInt32>? = nil
+    ) {
         self.parts = parts
         self.sysctls = sysctls
+        self.links = links
+        self.neighbourLinks = neighbourLinks
+        self.routeProtocols = routeProtocols
+        self.routeTables = routeTables
     }
 
     /// Everything, and the settings that a desired state names.
     public init(in desired: State) {
         self.init(sysctls: Set(desired.sysctls.map(\.path)))
+    }
+}
+
+extension Interest {
+    /// Whether an object, of a part that is looked at, is among what is asked for. A setting always is: it is asked for by name.
+    public func includes(_ object: Object) -> Bool {
+        if case .sysctl = object { return true }
+        if let links {
+            guard case .link(let link) = object else { return object.link.map(links.contains) ?? false && includesInside(object) }
+            return links.contains(link.name)
+        }
+        return includesInside(object)
+    }
+
+    private func includesInside(_ object: Object) -> Bool {
+        switch object {
+        case .neighbour(let neighbour): neighbourLinks?.contains(neighbour.link) != false
+        case .route(let route):
+            routeProtocols?.contains(route.proto) != false && routeTables?.contains(route.table) != false
+        default: true
+        }
     }
 }
 
@@ -81,6 +123,8 @@ public struct Refusal: Error, Hashable, Sendable {
         public static let invalid = Code(rawValue: 22)
         /// `EOPNOTSUPP`
         public static let notSupported = Code(rawValue: 95)
+        /// `EAFNOSUPPORT`
+        public static let familyNotSupported = Code(rawValue: 97)
         /// `EADDRNOTAVAIL`
         public static let addressNotAvailable = Code(rawValue: 99)
         /// `ENETDOWN`
@@ -110,6 +154,7 @@ extension Refusal.Code: CustomStringConvertible {
         case .noSuchDevice: "no such device"
         case .invalid: "invalid argument"
         case .notSupported: "operation not supported"
+        case .familyNotSupported: "address family not supported by protocol"
         case .addressNotAvailable: "cannot assign requested address"
         case .networkDown: "network is down"
         case .networkUnreachable: "network is unreachable"

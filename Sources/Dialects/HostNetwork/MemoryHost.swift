@@ -10,6 +10,8 @@ public final class MemoryHost: HostNetworkEnd {
     public var namespaces: [String: MemoryHost] = [:]
     /// How many changes were carried out: a second run with nothing changed adds none.
     public private(set) var changeCount = 0
+    /// How many times somebody looked.
+    public private(set) var observations = 0
 
     private var otherEnds: [String: OtherEnd] = [:]
     private var lastSeed: UInt64 = 0
@@ -19,14 +21,19 @@ public final class MemoryHost: HostNetworkEnd {
         var name: String
     }
 
+    public let hasIPv6: Bool
+
     /// A new namespace: the loopback link, down.
-    public init() {
-        state = [.link(Link("lo", .loopback, isUp: false, mac: .zero, mtu: 65536, makesLinkLocal: true))]
+    public init(hasIPv6: Bool = true) {
+        self.hasIPv6 = hasIPv6
+        state = [.link(Link("lo", .loopback, isUp: false, mac: .zero, mtu: 65536, makesLinkLocal: hasIPv6))]
     }
 
     public func observe(_ interest: Interest) -> State {
-        state.filter { object in
-            switch object {
+        observations += 1
+        var seen = state.filter { object in
+            guard interest.includes(object) else { return false }
+            return switch object {
             case .link: true
             case .address: interest.parts.contains(.addresses)
             case .neighbour: interest.parts.contains(.neighbours)
@@ -36,10 +43,13 @@ public final class MemoryHost: HostNetworkEnd {
             case .sysctl(let sysctl): interest.sysctls.contains(sysctl.path)
             }
         }
+        if !hasIPv6 { for path in interest.sysctls { Sysctl.withoutIPv6(path).map { seen.insert(.sysctl($0)) } } }
+        return seen
     }
 
     public func apply(_ changes: [Change]) -> [Refusal] {
         changes.compactMap { change in
+            if isVoid(change) { return nil }
             if let (code, explanation) = refusal(of: change) { return Refusal(change, code, explanation: explanation) }
             carryOut(change)
             changeCount += 1
@@ -83,7 +93,7 @@ extension MemoryHost {
         lastSeed += 1
         made.mac = link.mac ?? MACAddress(local: lastSeed)
         made.mtu = link.mtu ?? 1500
-        made.makesLinkLocal = link.makesLinkLocal ?? true
+        made.makesLinkLocal = hasIPv6 ? link.makesLinkLocal ?? true : false
         return made
     }
 
@@ -106,8 +116,26 @@ extension MemoryHost {
 extension MemoryHost {
     private typealias Reason = (Refusal.Code, String?)
 
+    /// Without IPv6 what is switched off can be switched off.
+    private func isVoid(_ change: Change) -> Bool {
+        guard !hasIPv6, case .sysctl(let setting) = change.object else { return false }
+        return Sysctl.withoutIPv6(setting.path) == setting
+    }
+
+    private func refusalWithoutIPv6(_ object: Object) -> Reason? {
+        guard !hasIPv6 else { return nil }
+        return switch object {
+        case .address(let address) where address.address.address.family == .v6: (.notSupported, nil)
+        case .neighbour(let neighbour) where neighbour.address.family == .v6: (.familyNotSupported, nil)
+        case .route(let route) where route.prefix.family == .v6: (.notSupported, nil)
+        case .sysctl(let setting) where setting.path.hasPrefix("net/ipv6/"): (.noSuchObject, nil)
+        default: nil
+        }
+    }
+
     private func refusal(of change: Change) -> Reason? {
-        switch change {
+        if let reason = refusalWithoutIPv6(change.object) { return reason }
+        return switch change {
         case .add(.link(let link)): refusal(ofMaking: link)
         case .add(let object), .change(_, let object):
             refusal(of: object, replacing: change != .add(object))
@@ -180,7 +208,9 @@ extension MemoryHost {
         case .link(let link):
             link.kind == .loopback ? (.notSupported, nil) : isThere ? nil : (.noSuchDevice, nil)
         case .address: isThere ? nil : (.addressNotAvailable, nil)
-        case .route: isThere ? nil : (.noSuchEntry, nil)
+        // Another protocol's route with the same key is another route.
+        case .route(let route):
+            state.routes.contains { $0.key == route.key && $0.proto == route.proto } ? nil : (.noSuchEntry, nil)
         case .neighbour, .forwarding, .rule: isThere ? nil : (.noSuchObject, nil)
         case .sysctl: nil
         }

@@ -90,6 +90,11 @@ public struct Sysctl: Hashable, Sendable {
         self.value = value
     }
 
+    /// What a setting below `net/ipv6` is taken for where there is no IPv6: switched off. `nil` for every other setting.
+    public static func withoutIPv6(_ path: String) -> Sysctl? {
+        path.hasPrefix("net/ipv6/") ? Sysctl(path, path.hasSuffix("/disable_ipv6") ? "1" : "0") : nil
+    }
+
     /// The link whose setting it is; its going takes the setting along.
     var link: String? {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)

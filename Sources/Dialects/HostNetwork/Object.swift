@@ -110,7 +110,9 @@ extension Object: Comparable {
         case (.route(let a), .route(let b)): (a.table, a.prefix, a.metric) < (b.table, b.prefix, b.metric)
         case (.rule(let a), .rule(let b)): (a.priority, a.description) < (b.priority, b.description)
         case (.link(let a), .link(let b)): a.name < b.name
-        case (.sysctl(let a), .sysctl(let b)): a.path < b.path
+        // A link that lives by router advertisements must be told to go on with them (`accept_ra=2`) before forwarding is
+        // switched on for all: the kernel throws away the default routes of the others then.
+        case (.sysctl(let a), .sysctl(let b)): (a.link == nil ? 1 : 0, a.path) < (b.link == nil ? 1 : 0, b.path)
         default: a.description < b.description
         }
     }

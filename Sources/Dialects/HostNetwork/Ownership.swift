@@ -8,15 +8,19 @@ public struct Ownership: Hashable, Sendable {
     public var linkPrefixes: [String]
     /// Routes, rules and addresses marked with this number (`rtm_protocol`, `FRA_PROTOCOL`, `IFA_PROTO`).
     public var proto: UInt8?
+    /// The tables that routes marked so are ours in; `nil` for every table.
+    public var routeTables: Set<UInt32>?
     /// Rules with these priorities, whoever made them.
     public var rulePriorities: ClosedRange<UInt32>?
 
     public init(
-        links: Set<String> = [], linkPrefixes: [String] = [], proto: UInt8? = nil, rulePriorities: ClosedRange<UInt32>? = nil
+        links: Set<String> = [], linkPrefixes: [String] = [], proto: UInt8? = nil, routeTables: Set<UInt32>? = nil,
+        rulePriorities: ClosedRange<UInt32>? = nil
     ) {
         self.links = links
         self.linkPrefixes = linkPrefixes
         self.proto = proto
+        self.routeTables = routeTables
         self.rulePriorities = rulePriorities
     }
 
@@ -30,7 +34,7 @@ public struct Ownership: Hashable, Sendable {
         case .address(let address): owns(link: address.link) || marks(address.proto)
         case .neighbour(let neighbour): owns(link: neighbour.link)
         case .forwarding(let forwarding): owns(link: forwarding.link)
-        case .route(let route): marks(route.proto)
+        case .route(let route): marks(route.proto) && routeTables?.contains(route.table) != false
         case .rule(let rule): marks(rule.proto) || rulePriorities?.contains(rule.priority) == true
         // Naming a setting in a desired state is the wish to have it.
         case .sysctl: true

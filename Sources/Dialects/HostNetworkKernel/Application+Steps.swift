@@ -48,7 +48,7 @@ extension Application {
         // before it goes up.
         var rest = LinkMessage()
         rest.alias = link.alias
-        rest.makesLinkLocal = link.makesLinkLocal == true ? nil : link.makesLinkLocal
+        rest.makesLinkLocal = link.makesLinkLocal == true ? nil : sayable(link.makesLinkLocal)
         let hasRest = rest.alias != nil || rest.makesLinkLocal != nil
         message.isUp = link.isUp && !hasRest
         let making = message.request(.create, operation: change.operation)
@@ -75,7 +75,7 @@ extension Application {
         message.mtu = changed(\.mtu).map(UInt32.init(clamping:))
         message.master = try changed(\.master).map(index(of:))
         message.alias = changed(\.alias)
-        message.makesLinkLocal = changed(\.makesLinkLocal)
+        message.makesLinkLocal = sayable(changed(\.makesLinkLocal))
         var requests: [LinkMessage] = []
         let isSame = message.mac == nil && message.mtu == nil && message.master == nil && message.alias == nil
         if !isSame || message.makesLinkLocal != nil { requests.append(message) }

@@ -34,6 +34,9 @@ final class Application {
 
     // MARK: - Parts that requests are made of
 
+    /// Without IPv6 the kernel refuses a link's attributes of it, and no link makes itself an address: nothing is said.
+    func sayable(_ makesLinkLocal: Bool?) -> Bool? { host.hasIPv6 ? makesLinkLocal : nil }
+
     /// The index of a link: asked once for each list of changes.
     func index(of link: String) throws(KernelError) -> Int32 {
         if let known = indices[link] { return known }
@@ -76,7 +79,7 @@ final class Application {
 
     private func write(_ settings: [Sysctl], from position: Int) throws(KernelError) {
         try send()
-        for (offset, error) in try Settings(host.namespace).write(settings).enumerated() {
+        for (offset, error) in try Settings(host.namespace, hasIPv6: host.hasIPv6).write(settings).enumerated() {
             guard let error else { continue }
             refusals.append((position + offset, Refusal(changes[position + offset], error)))
         }

@@ -1,5 +1,4 @@
 public import Addressing
-import Glibc
 import HostNetwork
 public import Netlink
 
@@ -16,25 +15,44 @@ extension KernelHost {
         _ = try socket.link(named: link)
     }
 
-    /// Returns when an address added to a link that is up receives.
+    /// Makes sure that an address added to a link that is up receives.
     ///
-    /// An IPv6 address gets its local route from a work queue, also without duplicate address detection
-    /// (`addrconf_dad_start`). An IPv4 address has it at once.
+    /// An IPv4 address does at once. An IPv6 address gets its local route from a work queue, also without duplicate address
+    /// detection (`addrconf_dad_start`). That queue is one for all namespaces of the machine, and for each address it takes the
+    /// lock of all changes to links: while many pods start, or namespaces end, it is seconds behind. So nobody waits for it:
+    /// a route that is not there yet is made here and goes by itself. The kernel's own comes to stand before it, for it has the
+    /// better metric.
     ///
-    /// - Throws: `Errno.busy` when it did not within a second: the link is down, or the address a duplicate.
+    /// - Throws: `Errno.addressNotAvailable` when no link has the address, `Errno.busy` while it is looked for duplicates, and
+    ///   what the kernel answers when its link is down.
     public func settleAddress(_ address: IPAddress) throws(KernelError) {
         guard address.family == .v6 else { return }
-        let operation = "wait for address \(address)"
-        var pause: UInt32 = 10
-        var waited: UInt32 = 0
-        while try !isLocal(address, operation) {
-            guard waited < 1_000_000 else {
-                throw KernelError(.busy, operation, explanation: "no local route for it within a second: is its link up?")
-            }
-            usleep(pause)
-            waited += pause
-            pause = min(pause * 2, 1000)
+        let operation = "make address \(address) receive"
+        guard try !isLocal(address, operation) else { return }
+        let holder = try socket.list(AddressMessage(all: .v6), operation: operation).first { $0.address?.address == address }
+        guard let holder else {
+            throw KernelError(.addressNotAvailable, operation, explanation: "no link has it")
         }
+        guard holder.flags.contains(.noDuplicateDetection) else {
+            throw KernelError(.busy, operation, explanation: "it is being looked for duplicates")
+        }
+        do {
+            try socket.perform(standIn(for: address, on: Int32(bitPattern: holder.link)).request(.create, operation: operation))
+        } catch {
+            guard error.code == .fileExists else { throw error }
+        }
+    }
+
+    /// The route that the kernel is about to make, for the time until it does.
+    func standIn(for address: IPAddress, on link: Int32) -> RouteMessage {
+        var route = RouteMessage(IPPrefix(host: address))
+        route.link = link
+        route.type = Route.Kind.local.rawValue
+        // `RT_TABLE_LOCAL` and `RTPROT_BOOT`
+        route.table = 255
+        route.proto = 3
+        route.lifetime = 600
+        return route
     }
 
     private func isLocal(_ address: IPAddress, _ operation: String) throws(KernelError) -> Bool {

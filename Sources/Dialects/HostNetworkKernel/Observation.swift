@@ -1,6 +1,6 @@
 import Addressing
-import HostNetwork
-import Netlink
+public import HostNetwork
+public import Netlink
 
 /// One look at a namespace: dumps, with indices turned into names.
 ///
@@ -8,18 +8,38 @@ import Netlink
 struct Observation {
     private let socket: NetlinkSocket
     private let interest: Interest
+    private let hasIPv6: Bool
     private let links: [LinkMessage]
     private let names: [Int32: String]
 
-    init(_ socket: NetlinkSocket, _ interest: Interest) throws(KernelError) {
+    /// Up to so many links are asked for one by one, and what stands on them; more are sought in lists of everything.
+    private static let few = 8
+
+    init(_ socket: NetlinkSocket, _ interest: Interest, hasIPv6: Bool = true) throws(KernelError) {
         self.socket = socket
         self.interest = interest
-        links = try socket.links()
+        self.hasIPv6 = hasIPv6
+        links = try Self.links(interest.links, socket)
         names = Dictionary(links.map { ($0.index, $0.name ?? "") }) { _, later in later }
     }
 
+    private static func links(_ wanted: Set<String>?, _ socket: NetlinkSocket) throws(KernelError) -> [LinkMessage] {
+        guard let wanted else { return try socket.links() }
+        guard wanted.count <= few else { return try socket.links().filter { wanted.contains($0.name ?? "") } }
+        var found: [LinkMessage] = []
+        for name in wanted {
+            do { found.append(try socket.link(named: name)) } catch { guard error.code == .noSuchDevice else { throw error } }
+        }
+        return found
+    }
+
     func state(with settings: [Sysctl]) throws(KernelError) -> State {
-        var objects = links.map { Object.link(Link($0, names)) }
+        var objects = links.map { message in
+            var link = Link(message, names)
+            // Without IPv6 the kernel does not say so.
+            if !hasIPv6 { link.makesLinkLocal = false }
+            return Object.link(link)
+        }
         objects += settings.map(Object.sysctl)
         for part in interest.parts { objects += try self.objects(part) }
         return State(objects)
@@ -27,25 +47,68 @@ struct Observation {
 
     private func objects(_ part: Interest.Part) throws(KernelError) -> [Object] {
         switch part {
-        case .addresses:
-            try socket.list(AddressMessage(all: .any), operation: "list addresses").compactMap(object)
-        case .neighbours:
-            try neighbours(flags: []) + neighbours(flags: .proxy)
-        case .forwardings:
-            try forwardings()
-        case .routes:
-            try
-                (socket.list(RouteMessage(all: .v4), operation: "list IPv4 routes")
-                + socket.list(RouteMessage(all: .v6), operation: "list IPv6 routes")).compactMap(object)
-        case .rules:
-            try
-                (socket.list(RuleMessage.all(.v4), operation: "list IPv4 rules")
-                + socket.list(RuleMessage.all(.v6), operation: "list IPv6 rules")).compactMap(object)
+        case .addresses: try socket.list(AddressMessage(all: .any), operation: "list addresses").compactMap(object)
+        case .neighbours: try neighbours()
+        case .forwardings: try forwardings()
+        case .routes: try routes()
+        case .rules: try rules()
         }
     }
 
-    private func neighbours(flags: NeighbourMessage.Flags) throws(KernelError) -> [Object] {
-        try socket.list(NeighbourMessage(.any, flags: flags), operation: "list neighbours").compactMap { message in
+    /// The families there is something of.
+    private var families: [RouteFamily] { hasIPv6 ? [.v4, .v6] : [.v4] }
+
+    private func rules() throws(KernelError) -> [Object] {
+        guard interest.links == nil else { return [] }
+        var objects: [Object] = []
+        for family in families { objects += try socket.list(RuleMessage.all(family), operation: "list rules").compactMap(object) }
+        return objects
+    }
+
+    /// One list for each family, protocol and, of few links, link: the kernel compares, and sends nothing else.
+    private func routes() throws(KernelError) -> [Object] {
+        var objects: [Object] = []
+        let table = interest.routeTables.flatMap { $0.count == 1 ? $0.first : nil } ?? 0
+        let indices = interest.links.map { $0.count <= Self.few ? names.keys.map(Optional.some) : [nil] } ?? [nil]
+        for family in families {
+            for proto in interest.routeProtocols ?? [0] {
+                for index in indices {
+                    objects += try routes(RouteMessage(all: family, table: table, proto: proto, link: index))
+                }
+            }
+        }
+        return objects.filter(interest.includes)
+    }
+
+    private func routes(_ filter: RouteMessage) throws(KernelError) -> [Object] {
+        do {
+            return try socket.list(filter, operation: "list routes").compactMap(object)
+        } catch {
+            // A table that nobody has put anything into yet.
+            guard error.code == .noSuchObject, filter.table != 0 else { throw error }
+            return []
+        }
+    }
+
+    private func neighbours() throws(KernelError) -> [Object] {
+        let wanted = interest.neighbourLinks ?? interest.links
+        guard let wanted else { return try neighbours(on: nil, flags: []) + neighbours(on: nil, flags: .proxy) }
+        let indices = names.filter { wanted.contains($0.value) }.keys
+        guard !indices.isEmpty else { return [] }
+        var objects: [Object] = []
+        for index in indices.count <= Self.few ? indices.map(Optional.some) : [nil] {
+            objects += try neighbours(on: index, flags: []) + neighbours(on: index, flags: .proxy)
+        }
+        return objects.filter(interest.includes)
+    }
+
+    private func neighbours(on link: Int32?, flags: NeighbourMessage.Flags) throws(KernelError) -> [Object] {
+        var messages: [NeighbourMessage] = []
+        let question = NeighbourQuery(.any, link: link, flags: flags).request(.get, operation: "list neighbours")
+        try socket.dump(question, restart: { messages.removeAll() }) { message in
+            if let neighbour = NeighbourMessage(message) { messages.append(neighbour) }
+        }
+        return messages.compactMap { message in
             guard let link = names[message.link], let address = message.destination else { return nil }
             if message.flags.contains(.proxy) { return .neighbour(Neighbour(address, on: link, .proxy)) }
             guard message.state.contains(.permanent), let mac = message.mac else { return nil }
@@ -112,7 +175,14 @@ extension Observation {
                 isSecondary: message.flags.contains(.secondary) && address.address.family == .v4))
     }
 
-    private func object(_ message: RouteMessage) -> Object? {
+    private func object(_ message: RouteMessage) -> Object? { Route(message, names: names).map(Object.route) }
+}
+
+extension Route {
+    /// A route as the kernel tells of it, in a list or as news.
+    ///
+    /// `nil` for one that the kernel makes and keeps by itself, and for one whose link has no name in `names`.
+    public init?(_ message: RouteMessage, names: [Int32: String]) {
         guard let prefix = message.destination, message.proto != madeByKernel, message.proto != redirected,
             message.table != localTable, !message.flags.contains(.cloned)
         else { return nil }
@@ -123,13 +193,14 @@ extension Observation {
         // Its link came after the links were listed. Without the link's name it would look like a route that stands on none, and
         // whoever owns it would take it away.
         if index != nil, device == nil { return nil }
-        return .route(
-            Route(
-                prefix, kind, via: message.gateway, device: device, isOnlink: message.flags.contains(.onlink),
-                source: message.source, table: message.table, metric: message.metric ?? 0, proto: message.proto,
-                scope: Scope(rawValue: message.scope), mtu: message.mtu))
+        self.init(
+            prefix, kind, via: message.gateway, device: device, isOnlink: message.flags.contains(.onlink),
+            source: message.source, table: message.table, metric: message.metric ?? 0, proto: message.proto,
+            scope: Scope(rawValue: message.scope), mtu: message.mtu)
     }
+}
 
+extension Observation {
     private func object(_ message: RuleMessage) -> Object? {
         guard let family = message.family.addresses, message.proto != madeByKernel, message.action == 1, !message.hasMore else {
             return nil
@@ -143,10 +214,10 @@ extension Observation {
 }
 
 extension AddressMessage {
-    /// Link-local addresses, those of `lo`, and those learnt from router advertisements. The kernel marks its own since 5.18
-    /// (`IFAPROT_KERNEL_LO`, `IFAPROT_KERNEL_RA`, `IFAPROT_KERNEL_LL` are 1, 2 and 3), except 127.0.0.1/8.
+    /// Link-local addresses and those of `lo`. The kernel marks its own since 5.18 (`IFAPROT_KERNEL_LO` and `IFAPROT_KERNEL_LL`
+    /// are 1 and 3), except 127.0.0.1/8. An address learnt from router advertisements (2) may be the only one a machine has.
     fileprivate var isMadeByKernel: Bool {
-        proto.map { (1...3).contains($0) } ?? (address == InterfaceAddress(.v4(.loopback), length: 8))
+        proto.map { $0 == 1 || $0 == 3 } ?? (address == InterfaceAddress(.v4(.loopback), length: 8))
     }
 }
 

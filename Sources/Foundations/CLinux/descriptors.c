@@ -39,6 +39,31 @@ int clinux_unix_connect(int socket, const char *path) {
     return connect(socket, (struct sockaddr *)&address, sizeof address);
 }
 
+// The first byte of the path is zero, and the length says where the name ends.
+static socklen_t abstract_address(struct sockaddr_un *address, const char *name) {
+    size_t length = strlen(name);
+    if (length >= CLINUX_UNIX_PATH_LIMIT) {
+        errno = ENAMETOOLONG;
+        return 0;
+    }
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path + 1, name, length);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
+}
+
+int clinux_unix_bind_abstract(int socket, const char *name) {
+    struct sockaddr_un address;
+    socklen_t length = abstract_address(&address, name);
+    return length == 0 ? -1 : bind(socket, (struct sockaddr *)&address, length);
+}
+
+int clinux_unix_connect_abstract(int socket, const char *name) {
+    struct sockaddr_un address;
+    socklen_t length = abstract_address(&address, name);
+    return length == 0 ? -1 : connect(socket, (struct sockaddr *)&address, length);
+}
+
 int clinux_unix_accept(int socket) { return accept4(socket, NULL, NULL, SOCK_CLOEXEC); }
 
 static int timeout(int socket, int option, long milliseconds) {
@@ -115,6 +140,14 @@ int clinux_file_identity(int descriptor, uint64_t *device, uint64_t *inode, uid_
         *inode = status.st_ino;
         *owner = status.st_uid;
     }
+    return answer;
+}
+
+int clinux_peer_process(int socket, pid_t *process) {
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    int answer = getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length);
+    if (answer == 0) *process = credentials.pid;
     return answer;
 }
 

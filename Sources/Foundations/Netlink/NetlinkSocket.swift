@@ -18,6 +18,8 @@ public final class NetlinkSocket {
     public let descriptor: Descriptor
     private let port: UInt32
     private var sequence: UInt32 = 0
+    /// How many messages came so far: what a look at the kernel costs.
+    public private(set) var messageCount = 0
     private var buffer = [UInt8](repeating: 0, count: 64 * 1024)
 
     /// Opens the socket in a namespace, or in the calling thread's own.
@@ -91,7 +93,9 @@ extension NetlinkSocket {
             // Port 0 is the kernel; any process may send to our port.
             guard sender == 0 else { continue }
             // A copy: slices of the buffer that outlive this call would make the next one copy all of it.
-            return Message.split(Array(buffer[..<received])[...])
+            let messages = Message.split(Array(buffer[..<received])[...])
+            messageCount += messages.count
+            return messages
         }
     }
 

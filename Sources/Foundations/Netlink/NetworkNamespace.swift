@@ -4,7 +4,8 @@ import Glibc
 /// A network namespace, held by a descriptor: it lives at least as long as this value.
 ///
 /// No code runs "inside" a namespace. ``perform(_:)`` runs a short closure on a thread of its own that enters the namespace,
-/// opens a socket or a file there, and ends; what was opened belongs to that namespace for life.
+/// opens a socket or a file there, and ends; what was opened belongs to that namespace for life. Whoever is there already needs
+/// no such thread.
 public struct NetworkNamespace: Sendable {
     public let descriptor: Descriptor
 
@@ -33,11 +34,14 @@ public struct NetworkNamespace: Sendable {
         }
     }
 
-    /// Runs the closure on a new thread that has entered this namespace; returns when it has ended.
+    /// Runs the closure on a new thread that has entered this namespace, or here when the calling thread is in it; returns when
+    /// it has ended.
     ///
     /// For opening things only. The closure must not suspend, and must not hand the thread to anybody.
     public func perform<Result>(_ body: () throws(KernelError) -> Result) throws(KernelError) -> Result {
-        try onThread { () throws(KernelError) in
+        var status = stat()
+        if stat("/proc/thread-self/ns/net", &status) == 0, Identity(status) == identity { return try body() }
+        return try onThread { () throws(KernelError) in
             guard clinux_setns(descriptor.rawValue, CLINUX_CLONE_NEWNET) == 0 else {
                 throw KernelError(.current, "enter network namespace")
             }
@@ -49,12 +53,16 @@ public struct NetworkNamespace: Sendable {
     public var identity: Identity {
         var status = stat()
         guard fstat(descriptor.rawValue, &status) == 0 else { return Identity(device: 0, inode: 0) }
-        return Identity(device: status.st_dev, inode: status.st_ino)
+        return Identity(status)
     }
 
     public struct Identity: Hashable, Sendable {
         public var device: UInt
         public var inode: UInt
+
+        fileprivate init(_ status: stat) { (device, inode) = (status.st_dev, status.st_ino) }
+
+        fileprivate init(device: UInt, inode: UInt) { (self.device, self.inode) = (device, inode) }
     }
 }
 
@@ -66,26 +74,47 @@ func onThread<Result>(_ body: () throws(KernelError) -> Result) throws(KernelErr
             do throws(KernelError) { outcome = .success(try body()) } catch { outcome = .failure(error) }
         },
         do: { escaping -> CInt in
-            // Safe: the one reference is taken back by the thread, or released here when there is no thread.
-            let box = Unmanaged.passRetained(Job(escaping))
             var thread = pthread_t()
-            let code = pthread_create(&thread, nil, { Job.run($0) }, box.toOpaque())
-            guard code == 0 else {
-                box.release()
-                return code
-            }
-            pthread_join(thread, nil)
-            return 0
+            let code = Job(escaping).start(&thread)
+            if code == 0 { pthread_join(thread, nil) }
+            return code
         })
     guard started == 0 else { throw KernelError(Errno(rawValue: started), "start a thread") }
     guard let outcome else { preconditionFailure("a joined thread left no outcome") }
     return try outcome.get()
 }
 
+/// Calls the closure for each item, several at a time, each on a thread that may block, and returns when all have returned: for
+/// calls that wait for the kernel and not for each other, such as the removal of links.
+///
+/// - Parameter limit: how many at a time.
+public func sideBySide<Item: Sendable>(_ items: [Item], atMost limit: Int = 16, _ body: @escaping @Sendable (Item) -> Void) {
+    precondition(limit > 0, "nobody to do it")
+    let hands = max(1, min(limit, items.count))
+    var threads: [pthread_t] = []
+    for hand in 1..<hands {
+        let own = stride(from: hand, to: items.count, by: hands).map { items[$0] }
+        var thread = pthread_t()
+        // Without another thread the work is done here.
+        if Job({ own.forEach(body) }).start(&thread) == 0 { threads.append(thread) } else { own.forEach(body) }
+    }
+    for index in stride(from: 0, to: items.count, by: hands) { body(items[index]) }
+    for thread in threads { pthread_join(thread, nil) }
+}
+
 private final class Job {
     let body: () -> Void
 
     init(_ body: @escaping () -> Void) { self.body = body }
+
+    /// A thread that runs this once and is to be joined. An error number, or zero.
+    func start(_ thread: inout pthread_t) -> CInt {
+        // Safe: the one reference is taken back by the thread, or released here when there is no thread.
+        let box = Unmanaged.passRetained(self)
+        let code = pthread_create(&thread, nil, { Job.run($0) }, box.toOpaque())
+        if code != 0 { box.release() }
+        return code
+    }
 
     static func run(_ pointer: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let pointer else { return nil }

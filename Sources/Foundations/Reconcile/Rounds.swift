@@ -9,6 +9,9 @@
 /// ```
 /// At start and every `period` all keys are due, because events can be lost and the kernel can be changed by others.
 ///
+/// Rounds of everything that marks ask for keep a distance when they follow each other (``Crowding``): a node whose network changes
+/// all the time is not looked at all the time.
+///
 /// What failed waits for its next try; keys that are marked meanwhile do not wait with it. So one thing that the kernel refuses for
 /// good does not make everything else late.
 public struct Rounds<Key: Hashable & Sendable>: Sendable {
@@ -30,6 +33,8 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
 
     private let period: Duration
     private var debounce: Debounce
+    private var debounceAll: Debounce
+    private var crowding: Crowding
     private var backoff: Backoff
     private var marked: Set<Key> = []
     private var isAllMarked = false
@@ -40,9 +45,13 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
     private var isRunning = false
 
     /// - Parameter period: how often everything is looked at although nothing was marked.
-    public init(start: Duration, period: Duration, debounce: Debounce, backoff: Backoff = Backoff()) {
+    public init(
+        start: Duration, period: Duration, debounce: Debounce, backoff: Backoff = Backoff(), crowding: Crowding = Crowding()
+    ) {
         self.period = period
         self.debounce = debounce
+        debounceAll = debounce
+        self.crowding = crowding
         self.backoff = backoff
         nextFull = start
     }
@@ -58,13 +67,15 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
     /// Everything has to be looked at; after a failure of everything, when its next try is due.
     public mutating func markAll(at now: Duration) {
         isAllMarked = true
-        debounce.event(at: now)
+        debounceAll.event(at: now)
+        // Keys that were marked just before go along.
+        if !marked.isEmpty { debounce.event(at: now) }
     }
 
     public mutating func next(at now: Duration) -> Action {
         if isRunning { return .busy }
         let full = fullDue
-        if now >= full { return runAll() }
+        if now >= full { return runAll(at: now) }
         let isRetryDue = !failed.isEmpty && now >= retryFailed
         let isMarkDue = !marked.isEmpty && debounce.due.map { now >= $0 } ?? true
         if isRetryDue || isMarkDue { return runKeys(retries: isRetryDue) }
@@ -96,15 +107,17 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
 
 extension Rounds {
     private var fullDue: Duration {
-        guard isAllMarked, !isFullFailing, let due = debounce.due else { return nextFull }
-        return min(nextFull, due)
+        guard isAllMarked, !isFullFailing, let due = debounceAll.due else { return nextFull }
+        return min(nextFull, max(due, crowding.notBefore))
     }
 
-    private mutating func runAll() -> Action {
+    private mutating func runAll(at now: Duration) -> Action {
+        crowding.note(at: now)
         marked = []
         failed = []
         isAllMarked = false
         debounce.clear()
+        debounceAll.clear()
         isRunning = true
         return .run(.all)
     }
@@ -113,8 +126,7 @@ extension Rounds {
         let keys = retries ? marked.union(failed) : marked
         marked = []
         if retries { failed = [] }
-        // The mark of everything is still to come.
-        if !isAllMarked { debounce.clear() }
+        debounce.clear()
         isRunning = true
         return .run(.keys(keys))
     }

@@ -41,10 +41,18 @@ public struct Problem: Hashable, Sendable {
         case peerNotOnSegment = "peer-not-on-segment"
         /// A pod's link is gone although the pod is still attached.
         case podLinkMissing = "pod-link-missing"
+        /// A link looks like a pod's, and nobody wrote down whose.
+        case podLinkUnknown = "pod-link-unknown"
         /// What was written down of an attachment cannot be read.
         case recordUnreadable = "record-unreadable"
+        /// A deletion that waits in the queue does not tell what to delete.
+        case deletionUnreadable = "deletion-unreadable"
         /// The kernel refused a change.
         case changeRefused = "change-refused"
+        /// Somebody else takes away, again and again, what the agent puts there.
+        case undoneByOthers = "undone-by-others"
+        /// The machine runs without IPv6, and pods should have it.
+        case familyUnavailable = "family-unavailable"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -58,10 +66,10 @@ public struct Problem: Hashable, Sendable {
 extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
-        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable: .warning
+        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable: .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
-            .podLinkMissing, .recordUnreadable, .changeRefused:
+            .podLinkMissing, .podLinkUnknown, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers:
             .error
         }
     }
@@ -71,7 +79,8 @@ extension Problem.ID {
         switch self {
         case .objectInvalid: "correct the field that the message names"
         case .sourceUnreadable: "make the file readable, or the server reachable; what it last said stays in force"
-        case .nodeUnknown: "create the Node object of this name, or start the agent with --node and the right one"
+        case .nodeUnknown:
+            "create the Node object of this name, or start the agent with --node and the right one; what was made stays meanwhile"
         case .nodeWithoutAddress: "give the node an InternalIP of this family in status.addresses"
         case .nodeWithoutPodCIDR: "give the node a range in spec.podCIDRs (kube-controller-manager: --allocate-node-cidrs)"
         case .nodeAddressShared: "give each node an InternalIP of its own"
@@ -83,8 +92,15 @@ extension Problem.ID {
         case .nodeAddressMissing: "put the Node's InternalIP on a link of this node, or correct status.addresses"
         case .peerNotOnSegment: "use a backend that crosses routers, or put the nodes on one segment"
         case .podLinkMissing: "delete the pod: its replacement gets a new link"
+        case .podLinkUnknown:
+            "start the agent with the --state it was started with before; or delete the pods, and what is left with tulle agent --clean"
         case .recordUnreadable: "delete the pod: its replacement gets a new record; the old pod's link is left alone until then"
+        case .deletionUnreadable:
+            "make the file readable, or remove it: what no pod's runtime names any more goes with the next GC"
         case .changeRefused: "see the kernel's words in the message"
+        case .undoneByOthers:
+            "find who else keeps this node's network and stop one of the two; the agent tries again now and then"
+        case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }
 }

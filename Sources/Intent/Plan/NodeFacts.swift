@@ -6,10 +6,19 @@ public struct NodeFacts: Hashable, Sendable {
     public var name: String
     /// Where each of the node's own addresses stands.
     public var uplinks: [IPAddress: Uplink]
+    /// What the kernel can: one that was started with `ipv6.disable=1` has IPv4 alone.
+    public var families: Set<IPFamily>
+    /// The links that have addresses or routes from router advertisements.
+    public var advertisedLinks: Set<String>
 
-    public init(name: String, uplinks: [IPAddress: Uplink]) {
+    public init(
+        name: String, uplinks: [IPAddress: Uplink], families: Set<IPFamily> = Set(IPFamily.allCases),
+        advertisedLinks: Set<String> = []
+    ) {
         self.name = name
         self.uplinks = uplinks
+        self.families = families
+        self.advertisedLinks = advertisedLinks
     }
 
     /// A link towards other nodes.

@@ -56,7 +56,15 @@ public struct NodePlan: Sendable {
 
 extension NodePlan {
     /// What is ours in this node's namespace, and may be changed and removed.
-    public static let ownership = Ownership(linkPrefixes: [PacketPath.podLinkPrefix], proto: PacketPath.routeProtocol)
+    ///
+    /// Of pods' links those of attachments alone: a link that only looks like one is never touched (see
+    /// ``ownership(links:)``).
+    public static let ownership = ownership(links: [])
+
+    /// The same, with these links, which attachments have.
+    public static func ownership(links: Set<String>) -> Ownership {
+        Ownership(links: links, proto: PacketPath.routeProtocol, routeTables: PacketPath.routeTables)
+    }
 
     /// The tables that are ours, whether or not they should be there now.
     public static let tables: [Table.ID] = [Table.ID(.ip, PacketPath.podTable), Table.ID(.ip6, PacketPath.podTable)]
@@ -85,6 +93,15 @@ extension NodePlan {
         return keys
     }
 
+    /// Whether a key has a part now: `keys.contains`, without making them all.
+    public func contains(_ key: Key) -> Bool {
+        switch key {
+        case .node, .masquerade: true
+        case .peer(let name): duties.contains(.overlay) && name != facts.name && snapshot.members[name] != nil
+        case .attachment(let id): attachments[id] != nil
+        }
+    }
+
     public func part(_ key: Key) -> Part {
         switch key {
         case .node: nodePart
@@ -105,24 +122,45 @@ extension NodePlan {
     }
 
     private var nodePart: Part {
-        // The node is the router: without forwarding no packet passes it.
         var part = Part()
-        for setting in Self.settings { part.network.insert(.sysctl(Sysctl(setting, "1"))) }
         let subject = ObjectKey(Node.resource.kind, name: facts.name)
         guard let own else {
             part.problems.append(Problem(.nodeUnknown, subject, "there is no Node object for this node"))
             return part
         }
+        let families = Set(own.podPrefixes.map(\.family))
+        for setting in settings(families.intersection(facts.families)) { part.network.insert(.sysctl(setting)) }
+        if !families.isSubset(of: facts.families) {
+            let skipped = own.podPrefixes.filter { !facts.families.contains($0.family) }
+            let names = skipped.map(\.description).joined(separator: ", ")
+            part.problems.append(
+                Problem(.familyUnavailable, subject, "this machine runs without IPv6: its range \(names) is skipped"))
+        }
         // An address of ours that no pod has: the sender is told, instead of the packet going round by the default route.
         // Not for a range of one address: its pod's own route has the same key.
-        for prefix in own.podPrefixes where prefix.count != 1 && duties.contains(.pods) {
+        for prefix in own.podPrefixes
+        where prefix.count != 1 && duties.contains(.pods) && facts.families.contains(prefix.family) {
             part.network.insert(.route(Route(prefix, .unreachable, proto: PacketPath.routeProtocol)))
         }
-        for address in own.addresses where facts.uplinks[address] == nil {
+        for address in own.addresses where facts.uplinks[address] == nil && facts.families.contains(address.family) {
             part.problems.append(Problem(.nodeAddressMissing, subject, "its address \(address) is on no link of this node"))
         }
         if duties.contains(.pods) { part.problems += facts.refusedPrefixes(of: snapshot.members[facts.name]) }
         return part
+    }
+
+    /// The node is the router: without forwarding no packet passes it. Only for the families that this node has pods of.
+    ///
+    /// A kernel that forwards IPv6 no more listens to router advertisements, and a machine that has its address and default route
+    /// from them would fall off the network when they expire: 2 means “in spite of forwarding” (`accept_ra`).
+    private func settings(_ families: Set<IPFamily>) -> [Sysctl] {
+        var settings: [Sysctl] = []
+        if families.contains(.v4) { settings.append(Sysctl("net/ipv4/ip_forward", "1")) }
+        if families.contains(.v6) {
+            settings.append(Sysctl("net/ipv6/conf/all/forwarding", "1"))
+            settings += facts.advertisedLinks.map { Sysctl("net/ipv6/conf/\($0)/accept_ra", "2") }
+        }
+        return settings
     }
 
     private func peerPart(_ name: String) -> Part {
@@ -133,7 +171,9 @@ extension NodePlan {
 
     /// A table only where this node has pods of the family.
     private func masqueradePart(_ family: IPFamily) -> Part {
-        guard duties.contains(.pods), let own, own.podPrefixes.contains(where: { $0.family == family }) else { return Part() }
+        guard duties.contains(.pods), let own, facts.families.contains(family),
+            own.podPrefixes.contains(where: { $0.family == family })
+        else { return Part() }
         let members = [own] + snapshot.members.values.filter { $0.name != facts.name }.map(facts.plausible)
         var table = masquerade(
             family, podRanges: members.flatMap(\.podPrefixes), nodeAddresses: members.flatMap(\.addresses))

@@ -12,6 +12,16 @@ public enum PacketPath {
     /// `rtm_protocol` of our routes: the letter T. Routes with another number are somebody else's and stay untouched.
     public static let routeProtocol: UInt8 = 84
 
+    /// The tables that our routes are in (`RT_TABLE_MAIN`). A route of our protocol in another table is somebody else's.
+    public static let routeTables: Set<UInt32> = [254]
+
+    /// `rtm_protocol` of routes that the kernel learnt from router advertisements (`RTPROT_RA`). Never ours, but looked at: a link
+    /// that has one lives by them.
+    public static let advertisedProtocol: UInt8 = 9
+
+    /// `IFA_PROTO` of addresses that the kernel made of router advertisements (`IFAPROT_KERNEL_RA`).
+    public static let advertisedAddress: UInt8 = 2
+
     /// The node's ends of the pods' links begin so, and hexadecimal digits follow.
     public static let podLinkPrefix = "tl"
 

@@ -1,3 +1,6 @@
+import CNI
+import Glibc
+public import Netlink
 public import Plan
 
 /// What an agent is told when it starts.
@@ -30,6 +33,19 @@ public struct AgentSettings: Hashable, Sendable {
         self.queueDirectory = queueDirectory ?? stateDirectory + "/deletions"
         self.period = period
         self.rest = rest
+    }
+}
+
+extension AgentSettings {
+    /// Found before anything is changed: the endpoint opens only once the node is as it should be, and only where pods are kept.
+    ///
+    /// - Throws: `ENAMETOOLONG` when the socket's path is longer than a unix address.
+    public func check() throws(KernelError) {
+        guard duties.contains(.pods), socket.utf8.count > CourierEndpoint.pathLimit else { return }
+        throw KernelError(
+            Errno(rawValue: ENAMETOOLONG), "listen on \(socket)",
+            remedy: "the path has \(socket.utf8.count) bytes and may have \(CourierEndpoint.pathLimit): choose a shorter "
+                + "state directory, or another socket")
     }
 }
 

@@ -30,29 +30,43 @@ public struct NodeAgent: Service {
 
     private enum Event: Sendable {
         case object(ObjectEvent)
-        /// The kernel or the attachments changed.
-        case node
+        case kernel(KernelWatch.Notice)
+        /// A call about an attachment ended.
+        case attachments
         case timer
     }
 
     /// Runs until it is asked to stop. What it made stays: pods go on talking without an agent.
     public func run() async throws {
         let lock = try StateLock(directory: settings.stateDirectory)
-        defer { withExtendedLifetime(lock) {} }
         let namespace = try NetworkNamespace.current()
+        let namespaceLock = try NamespaceLock(namespace)
+        defer { withExtendedLifetime((lock, namespaceLock)) {} }
         let (events, bell) = AsyncStream.makeStream(of: Event.self)
-        let pods =
-            settings.duties.contains(.pods)
-            ? try PodService(
-                settings, namespace: namespace, surroundings: surroundings, logger: logger, changed: { bell.yield(.node) })
-            : nil
+        let desk = settings.duties.contains(.pods) ? PodDesk(settings, surroundings: surroundings, logger: logger) : nil
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
-        pods?.tidy()
+        let pods = try await desk?.begin(namespace, changed: { bell.yield(.attachments) })
         let book = pods.map { RememberingBook($0, of: settings, logger: logger) }
         // Before the first look too, so that nothing happens between the two unseen.
         let watch = try KernelWatch(namespace)
         let reconciler = try Reconciler(
             settings, namespace: namespace, pods: book ?? NoAttachments(), surroundings: surroundings, logger: logger)
+        let end: Result<Void, any Error>
+        do {
+            end = .success(try await serve(events, bell, watch, reconciler, desk, isReady: book?.recall() ?? false))
+        } catch {
+            end = .failure(error)
+        }
+        await desk?.close()
+        try end.get()
+        logger.info("stopped; what was made stays")
+    }
+
+    /// - Parameter desk: `nil` without pods.
+    private func serve(
+        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ watch: KernelWatch, _ reconciler: Reconciler,
+        _ desk: PodDesk?, isReady: Bool
+    ) async throws {
         try await cancelWhenGracefulShutdown { [self] in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
@@ -60,47 +74,42 @@ public struct NodeAgent: Service {
                     bell.finish()
                 }
                 group.addTask { for await event in source.events { bell.yield(.object(event)) } }
-                group.addTask { try await watch.run { bell.yield(.node) } }
-                group.addTask { try await follow(events, bell, reconciler, pods, isReady: book?.recall() ?? false) }
+                group.addTask { try await watch.run { bell.yield(.kernel($0)) } }
+                group.addTask { try await follow(events, bell, reconciler, desk, isReady: isReady) }
                 // Whichever ends first, by itself or by an error, ends the others.
                 defer { group.cancelAll() }
                 try await group.next()
             }
         }
-        logger.info("stopped; what was made stays")
     }
 
     private func follow(
-        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ reconciler: Reconciler, _ pods: PodService?,
+        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ reconciler: Reconciler, _ desk: PodDesk?,
         isReady: Bool
     ) async throws {
         var status = StatusFile(settings.stateDirectory + "/status", logger)
-        var endpoint: CourierEndpoint?
         var timer: Task<Void, Never>?
-        defer {
-            timer?.cancel()
-            endpoint?.stop()
-        }
+        defer { timer?.cancel() }
         var waiting: String? = "the objects of \(settings.origin)"
         status.write(await reconciler.report, waiting: waiting)
         logger.info("started", metadata: ["parts": "\(settings.parts)", "waits for": "\(waiting ?? "")"])
         // What an earlier agent of this node learned is enough to attach pods.
-        if isReady { endpoint = try pods.map(open) }
+        if isReady { try await desk?.open() }
         for await event in events {
             switch event {
             case .object(let event):
                 if case .listed = event { waiting = nil }
                 await reconciler.take(event)
-            case .node: await reconciler.nodeChanged()
+            case .kernel(let notice): await reconciler.take(notice)
+            case .attachments: await reconciler.attachmentsChanged()
             case .timer: break
             }
             let next = await reconciler.advance()
             let report = await reconciler.report
             status.write(report, waiting: waiting)
             // After the first whole round the node is as it should be as far as it can be, and may have pods.
-            if endpoint == nil, report.rounds > 0 { endpoint = try pods.map(open) }
-            // A courier that found nobody, or did not get its answer, has left its deletion.
-            pods?.tidy()
+            if report.rounds > 0 { try await desk?.open() }
+            await desk?.tidy()
             guard let next else { continue }
             timer?.cancel()
             timer = Task {
@@ -108,14 +117,6 @@ public struct NodeAgent: Service {
                 bell.yield(.timer)
             }
         }
-    }
-
-    private func open(_ pods: PodService) throws -> CourierEndpoint {
-        let endpoint = try CourierEndpoint(
-            path: settings.socket, incident: { [logger] in logger.warning("courier", metadata: ["incident": "\($0)"]) },
-            handler: { pods.answer($0) })
-        logger.info("ready", metadata: ["node": "\(settings.node)", "socket": "\(settings.socket)"])
-        return endpoint
     }
 }
 

@@ -7,17 +7,17 @@ import Netlink
 struct StateLock {
     private let file: Descriptor
 
-    /// - Throws: `Errno.wouldBlock` when another agent holds it.
-    init(directory: String) throws(KernelError) {
+    /// - Throws: ``AgentConflict`` when another agent holds it.
+    init(directory: String) throws {
         try Disk.makeDirectory(directory)
         let path = directory + "/lock"
         let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard opened >= 0 else { throw KernelError(Errno(rawValue: errno), "open \(path)") }
         file = Descriptor(owning: opened)
         guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
-            throw KernelError(
-                Errno(rawValue: errno), "lock \(path)",
-                explanation: "another agent works on this directory; stop it first: two on one node undo each other")
+            let code = errno
+            guard code == EWOULDBLOCK else { throw KernelError(Errno(rawValue: code), "lock \(path)") }
+            throw AgentConflict(.directory(directory))
         }
     }
 }

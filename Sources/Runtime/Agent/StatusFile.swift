@@ -13,7 +13,7 @@ struct StatusFile {
 
     /// - Parameter waiting: for what, before anything is known.
     mutating func write(_ report: Reconciler.Report, waiting: String? = nil) {
-        var lines = ["rounds \(report.rounds)", "changes \(report.changes)"]
+        var lines = ["rounds \(report.rounds)", "whole-rounds \(report.wholeRounds)", "changes \(report.changes)"]
         if let waiting { lines.append("waiting for \(waiting)") }
         lines += report.problems.map { "problem \($0)" }
         let text = lines.joined(separator: "\n") + "\n"

@@ -76,13 +76,19 @@ final class TestNode {
 extension TestNode {
     /// - Parameter around: a command that runs the agent, such as strace.
     /// - Parameter source: which node it is and where the objects come from; `nil`: n1, and a file.
-    func launch(around: [String] = [], source: [String]? = nil) throws {
-        directory.remove("state/status")
-        agent = try Program(
+    /// - Parameter state: of the node's own directory.
+    func launch(around: [String] = [], source: [String]? = nil, state: String = "state") throws {
+        directory.remove("\(state)/status")
+        agent = try tulle(
+            ["--state", "\(directory.path)/\(state)", "--log-level", "debug"]
+                + (source ?? ["--node", "n1", "--objects", "\(directory.path)/objects.yaml"]), around: around, log: "log")
+    }
+
+    /// `tulle agent` in the node's namespace.
+    func tulle(_ words: [String], around: [String] = [], log: String) throws -> Program {
+        try Program(
             [try Program.product("tulle-pod"), "run", "--join", holder, "--namespaces", "net", "--"] + around
-                + [
-                    try Program.product("tulle"), "agent", "--state", "\(directory.path)/state", "--log-level", "debug",
-                ] + (source ?? ["--node", "n1", "--objects", "\(directory.path)/objects.yaml"]), log: "\(directory.path)/log")
+                + [try Program.product("tulle"), "agent"] + words, log: "\(directory.path)/\(log)")
     }
 
     func start() throws {
@@ -108,9 +114,16 @@ extension TestNode {
     var log: String { directory.read("log") }
 
     var status: (rounds: Int, changes: Int, problems: [String]) {
-        let lines = directory.read("state/status").split(separator: "\n").map { $0.split(separator: " ", maxSplits: 1) }
+        let status = status(in: "state")
+        return (status.rounds, status.changes, status.problems)
+    }
+
+    func status(in state: String) -> (rounds: Int, wholeRounds: Int, changes: Int, problems: [String]) {
+        let lines = directory.read("\(state)/status").split(separator: "\n").map { $0.split(separator: " ", maxSplits: 1) }
         func number(_ name: String) -> Int { lines.first { $0[0] == name }.flatMap { Int($0[1]) } ?? 0 }
-        return (number("rounds"), number("changes"), lines.filter { $0[0] == "problem" }.map { String($0[1]) })
+        return (
+            number("rounds"), number("whole-rounds"), number("changes"), lines.filter { $0[0] == "problem" }.map { String($0[1]) }
+        )
     }
 
     var isReady: Bool {

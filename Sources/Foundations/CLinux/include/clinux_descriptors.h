@@ -15,6 +15,10 @@ enum { CLINUX_UNIX_PATH_LIMIT = 107 };
 int clinux_unix_bind(int socket, const char *path);
 int clinux_unix_connect(int socket, const char *path);
 
+// The same with a name without a file, which belongs to a network namespace and goes with its last descriptor.
+int clinux_unix_bind_abstract(int socket, const char *name);
+int clinux_unix_connect_abstract(int socket, const char *name);
+
 // accept4(2), close-on-exec.
 int clinux_unix_accept(int socket);
 
@@ -31,6 +35,9 @@ ssize_t clinux_receive_with_descriptor(int socket, void *bytes, size_t count, in
 
 // SO_PEERCRED: who called connect(2) at the other end.
 int clinux_peer_user(int socket, uid_t *user);
+
+// SO_PEERCRED: the process that called listen(2) at the other end, or connect(2); 0 when it is none of our PID namespace.
+int clinux_peer_process(int socket, pid_t *process);
 
 // fstat(2): which file it is, and whose. Where NIO is imported too, Swift takes `struct stat` for a type of NIO's own.
 int clinux_file_identity(int descriptor, uint64_t *device, uint64_t *inode, uid_t *owner);

@@ -78,10 +78,38 @@ extension NeighbourMessage {
         writer.attribute(Name.mac, mac)
     }
 
-    private enum Name: UInt16, AttributeName {
+    enum Name: UInt16, AttributeName {
         /// `NDA_DST`
         case destination = 1
         /// `NDA_LLADDR`
         case mac = 2
+        /// `NDA_IFINDEX`
+        case index = 8
+    }
+}
+
+/// Asks for all neighbours, or for those on one link.
+public struct NeighbourQuery: RouteObject {
+    public static var newType: UInt16 { NeighbourMessage.newType }
+
+    public var family: RouteFamily
+    public var link: Int32?
+    public var flags: NeighbourMessage.Flags
+
+    public init(_ family: RouteFamily, link: Int32? = nil, flags: NeighbourMessage.Flags = []) {
+        self.family = family
+        self.link = link
+        self.flags = flags
+    }
+
+    public init?(_ message: Message) { nil }
+
+    public func write(into writer: inout MessageWriter) {
+        writer.append(UInt32(family.rawValue))
+        writer.append(UInt32(0))  // ndm_ifindex: a filter has it as an attribute
+        writer.append(UInt16(0))
+        writer.append(flags.rawValue)
+        writer.append(UInt8(0))
+        writer.attribute(NeighbourMessage.Name.index, link)
     }
 }

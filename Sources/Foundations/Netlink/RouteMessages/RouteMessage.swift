@@ -29,6 +29,8 @@ public struct RouteMessage: RouteObject {
     public var metric: UInt32?
     /// `RTAX_MTU` in `RTA_METRICS`
     public var mtu: UInt32?
+    /// `RTA_EXPIRES`, in seconds: the kernel takes the route away by itself (IPv6). Said when the route is made, and not read.
+    public var lifetime: UInt32?
     /// `RTA_MULTIPATH` is there: the route has several next hops, which are not read.
     public private(set) var isMultipath = false
 
@@ -52,11 +54,12 @@ public struct RouteMessage: RouteObject {
         self.destination = destination
     }
 
-    /// A filter: all routes of a family. Zero is any table, protocol or type.
-    public init(all family: RouteFamily, table: UInt32 = 0, proto: UInt8 = 0) {
+    /// A filter: all routes of a family. Zero is any table, protocol or type, `nil` any link.
+    public init(all family: RouteFamily, table: UInt32 = 0, proto: UInt8 = 0, link: Int32? = nil) {
         self.family = family
         self.table = table
         self.proto = proto
+        self.link = link
     }
 }
 
@@ -108,6 +111,7 @@ extension RouteMessage {
         if let gateway { write(gateway, into: &writer) }
         writer.attribute(Name.source, source)
         writer.attribute(Name.metric, metric)
+        writer.attribute(Name.expires, lifetime)
         if let mtu { writer.nested(Name.metrics) { $0.attribute(Metric.mtu, mtu) } }
     }
 
@@ -142,6 +146,8 @@ extension RouteMessage {
         case table = 15
         /// `RTA_VIA`
         case via = 18
+        /// `RTA_EXPIRES`
+        case expires = 23
     }
 
     private enum Metric: UInt16, AttributeName {

@@ -15,7 +15,7 @@ struct HostGateway {
     func roads(to peer: Member) -> (state: State, problems: [Problem]) {
         var objects: [Object] = []
         var problems: [Problem] = []
-        for prefix in peer.podPrefixes {
+        for prefix in peer.podPrefixes where facts.families.contains(prefix.family) {
             // A node without an address of the family has its problem already.
             guard let source = own.address(prefix.family), let gateway = peer.address(prefix.family),
                 let uplink = facts.uplinks[source]

@@ -26,6 +26,7 @@ public struct PodNetwork: Hashable, Sendable {
                 Link(
                     attachment.link, .veth(peer: peer), mac: attachment.nodeMAC, mtu: attachment.mtu, makesLinkLocal: false))
         ]
+        objects += Self.settings(onNode: attachment).map(Object.sysctl)
         for address in attachment.addresses {
             objects.append(.neighbour(Neighbour(address, on: attachment.link, .mac(attachment.podMAC))))
             objects.append(
@@ -40,9 +41,7 @@ public struct PodNetwork: Hashable, Sendable {
             .link(Link("lo", .loopback)),
             .link(Link(name, .veth(peer: nil), mac: attachment.podMAC, mtu: attachment.mtu, makesLinkLocal: false)),
         ]
-        let hasIPv6 = attachment.addresses.contains { $0.family == .v6 }
-        // Without IPv6 the pod must not give itself an address; with it, no router but the node may tell it anything.
-        objects.append(.sysctl(Sysctl("net/ipv6/conf/\(name)/" + (hasIPv6 ? "accept_ra" : "disable_ipv6"), hasIPv6 ? "0" : "1")))
+        objects += Self.settings(inPod: attachment).map(Object.sysctl)
         for address in attachment.addresses {
             let gateway = PacketPath.podGateway(address.family)
             objects.append(.address(Address(InterfaceAddress(host: address), on: name)))
@@ -53,4 +52,33 @@ public struct PodNetwork: Hashable, Sendable {
         }
         return State(objects)
     }
+}
+
+// MARK: - Settings
+
+extension PodNetwork {
+    /// What the node's end takes from the pod: packets with the pod's own source only, and no word about routers.
+    ///
+    /// The reverse path filter knows IPv4 alone. Strict: what would not be answered over this link did not come over it. The
+    /// kernel takes the greater of this and `all`, so where somebody set `all` to 2 the check is loose.
+    static func settings(onNode attachment: Attachment) -> [Sysctl] {
+        [Sysctl("net/ipv4/conf/\(attachment.link)/rp_filter", "1"), routerAdvertisements(attachment.link, attachment)]
+    }
+
+    /// A runtime that knows IPv4 alone makes pods' namespaces with IPv6 off, for the links there are and those to come.
+    private static func settings(inPod attachment: Attachment) -> [Sysctl] {
+        let settings = [routerAdvertisements(attachment.id.interface, attachment)]
+        guard attachment.hasIPv6 else { return settings }
+        return settings + [attachment.id.interface, "lo"].map { Sysctl("net/ipv6/conf/\($0)/disable_ipv6", "0") }
+    }
+
+    /// Without IPv6 an end must not give itself an address; with it, nobody at the other end may tell it anything.
+    private static func routerAdvertisements(_ link: String, _ attachment: Attachment) -> Sysctl {
+        attachment.hasIPv6
+            ? Sysctl("net/ipv6/conf/\(link)/accept_ra", "0") : Sysctl("net/ipv6/conf/\(link)/disable_ipv6", "1")
+    }
+}
+
+extension Attachment {
+    fileprivate var hasIPv6: Bool { addresses.contains { $0.family == .v6 } }
 }

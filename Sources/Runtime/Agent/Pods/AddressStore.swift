@@ -78,12 +78,28 @@ extension AddressStore {
 
     /// The ADD is done and will be answered.
     func commit(_ record: AttachmentRecord) throws(KernelError) {
-        for step in steps(committing: record) { try step.carryOut() }
+        let steps = steps(committing: record)
+        try steps[0].carryOut()
+        // That its addresses rested no longer matters to anybody: an attached address is held, whatever else is written.
+        for step in steps.dropFirst() { try? step.carryOut() }
     }
 
     /// The attachment is gone from the kernel; its addresses rest from now on.
-    func remove(_ record: AttachmentRecord, at now: Duration) throws(KernelError) {
-        for step in steps(removing: record, at: now) { try step.carryOut() }
+    ///
+    /// - Returns: why it could not be written down that they rest, if so: with a full disk a pod has to be able to end. Only an
+    ///   agent that starts anew gives them out early then.
+    @discardableResult
+    func remove(_ record: AttachmentRecord, at now: Duration) throws(KernelError) -> KernelError? {
+        var refusal: KernelError?
+        for address in record.attachment.addresses {
+            do {
+                for step in steps(resting: address, at: now) { try step.carryOut() }
+            } catch {
+                refusal = error
+            }
+        }
+        for step in steps(removing: record) { try step.carryOut() }
+        return refusal
     }
 
     /// Nothing is attached under this name, whatever is written down.
@@ -104,13 +120,15 @@ extension AddressStore {
         return [.rename(draft(id), to: path(id))] + record.attachment.addresses.map { .remove(path(resting: $0)) }
     }
 
-    /// The addresses rest before they are free.
-    func steps(removing record: AttachmentRecord, at now: Duration) -> [DiskStep] {
+    /// To be done for each address before ``steps(removing:)``: it rests before it is free.
+    func steps(resting address: IPAddress, at now: Duration) -> [DiskStep] {
         let milliseconds = now.components.seconds * 1000 + now.components.attoseconds / 1_000_000_000_000_000
-        let bytes = Array("\(milliseconds)".utf8)
+        return DiskStep.writing(Array("\(milliseconds)".utf8), to: path(resting: address))
+    }
+
+    func steps(removing record: AttachmentRecord) -> [DiskStep] {
         let id = record.attachment.id
-        return record.attachment.addresses.flatMap { DiskStep.writing(bytes, to: path(resting: $0)) }
-            + [.remove(path(id)), .remove(draft(id))]
+        return [.remove(path(id)), .remove(draft(id))]
     }
 }
 

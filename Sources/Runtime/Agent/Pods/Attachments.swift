@@ -1,4 +1,5 @@
 import Addressing
+import Cluster
 import Plan
 
 /// Who is attached to this node at one moment.
@@ -10,6 +11,11 @@ struct Attachments: Sendable {
     var claims = 0
     /// The paths of records that cannot be read, by the links they are about: somebody's pod may hang on each.
     var lost: [String: String] = [:]
+    /// What could not be done about attachments without being asked.
+    var problems: [Problem] = []
+
+    /// The links of all of them, also of those on their way.
+    var links: [String] { (Array(all.keys) + Array(busy)).map(\.link) }
 
     /// The links that may have come, gone or changed since an earlier moment by a call's work: what was seen of them in between
     /// is no longer true, or not yet.

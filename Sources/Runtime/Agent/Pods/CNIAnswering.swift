@@ -1,5 +1,7 @@
+import Addressing
 import CNI
 import Netlink
+import Plan
 
 extension PodService {
     /// Answers one call of the plugin: the specification's result or its error document, never nothing.
@@ -9,7 +11,7 @@ extension PodService {
             let invocation = try request.invocation
             version = invocation.configuration.version
             switch invocation.operation {
-            case .add(let attachment): return .success(try add(invocation, attachment, request.namespace), version)
+            case .add(let attachment): return try add(invocation, attachment, request.namespace)
             case .delete(let attachment): try delete(attachment)
             case .check(let attachment): try check(invocation, attachment, request.namespace)
             case .collectGarbage(let valid): try collectGarbage(keeping: valid, network: invocation.configuration.name)
@@ -24,9 +26,45 @@ extension PodService {
     static func failure(for error: any Error) -> Failure {
         switch error {
         case let failure as Failure: failure
-        case let error as KernelError: Failure(.inputOutput, error.operation, details: error.description)
+        case let taken as LinkTaken: failure(for: taken)
+        case let error as KernelError: Failure(.inputOutput, error.operation, details: error.words)
         case let error as SystemFailure: Failure(.inputOutput, error.call, details: error.description)
+        case let file as QueuedDeletions.Unreadable:
+            Failure(.inputOutput, "an earlier deletion waits in \(file.path) and cannot be read", details: "\(file.reason)")
         default: Failure(.inputOutput, "the pod's network could not be made", details: "\(error)")
         }
+    }
+
+    private static func failure(for taken: LinkTaken) -> Failure {
+        switch taken.end {
+        case .pod:
+            Failure(
+                .refused, "the pod's namespace already has \(article(taken.name)) \(taken.name)",
+                details: "what made it has to take it away first (DEL), or this network needs another CNI_IFNAME")
+        case .node:
+            Failure(
+                .refused, "the node already has the link \(taken.name) of this pod",
+                details: "an attachment of the same name is there, and this agent has no record of it: DEL it first")
+        }
+    }
+
+    private static func article(_ name: String) -> String { "aeiou".contains(name.prefix(1)) ? "an" : "a" }
+
+    func result(_ record: AttachmentRecord, sandbox: String?) -> AttachmentResult {
+        let attachment = record.attachment
+        let families = attachment.addresses.map(\.family)
+        return AttachmentResult(
+            interfaces: [
+                .init(name: attachment.link, mac: attachment.nodeMAC.description, mtu: attachment.mtu),
+                .init(name: attachment.id.interface, mac: attachment.podMAC.description, mtu: attachment.mtu, sandbox: sandbox),
+            ],
+            ips: attachment.addresses.map {
+                .init(
+                    address: InterfaceAddress(host: $0).description, gateway: PacketPath.podGateway($0.family).description,
+                    interface: 1)
+            },
+            routes: families.map {
+                .init(destination: IPPrefix.all($0).description, gateway: PacketPath.podGateway($0).description)
+            })
     }
 }

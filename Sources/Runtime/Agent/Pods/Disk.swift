@@ -19,7 +19,7 @@ enum DiskStep: Hashable, Sendable {
         switch self {
         case .create(let path, let bytes): try Disk.create(path, bytes)
         case .rename(let old, let new):
-            guard Glibc.rename(old, new) == 0 else { throw KernelError(Errno(rawValue: errno), "rename \(old) to \(new)") }
+            guard Glibc.rename(old, new) == 0 else { throw Disk.refusal(errno, "rename \(old) to \(new)") }
         case .remove(let path): try Disk.remove(path)
         }
     }
@@ -38,7 +38,7 @@ enum Disk {
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
             let count = Glibc.read(file.rawValue, &chunk, chunk.count)
-            guard count >= 0 else { throw KernelError(Errno(rawValue: errno), "read \(path)") }
+            guard count >= 0 else { throw refusal(errno, "read \(path)") }
             if count == 0 { return bytes }
             bytes += chunk[..<count]
         }
@@ -49,17 +49,17 @@ enum Disk {
         if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
         let code = errno
         guard code == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
-            throw KernelError(Errno(rawValue: code), "make directory \(path)")
+            throw refusal(code, "make directory \(path)")
         }
         try makeDirectory(String(path[..<slash]))
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
-            throw KernelError(Errno(rawValue: errno), "make directory \(path)")
+            throw refusal(errno, "make directory \(path)")
         }
     }
 
     /// The names in a directory, sorted. What a kill left of a file that was being written is taken away.
     static func names(in path: String) throws(KernelError) -> [String] {
-        guard let stream = opendir(path) else { throw KernelError(Errno(rawValue: errno), "list \(path)") }
+        guard let stream = opendir(path) else { throw refusal(errno, "list \(path)") }
         defer { closedir(stream) }
         var names: [String] = []
         while let entry = readdir(stream) {
@@ -70,10 +70,25 @@ enum Disk {
         return names.sorted()
     }
 
+    /// With what to do about it, where the number tells.
+    static func refusal(_ code: Int32, _ operation: String) -> KernelError {
+        let remedy: String? =
+            switch code {
+            case EACCES, EPERM: "run the agent as root, or as the owner of that directory"
+            case ENOSPC, EDQUOT: "make room on the disk it is on"
+            case EROFS: "give the agent a state directory on a file system that can be written"
+            case ENOTDIR: "a part of that path is a file: give the agent another state directory, or move the file"
+            case ENOENT: "its directory is not there and cannot be made: give the agent another state directory"
+            case EMFILE, ENFILE: "raise the limit of open files"
+            default: nil
+            }
+        return KernelError(Errno(rawValue: code), operation, remedy: remedy)
+    }
+
     static func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     static func remove(_ path: String) throws(KernelError) {
-        guard unlink(path) == 0 || errno == ENOENT else { throw KernelError(Errno(rawValue: errno), "remove \(path)") }
+        guard unlink(path) == 0 || errno == ENOENT else { throw refusal(errno, "remove \(path)") }
     }
 
     /// At the beginning of the name, where no container ID and no address has it: an interface may be called `eth0.new`.
@@ -86,13 +101,13 @@ enum Disk {
 
     fileprivate static func create(_ path: String, _ bytes: [UInt8]) throws(KernelError) {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw KernelError(Errno(rawValue: errno), "write \(path)") }
+        guard file >= 0 else { throw refusal(errno, "write \(path)") }
         let written = Glibc.write(file, bytes, bytes.count)
         let code = errno
         close(file)
         guard written == bytes.count else {
             unlink(path)
-            throw KernelError(written < 0 ? Errno(rawValue: code) : .inputOutput, "write \(path)")
+            throw refusal(written < 0 ? code : ENOSPC, "write \(path)")
         }
     }
 }

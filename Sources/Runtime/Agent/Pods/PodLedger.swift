@@ -10,6 +10,8 @@ struct PodLedger: Sendable {
     private(set) var records: [Plan.Attachment.ID: AttachmentRecord] = [:]
     /// Those that a call is at work on now: nobody else touches their links.
     private(set) var busy: Set<Plan.Attachment.ID> = []
+    /// Those whose taking away has begun and not ended: their addresses are held until it has.
+    private(set) var leaving: Set<Plan.Attachment.ID> = []
     /// How many calls have begun so far.
     private(set) var claims = 0
     private var pools: [AddressPool<Plan.Attachment.ID>] = []
@@ -19,10 +21,14 @@ struct PodLedger: Sendable {
     /// Of the links that pods get; `nil` until the node is known.
     private(set) var mtu: Int?
 
-    init(attached: [AttachmentRecord], resting: [IPAddress: Duration], rest: Duration) {
+    /// - Parameter unanswered: what an agent that was killed had begun: to be taken away.
+    init(
+        attached: [AttachmentRecord], unanswered: [AttachmentRecord] = [], resting: [IPAddress: Duration], rest: Duration
+    ) {
         self.resting = resting
         self.rest = rest
-        for record in attached {
+        leaving = Set(unanswered.map(\.attachment.id))
+        for record in attached + unanswered {
             records[record.attachment.id] = record
             // A kill between the two steps of giving an address out leaves both marks.
             for address in record.attachment.addresses { self.resting[address] = nil }
@@ -101,8 +107,14 @@ extension PodLedger {
         return .attached(record)
     }
 
+    /// Its taking away begins. It is no longer attached, and its addresses are not free yet.
+    mutating func leave(_ id: Plan.Attachment.ID) {
+        if records[id] != nil { leaving.insert(id) }
+    }
+
     /// The attachment is gone; its addresses rest. What is not there is as good as gone.
     mutating func remove(_ id: Plan.Attachment.ID, at now: Duration) {
+        leaving.remove(id)
         guard let record = records.removeValue(forKey: id) else { return }
         for address in record.attachment.addresses {
             resting[address] = now

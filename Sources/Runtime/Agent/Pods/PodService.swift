@@ -1,7 +1,7 @@
 import Addressing
 import CNI
+import Cluster
 import Glibc
-import HostNetwork
 import Logging
 import Netlink
 import Plan
@@ -12,40 +12,53 @@ import Synchronization
 /// Called by the courier's workers, several at a time: the book is behind a lock, the kernel's work is done outside it, so that
 /// a hundred removals wait for the kernel together and not one after the other.
 final class PodService: Sendable {
-    private let ledger: Mutex<PodLedger>
-    private let store: AddressStore
-    private let queue: QueuedDeletions
-    let namespace: NetworkNamespace
-    private let surroundings: Surroundings
-    private let logger: Logger
-    /// Called when a call has ended that changed what is attached.
-    private let changed: @Sendable () -> Void
+    let ledger: Mutex<PodLedger>
+    let store: AddressStore
+    let queue: QueuedDeletions
+    private let namespace: NetworkNamespace
+    private let dataplane: any PodDataplane
+    let surroundings: Surroundings
+    let logger: Logger
+    /// Called when a call has ended that changed what is attached, or what is wrong.
+    let changed: @Sendable () -> Void
+    /// What could not be done without being asked, as of the last time.
+    let problems = Mutex<[Problem]>([])
     /// Records that could not be read at the start.
     private let unreadable: [AddressStore.UnreadableRecord]
 
-    /// Takes back what an agent that was killed had begun and not answered.
+    /// Takes back what an agent that was killed had begun and not answered, as far as the kernel lets it: the rest is held,
+    /// and ``tidy()`` tries again.
+    ///
+    /// - Parameter dataplane: who makes the links; the kernel unless a test says otherwise.
     init(
-        _ settings: AgentSettings, namespace: NetworkNamespace, surroundings: Surroundings, logger: Logger,
-        changed: @escaping @Sendable () -> Void
+        _ settings: AgentSettings, namespace: NetworkNamespace, dataplane: (any PodDataplane)? = nil, surroundings: Surroundings,
+        logger: Logger, changed: @escaping @Sendable () -> Void
     ) throws(KernelError) {
+        try settings.check()
         store = try AddressStore(directory: settings.stateDirectory)
         queue = QueuedDeletions(directory: settings.queueDirectory)
         var contents = try store.contents()
         self.namespace = namespace
+        self.dataplane = dataplane ?? PodPlumbing(node: namespace)
         self.surroundings = surroundings
         self.logger = logger
         self.changed = changed
         unreadable = contents.unreadable
         let now = surroundings.now()
-        for record in contents.unanswered {
-            try Self.removeLink(record.attachment.id.link, in: namespace)
-            try store.remove(record, at: now)
-            for address in record.attachment.addresses { contents.resting[address] = now }
-            logger.info("took back an unanswered ADD", metadata: ["attachment": "\(record.attachment.id)"])
-        }
         // Written before the machine was started again, on a disk that outlived it.
         for (address, since) in contents.resting where since > now { contents.resting[address] = now }
-        ledger = Mutex(PodLedger(attached: contents.attached, resting: contents.resting, rest: settings.rest))
+        ledger = Mutex(
+            PodLedger(
+                attached: contents.attached, unanswered: contents.unanswered, resting: contents.resting, rest: settings.rest))
+        for record in contents.unanswered {
+            let id = record.attachment.id
+            do {
+                try takeAway(id)
+                logger.info("took back an unanswered ADD", metadata: ["attachment": "\(id)"])
+            } catch {
+                logger.error("an unanswered ADD is still there", metadata: ["attachment": "\(id)", "error": "\(error)"])
+            }
+        }
     }
 }
 
@@ -55,14 +68,15 @@ extension PodService: AttachmentBook {
     }
 
     func attachments() -> Attachments {
-        let (records, busy, claims) = ledger.withLock { ($0.records, $0.busy, $0.claims) }
+        let (records, busy, leaving, claims) = ledger.withLock { ($0.records, $0.busy, $0.leaving, $0.claims) }
         // A record that was unreadable at the start may have been deleted or made anew since.
         let lost = unreadable.filter { lost in
             Disk.isThere(lost.path) && !records.keys.contains { $0.link == lost.link }
         }
         return Attachments(
-            all: records.mapValues(\.attachment), busy: busy, claims: claims,
-            lost: Dictionary(lost.map { ($0.link, $0.path) }) { first, _ in first })
+            // Of what is half taken away nothing is to be kept, and nothing to be done by anybody but us.
+            all: records.filter { !leaving.contains($0.key) }.mapValues(\.attachment), busy: busy.union(leaving), claims: claims,
+            lost: Dictionary(lost.map { ($0.link, $0.path) }) { first, _ in first }, problems: problems.withLock { $0 })
     }
 }
 
@@ -70,28 +84,48 @@ extension PodService: AttachmentBook {
 
 extension PodService {
     func add(_ invocation: Invocation, _ attachment: CNI.Attachment, _ descriptor: NamespaceDescriptor?) throws
-        -> AttachmentResult
+        -> CourierResponse
     {
         let pod = try namespace(of: descriptor, invocation)
         guard pod.identity != namespace.identity else {
             throw Failure(.badEnvironment, "CNI_NETNS is the node's own namespace", details: "a pod has a namespace of its own")
         }
+        let previous = try invocation.configuration.previousDocument
         let id = Plan.Attachment.ID(attachment)
         return try whileClaimed(id) {
             // A runtime may use a container's name again: its old deletion must not come after the new ADD.
-            if let waiting = queue.deletion(of: attachment) { try carryOut(waiting) }
+            if let waiting = try queue.deletion(of: attachment) { try carryOut(waiting) }
+            // What an earlier ADD left because the kernel did not let it go.
+            if ledger.withLock({ $0.leaving.contains(id) }) { try takeAway(id) }
+            if let lost = unreadable.first(where: { $0.link == id.link && Disk.isThere($0.path) }) {
+                throw Failure(
+                    .refused, "\(id) is attached already, and its record cannot be read",
+                    details: "DEL it first; see \(lost.path)")
+            }
             let record = try take(id, invocation)
-            var undo = UndoStack()
-            defer { undo.run() }
-            undo.push { [self] in ledger.withLock { $0.remove(id, at: surroundings.now()) } }
-            try store.begin(record)
-            undo.push { [self] in attempt { try store.remove(record, at: surroundings.now()) } }
-            undo.push { [self] in attempt { try Self.removeLink(id.link, in: namespace) } }
-            try build(record.attachment, pod)
-            try store.commit(record)
-            undo.clear()
+            do {
+                try store.begin(record)
+                try dataplane.make(record.attachment, in: pod)
+                try store.commit(record)
+            } catch {
+                giveBack(id, after: error)
+                throw error
+            }
             logger.debug("attached", metadata: ["attachment": "\(id)", "pod": "\(record.pod)"])
-            return result(record, sandbox: invocation.namespacePath)
+            let result = result(record, sandbox: invocation.namespacePath)
+            return .success(result, invocation.configuration.version, after: previous)
+        }
+    }
+
+    /// Of an ADD that was refused. When it cannot be done now the record stays, so that nobody else gets the addresses while a
+    /// link may carry them: the next DEL, GC or ``tidy()`` ends it.
+    private func giveBack(_ id: Plan.Attachment.ID, after error: any Error) {
+        do {
+            // A link that was there before is not ours to remove.
+            try takeAway(id, hasLink: !(error is LinkTaken))
+        } catch {
+            logger.error(
+                "an ADD that was refused cannot be taken back yet", metadata: ["attachment": "\(id)", "error": "\(error)"])
         }
     }
 
@@ -104,14 +138,11 @@ extension PodService {
     /// Compares both ends of the pod's link with what they should be.
     func check(_ invocation: Invocation, _ attachment: CNI.Attachment, _ descriptor: NamespaceDescriptor?) throws {
         let id = Plan.Attachment.ID(attachment)
-        let (record, isBusy) = ledger.withLock { ($0.records[id], $0.busy.contains(id)) }
+        let (record, isBusy, isLeaving) = ledger.withLock { ($0.records[id], $0.busy.contains(id), $0.leaving.contains(id)) }
         if isBusy { throw Self.busy(id) }
-        guard let record else { throw Failure(.unknownContainer, "\(id) is not attached", details: "ADD it again") }
+        guard let record, !isLeaving else { throw Failure(.unknownContainer, "\(id) is not attached", details: "ADD it again") }
         let pod = try namespace(of: descriptor, invocation)
-        let network = PodNetwork(record.attachment)
-        let inNode = try differences(network.node, namespace, NodePlan.ownership, link: record.attachment.link)
-        let inPod = try differences(
-            network.pod, pod, Ownership(links: [id.interface], proto: PacketPath.routeProtocol), link: id.interface)
+        let (inNode, inPod) = try dataplane.differences(of: record.attachment, in: pod)
         guard inNode.isEmpty, inPod.isEmpty else {
             let found = inNode.map { "node: \($0)" } + inPod.map { "pod: \($0)" }
             throw Failure(.differs, "the network of \(id) is not as it was made", details: found.joined(separator: "; "))
@@ -138,39 +169,11 @@ extension PodService {
     }
 }
 
-// MARK: - Without being asked
-
-extension PodService {
-    /// Carries out what couriers left because no agent answered them, and forgets what no longer matters. What cannot be done
-    /// now is logged and stays for the next time.
-    func tidy() {
-        attempt {
-            let (waiting, unreadable) = try queue.all()
-            for deletion in waiting { attempt { try carryOutClaimed(deletion) } }
-            for file in unreadable {
-                logger.error("a waiting deletion cannot be read", metadata: ["path": "\(file.path)", "reason": "\(file.reason)"])
-                try queue.remove(file)
-            }
-        }
-        for address in ledger.withLock({ $0.forgetRested(at: surroundings.now()) }) {
-            attempt { try store.forgetRest(of: address) }
-        }
-    }
-
-    private func carryOutClaimed(_ deletion: QueuedDeletions.Deletion) throws {
-        try whileClaimed(Plan.Attachment.ID(deletion.attachment)) {
-            // An ADD may have carried it out since the list was made: what is attached now is not meant.
-            guard let waiting = queue.deletion(of: deletion.attachment) else { return }
-            try carryOut(waiting)
-        }
-    }
-}
-
 // MARK: - Steps
 
 extension PodService {
     /// Two calls about one attachment never run together. The one that came too late is told to come back, and a runtime does.
-    private func whileClaimed<Value>(_ id: Plan.Attachment.ID, _ body: () throws -> Value) throws -> Value {
+    func whileClaimed<Value>(_ id: Plan.Attachment.ID, _ body: () throws -> Value) throws -> Value {
         guard ledger.withLock({ $0.claim(id) }) else { throw Self.busy(id) }
         let value: Value
         do {
@@ -187,24 +190,19 @@ extension PodService {
     }
 
     /// Of a claimed attachment. Also without a record there may be a link, and a record that cannot be read.
-    private func takeAway(_ id: Plan.Attachment.ID) throws {
-        try Self.removeLink(id.link, in: namespace)
+    ///
+    /// Whatever it throws, the addresses stay held until it was called again and did not throw.
+    func takeAway(_ id: Plan.Attachment.ID, hasLink: Bool = true) throws(KernelError) {
+        ledger.withLock { $0.leave(id) }
+        if hasLink { try dataplane.remove(link: id.link) }
         guard let record = ledger.withLock({ $0.records[id] }) else { return try store.remove(id) }
         let now = surroundings.now()
-        try store.remove(record, at: now)
+        if let refusal = try store.remove(record, at: now) {
+            // Rested all the same, as long as this agent runs.
+            logger.warning("an address rests without a record", metadata: ["attachment": "\(id)", "error": "\(refusal)"])
+        }
         ledger.withLock { $0.remove(id, at: now) }
         logger.debug("detached", metadata: ["attachment": "\(id)", "pod": "\(record.pod)"])
-    }
-
-    /// Of a claimed attachment.
-    private func carryOut(_ waiting: QueuedDeletions.Deletion) throws {
-        try takeAway(Plan.Attachment.ID(waiting.attachment))
-        try queue.remove(waiting)
-        logger.info("carried out a deletion that waited", metadata: ["attachment": "\(waiting.attachment)"])
-    }
-
-    private func attempt(_ step: () throws -> Void) {
-        do { try step() } catch { logger.error("a step was not possible", metadata: ["error": "\(error)"]) }
     }
 
     /// A descriptor of our own: the courier's goes with its request.
@@ -256,17 +254,5 @@ extension PodService {
 extension Plan.Attachment.ID {
     init(_ attachment: CNI.Attachment) {
         self.init(container: attachment.containerID, interface: attachment.interface)
-    }
-}
-
-/// Steps to take back, the last one first, unless all went well.
-struct UndoStack {
-    private var steps: [() -> Void] = []
-
-    mutating func push(_ step: @escaping () -> Void) { steps.append(step) }
-    mutating func clear() { steps = [] }
-
-    mutating func run() {
-        while let step = steps.popLast() { step() }
     }
 }

@@ -54,7 +54,7 @@ struct NodeMemory: Hashable {
     var node: String
     var prefixes: [IPPrefix]
     var mtu: Int
-    /// The node's own addresses.
+    /// The node's own addresses, and those that pods of nobody's may have.
     var reserved: Set<IPAddress>
 }
 

@@ -1,19 +1,22 @@
+import Addressing
 import CLinux
+import HostNetwork
+import HostNetworkKernel
 import NFTables
 import NFTablesKernel
 import Netlink
 import Plan
 
-/// Notices that somebody changed the kernel.
+/// Notices that somebody changed the kernel, and says what.
 ///
-/// rtnetlink tells of every change, ours too. nf_tables would copy all our own elements back to us, so there only the generation
-/// is asked for, a few times a second: a number that is not the one after our own commit is somebody else's.
+/// rtnetlink tells of every change, ours too; what could never concern us, such as other people's new routes, goes no further than
+/// here. nf_tables would copy all our own elements back to us, so there only the generation is asked for, a few times a second.
 actor KernelWatch {
     private let executor = SessionExecutor(name: "kernel-watch")
     private let subscription: Subscription
     private let tables: KernelTables
     private var generation: UInt32
-    private var podLinks: Set<Int32>
+    private var names: [Int32: String]
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -27,38 +30,116 @@ actor KernelWatch {
         let tables = try KernelTables(in: namespace)
         generation = try tables.generation()
         self.tables = tables
-        podLinks = Set(try NetlinkSocket(.route, in: namespace).links().filter(\.isPodLink).map(\.index))
+        names = Dictionary(try NetlinkSocket(.route, in: namespace).links().map { ($0.index, $0.name ?? "") }) { $1 }
     }
 
-    /// Calls `changed` after each burst of changes, until its task is cancelled.
-    func run(_ changed: @Sendable () -> Void) async throws {
+    /// What was noticed in one go.
+    struct Notice: Sendable {
+        var news: Set<KernelNews> = []
+        /// Somebody committed tables, perhaps we ourselves.
+        var hasNewTables = false
+
+        var isEmpty: Bool { news.isEmpty && !hasNewTables }
+    }
+
+    /// Calls `noticed` after each burst of changes, until its task is cancelled.
+    func run(_ noticed: @Sendable (Notice) -> Void) async throws {
         while !Task.isCancelled {
+            var notice = Notice()
             // This thread is ours alone; a quarter of a second is how late a change of tables, or the end, is noticed.
-            var isChanged = matters(try subscription.next(timeout: .milliseconds(250)))
-            while let event = try subscription.next(timeout: .zero) { isChanged = matters(event) || isChanged }
+            var event = try subscription.next(timeout: .milliseconds(250))
+            // A stream without end is told of in pieces.
+            for _ in 0..<64 {
+                guard let some = event else { break }
+                take(some, into: &notice.news)
+                event = try subscription.next(timeout: .zero)
+            }
+            if let event { take(event, into: &notice.news) }
             let now = try tables.generation()
-            if now != generation { isChanged = true }
+            notice.hasNewTables = now != generation
             generation = now
-            if isChanged { changed() }
+            if !notice.isEmpty { noticed(notice) }
             await Task.yield()
         }
     }
 
-    /// A node with many peers learns and forgets neighbours all day long; only those on pods' links are ours.
-    private func matters(_ event: Subscription.Event?) -> Bool {
-        guard case .messages(let messages)? = event else { return event != nil }
-        var matters = false
-        for message in messages {
-            if let link = LinkMessage(message), link.isPodLink { podLinks.insert(link.index) }
-            // `RTM_NEWNEIGH` and `RTM_DELNEIGH`; `ndm_ifindex` is in both.
-            let isNeighbour = message.type == NeighbourMessage.newType || message.type == NeighbourMessage.newType + 1
-            let link = isNeighbour && message.payload.count >= 8 ? message.read(Int32.self, at: 4) : nil
-            if link.map(podLinks.contains) ?? true { matters = true }
+    private func take(_ event: Subscription.Event, into news: inout Set<KernelNews>) {
+        switch event {
+        case .overrun: news.insert(.lost)
+        case .messages(let messages): for message in messages { news.formUnion(read(message)) }
         }
-        return matters
+    }
+
+    private func read(_ message: Message) -> [KernelNews] {
+        // The kinds have four numbers each: `RTM_NEW…`, `RTM_DEL…`, two that are no news.
+        let isGone = message.type % 4 == 1
+        var message = message
+        if isGone { message.type -= 1 }
+        if message.type == NetconfNews.type { return [NetconfNews(message).flatMap(setting)].compactMap(\.self) }
+        if let link = LinkMessage(message) { return [self.link(link, isGone)].compactMap(\.self) }
+        if let address = AddressMessage(message) { return self.address(address, isGone) }
+        if let neighbour = NeighbourMessage(message) { return [self.neighbour(neighbour, isGone)].compactMap(\.self) }
+        if let route = RouteMessage(message) { return [self.route(route, isGone)].compactMap(\.self) }
+        return []
     }
 }
 
-extension LinkMessage {
-    fileprivate var isPodLink: Bool { name.map(PacketPath.isPodLink) ?? false }
+// MARK: - Messages
+
+extension KernelWatch {
+    private func link(_ message: LinkMessage, _ isGone: Bool) -> KernelNews? {
+        guard let name = message.name else { return nil }
+        names[message.index] = isGone ? nil : name
+        return .link(name)
+    }
+
+    private func address(_ message: AddressMessage, _ isGone: Bool) -> [KernelNews] {
+        guard let address = message.address?.address, let link = names[Int32(truncatingIfNeeded: message.link)] else { return [] }
+        let isAdvertised = message.proto == PacketPath.advertisedAddress && !isGone
+        return [.address(address, link: link, isGone: isGone)] + (isAdvertised ? [.advertised(link: link)] : [])
+    }
+
+    /// A node with many peers learns and forgets neighbours all day long; only those on pods' links can be ours.
+    private func neighbour(_ message: NeighbourMessage, _ isGone: Bool) -> KernelNews? {
+        guard let link = names[message.link], PacketPath.isPodLink(link), let address = message.destination else { return nil }
+        return .neighbour(address, link: link, isGone || !message.state.contains(.permanent) ? nil : message.mac)
+    }
+
+    /// Others' routes that come are no news; one that goes may have stood in our way.
+    private func route(_ message: RouteMessage, _ isGone: Bool) -> KernelNews? {
+        guard PacketPath.routeTables.contains(message.table), let prefix = message.destination else { return nil }
+        let isOurs = message.proto == PacketPath.routeProtocol
+        if isGone { return .routeGone(Route.Key(prefix, table: message.table, metric: message.metric ?? 0), isOurs: isOurs) }
+        if message.proto == PacketPath.advertisedProtocol {
+            return message.link.flatMap { names[$0] }.map { .advertised(link: $0) }
+        }
+        return isOurs ? Route(message, names: names).map(KernelNews.route) : nil
+    }
+
+    private func setting(_ news: NetconfNews) -> KernelNews? {
+        if news.isAboutAll { return news.isForwarding.map { .forwarding(news.family, $0) } }
+        return names[news.link].flatMap { PacketPath.isPodLink($0) ? .setting(link: $0) : nil }
+    }
+}
+
+/// `RTM_NEWNETCONF`: a setting of a link, or of all, was changed.
+private struct NetconfNews {
+    static let type: UInt16 = 80
+
+    let family: IPFamily
+    let link: Int32
+    let isForwarding: Bool?
+
+    init?(_ message: Message) {
+        guard let family = RouteFamily(rawValue: message.read(UInt8.self, at: 0))?.addresses else { return nil }
+        let facts = message.attributes(after: 1)
+        // `NETCONFA_IFINDEX` and `NETCONFA_FORWARDING`
+        guard let link: Int32 = facts[1]?.number() else { return nil }
+        self.family = family
+        self.link = link
+        isForwarding = facts[2]?.number(Int32.self).map { $0 != 0 }
+    }
+
+    /// `NETCONFA_IFINDEX_ALL`
+    var isAboutAll: Bool { link == -1 }
 }

@@ -7,19 +7,34 @@ import Plan
 
 /// What is known of this node and its cluster, what was last said to the kernel, and the rounds between the two.
 ///
-/// A full round compares everything with the kernel itself; a round of some keys compares them with what was last said for them.
-/// Both end in the same state (there is a test). No clock, no thread, no log: see ``Reconciler`` for when and why a round runs.
+/// A full round compares everything with the kernel itself. A round of some keys compares them with what was last said for them,
+/// and attachments, whose links somebody else makes, with the kernel, their own links alone. All end in the same state (there is a
+/// test). No clock, no thread, no log: see ``Reconciler`` for when and why a round runs.
+///
+/// While this node's own object is not there, nothing can be planned but attachments: what was made before stays as it is.
 struct NodeKeeper<Tables: NFTablesEnd> {
-    private let host: any HostNetworkEnd
-    private(set) var tables: Tables
-    private let pods: any AttachmentBook
-    private let duties: Set<Duty>
+    let host: any HostNetworkEnd
+    var tables: Tables
+    let pods: any AttachmentBook
+    let duties: Set<Duty>
 
     private(set) var snapshot = Snapshot()
-    private var facts: NodeFacts
-    private var said: [NodePlan.Key: NodePlan.Part] = [:]
-    private var missing: [Problem] = []
-    private var refused: [Problem] = []
+    var facts: NodeFacts
+    var said = Said()
+    /// The attachments as the last rounds saw them.
+    private(set) var seen: [Attachment.ID: Attachment] = [:]
+    /// Where news came from since the last full round: what goes with a link or an address, nobody took away.
+    var stirred: Set<String> = []
+    var restorations = Restorations<Thing>()
+    /// After the last of our commits, when nobody else's came in between.
+    var generation: UInt32?
+
+    private(set) var linkProblems: [String: Problem] = [:]
+    /// What the pods' side could not do without being asked, as it last said.
+    var podProblems: [Problem] = []
+    private var unknownLinks: Set<String> = []
+    private(set) var refusedObjects: [HostNetwork.Key: Problem] = [:]
+    private var refusedTables: [Table.ID: Problem] = [:]
 
     init(
         node: String, host: any HostNetworkEnd, tables: Tables, pods: any AttachmentBook, duties: Set<Duty> = .all
@@ -31,6 +46,12 @@ struct NodeKeeper<Tables: NFTablesEnd> {
         facts = NodeFacts(name: node, uplinks: [:])
     }
 
+    /// Something that can be put back.
+    enum Thing: Hashable, Sendable {
+        case object(HostNetwork.Key)
+        case table(Table.ID)
+    }
+
     /// What a round came to.
     struct Outcome: Hashable {
         /// Steps said to the kernel.
@@ -39,13 +60,26 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     }
 
     /// Everything that is wrong as far as the last rounds saw.
-    var problems: [Problem] { snapshot.problems + said.values.flatMap(\.problems) + missing + refused }
+    var problems: [Problem] {
+        let links = Array(linkProblems.values) + [Problem(unknownLinks: unknownLinks)].compactMap(\.self)
+        let refusals = Array(refusedObjects.values) + Array(refusedTables.values)
+        let contested = Problem(contested: restorations.contested.map(words))
+        return snapshot.problems + said.problems.values.flatMap(\.self) + links + podProblems + refusals
+            + [contested].compactMap(\.self)
+    }
+
+    private func words(_ thing: Thing) -> String {
+        switch thing {
+        case .object(let key): said.objects[key]?.description ?? "the absence of \(key)"
+        case .table(let id): "table \(id)"
+        }
+    }
 }
 
 // MARK: - Objects
 
 extension NodeKeeper {
-    /// What a change of objects makes due.
+    /// What a change makes due.
     enum Due: Hashable {
         case all
         case keys(Set<NodePlan.Key>)
@@ -66,102 +100,201 @@ extension NodeKeeper {
 
 extension NodeKeeper {
     /// Everything, compared with the kernel.
-    mutating func settleAll() throws -> Outcome {
+    mutating func settleAll(at now: Duration) throws -> Outcome {
         let before = pods.attachments()
-        let observed = try host.observe(Interest(sysctls: Set(NodePlan.settings))).filter(duties.concern)
-        let now = pods.attachments()
-        facts = NodeFacts(name: facts.name, observed: observed)
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: now.all, duties: duties)
-        adoptNode(plan)
-        let parts = Dictionary(uniqueKeysWithValues: plan.keys.map { ($0, plan.part($0)) })
+        let settings = Set(NodePlan.settings).union(said.objects.sysctls.map(\.path))
+        var observed = try host.observe(
+            Interest(
+                [.addresses, .neighbours, .routes], sysctls: settings, neighbourLinks: Set(before.all.values.map(\.link)),
+                routeProtocols: [PacketPath.routeProtocol, PacketPath.advertisedProtocol],
+                routeTables: PacketPath.routeTables)
+        ).filter(duties.concern)
+        let after = pods.attachments()
+        facts = NodeFacts(name: facts.name, observed: observed, hasIPv6: host.hasIPv6)
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: after.all, duties: duties)
+        let links = PodLinks(observed, before: before, after: after, known: unknownLinks)
+        adoptNode(plan, also: links.addresses(in: observed))
 
-        let moving = now.moving(since: before)
-        let absent = now.all.values.filter { observed.link($0.link) == nil && !moving.contains($0.link) }
-        let gone = Set(absent.map(\.link))
-        // A link that nobody knows is a stray one, unless a call came and went while we looked: it may be about to come again
-        // under the same name. The next round sees.
-        let known = Set(now.all.values.map(\.link))
-        let spared = Set(
-            observed.links.map(\.name).filter { name in
-                guard NodePlan.ownership.owns(link: name) else { return false }
-                return !PacketPath.isPodLink(name) || now.claims != before.claims && !known.contains(name)
-            })
-        let untouchable = moving.union(now.lost.keys).union(spared)
-        let desired = parts.values.reduce(into: State()) { state, part in
-            // A pod's link cannot be made again from here: its other end is in a namespace that only the runtime names.
-            for object in part.network.objects.values where !object.standsOn(untouchable.union(gone)) { state.insert(object) }
-        }
+        let new = Said(parts(of: plan))
+        let out = links.untouchable.union(links.absent.map(\.link))
+        let resting = restorations.resting
+        // A pod's link cannot be made again from here: its other end is in a namespace that only the runtime names.
+        let desired = new.objects.filter { !$0.standsOn(out) && !resting.contains(.object($0.key)) }
+        try lookAtSettings(of: desired, beyond: settings, in: &observed)
+        observed = observed.filter { !$0.standsOn(links.untouchable) && !resting.contains(.object($0.key)) }
 
-        refused = []
-        missing = absent.map(\.isMissing) + now.lost.map { Problem(link: $0.key, recordAt: $0.value) }
+        linkProblems = Dictionary(links.absent.map { ($0.link, $0.isMissing) }) { first, _ in first }
+        for (link, path) in links.lost { linkProblems[link] = Problem(link: link, recordAt: path) }
+        unknownLinks = links.unknown
+        podProblems = after.problems
+        let owned = NodePlan.ownership(links: Set(after.all.values.map(\.link)))
         var outcome = Outcome()
+        let steps = difference(
+            from: observed, to: desired, owned: owned, keys: plan.own == nil ? Set(desired.objects.keys) : nil)
+        try say(steps, towards: new, &outcome, at: now)
+        let tried = Set(steps.map(\.object.key))
+        refusedObjects = refusedObjects.filter { tried.contains($0.key) }
+        stirred = []
+        let ids = plan.own == nil ? Array(new.tables.keys) : duties.tables
+        settle(tables: ids, to: new, &outcome, at: now)
+        said = new
+        seen = after.all.filter { !links.moving.contains($0.value.link) }
+        return outcome
+    }
+
+    /// Some keys.
+    mutating func settle(_ keys: Set<NodePlan.Key>, at now: Duration) throws -> Outcome {
+        var outcome = Outcome()
+        var ids: Set<Attachment.ID> = []
+        var others: Set<NodePlan.Key> = []
+        for key in keys { if case .attachment(let id) = key { ids.insert(id) } else { others.insert(key) } }
+        if !ids.isEmpty { try settle(attachments: ids, &outcome, at: now) }
+        if !others.isEmpty { try settle(planned: others, &outcome, at: now) }
+        return outcome
+    }
+
+    /// The tables alone, compared with the kernel.
+    mutating func settleTables(at now: Duration) -> Outcome {
+        var outcome = Outcome()
+        let isKnown = snapshot.members[facts.name] != nil
+        settle(tables: isKnown ? duties.tables : Array(said.tables.keys), to: said, &outcome, at: now)
+        return outcome
+    }
+
+    /// Compared with what was last said.
+    private mutating func settle(planned keys: Set<NodePlan.Key>, _ outcome: inout Outcome, at now: Duration) throws {
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties)
+        guard plan.own != nil else { return }
+        var (old, new) = (State(), Said())
+        for key in keys {
+            for object in said[key]?.network.objects.values ?? [:].values { old.insert(object) }
+            if plan.contains(key) { new[key] = plan.part(key) }
+        }
+        try say(difference(from: old, to: new.objects, owned: NodePlan.ownership), towards: new, &outcome, at: now)
+        let tables = keys.reduce(into: Set(new.tables.keys)) { $0.formUnion(said[$1]?.tables.keys ?? [:].keys) }
+        if !tables.isEmpty { settle(tables: tables.sorted(), to: new, isAll: false, &outcome, at: now) }
+        for key in keys { said[key] = new[key] }
+    }
+
+    /// Compared with the kernel: their own links, and what stands on them.
+    private mutating func settle(attachments ids: Set<Attachment.ID>, _ outcome: inout Outcome, at now: Duration) throws {
+        let before = pods.attachments()
+        let plan = NodePlan(
+            facts: facts, snapshot: snapshot, attachments: before.all.filter { ids.contains($0.key) }, duties: duties)
+        var new = Said()
+        for id in plan.attachments.keys { new[.attachment(id)] = plan.part(.attachment(id)) }
+        let names = Set(ids.map(\.link))
+        let settings = Set(new.objects.sysctls.map(\.path))
+        let observed = try host.observe(
+            Interest(
+                [.neighbours, .routes], sysctls: settings, links: names, routeProtocols: [PacketPath.routeProtocol],
+                routeTables: PacketPath.routeTables))
+        let after = pods.attachments()
+        let moving = after.moving(since: before)
+
+        var desired = State()
+        var settled: Set<String> = []
+        for id in ids where !moving.contains(id.link) && after.lost[id.link] == nil {
+            let part = new[.attachment(id)]
+            let isThere = observed.link(id.link) != nil
+            linkProblems[id.link] = part != nil && !isThere ? plan.attachments[id]?.isMissing : nil
+            if part == nil, isThere { unknownLinks.insert(id.link) } else { unknownLinks.remove(id.link) }
+            said[.attachment(id)] = part
+            seen[id] = plan.attachments[id]
+            guard let part, isThere else { continue }
+            settled.insert(id.link)
+            for object in part.network.objects.values { desired.insert(object) }
+        }
+        let resting = restorations.resting
+        desired = desired.filter { !resting.contains(.object($0.key)) }
+        let there = observed.filter { $0.standsOn(settled) && !resting.contains(.object($0.key)) }
         try say(
-            difference(from: observed.filter { !$0.standsOn(untouchable) }, to: desired, owned: NodePlan.ownership), &outcome)
-        let planned = parts.values.reduce(into: [Table.ID: Table]()) { $0.merge($1.tables) { _, new in new } }
-        for id in duties.tables { settle(id, to: planned[id], &outcome) }
-        said = parts
-        return outcome
+            difference(from: there, to: desired, owned: NodePlan.ownership(links: settled)), towards: said, &outcome, at: now)
     }
+}
 
-    /// Some keys, compared with what was last said for them.
-    mutating func settle(_ keys: Set<NodePlan.Key>) throws -> Outcome {
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: pods.attachments().all, duties: duties)
-        let old = keys.reduce(into: State()) { state, key in
-            for object in said[key]?.network.objects.values ?? [:].values { state.insert(object) }
+// MARK: - Steps
+
+extension NodeKeeper {
+    /// What should be said. Without this node's own object: what was said before, and the attachments.
+    private func parts(of plan: NodePlan) -> [NodePlan.Key: NodePlan.Part] {
+        guard plan.own == nil else { return Dictionary(uniqueKeysWithValues: plan.keys.map { ($0, plan.part($0)) }) }
+        var parts = said.parts
+        for key in parts.keys {
+            if case .attachment = key { parts[key] = nil } else { parts[key]?.problems = [] }
         }
-        let new = plan.parts(keys)
-        refused = []
-        var outcome = Outcome()
-        try say(difference(from: old, to: new.network, owned: NodePlan.ownership), &outcome)
-        let before = keys.reduce(into: Set<Table.ID>()) { $0.formUnion(said[$1]?.tables.keys ?? [:].keys) }
-        for id in before.union(new.tables.keys).sorted() { settle(id, to: new.tables[id], &outcome) }
-        for key in keys { said[key] = plan.keys.contains(key) ? plan.part(key) : nil }
-        return outcome
+        for id in plan.attachments.keys { parts[.attachment(id)] = plan.part(.attachment(id)) }
+        let node = plan.part(.node)
+        parts[.node, default: node].problems = node.problems
+        return parts
     }
 
-    private mutating func say(_ steps: [HostNetwork.Change], _ outcome: inout Outcome) throws {
+    /// Which settings there are to look at is known only when the links are.
+    private func lookAtSettings(of desired: State, beyond seen: Set<String>, in observed: inout State) throws {
+        let more = Set(desired.sysctls.map(\.path)).subtracting(seen)
+        guard !more.isEmpty else { return }
+        for setting in try host.observe(Interest([], sysctls: more, links: [])).sysctls { observed.insert(.sysctl(setting)) }
+    }
+
+    private mutating func say(
+        _ steps: [HostNetwork.Change], towards new: Said, _ outcome: inout Outcome, at now: Duration
+    ) throws {
         guard !steps.isEmpty else { return }
-        let refusals = try host.apply(steps)
+        let refusals = try host.apply(steps).filter { !$0.isDone }
         outcome.changes += steps.map(\.description)
         outcome.refused += refusals.count
-        refused += refusals.map { Problem(.changeRefused, nil, "\($0)") }
+        let refused = Set(refusals.map(\.change.object.key))
+        restorations.note(
+            steps.map(\.object).filter { object in
+                let key = object.key
+                return said.objects[key] == new.objects[key] && refusedObjects[key] == nil && !refused.contains(key)
+                    && !object.standsOn(stirred)
+            }.map { .object($0.key) }, at: now)
+        // A refusal stands until the same thing is said again and accepted.
+        for step in steps { refusedObjects[step.object.key] = nil }
+        for refusal in refusals { refusedObjects[refusal.change.object.key] = Problem(.changeRefused, nil, "\(refusal)") }
     }
 
     /// One table that is refused does not keep the others from being right.
-    private mutating func settle(_ id: Table.ID, to table: Table?, _ outcome: inout Outcome) {
-        do {
-            outcome.changes += try tables.settle(id, to: table).map(\.description)
-        } catch {
-            outcome.refused += 1
-            refused.append(Problem(.changeRefused, nil, "table \(id): \(error)"))
+    private mutating func settle(
+        tables ids: [Table.ID], to new: Said, isAll: Bool = true, _ outcome: inout Outcome, at now: Duration
+    ) {
+        let resting = restorations.resting
+        let before = try? tables.generation()
+        var commits: UInt32 = 0
+        for id in ids where !resting.contains(.table(id)) {
+            do {
+                let changes = try tables.settle(id, to: new.tables[id])
+                refusedTables[id] = nil
+                guard !changes.isEmpty else { continue }
+                commits += 1
+                outcome.changes += changes.map(\.description)
+                if said.tables[id] == new.tables[id] { restorations.note([.table(id)], at: now) }
+            } catch {
+                outcome.refused += 1
+                refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
+            }
         }
+        // Only what is ours came in between: then the next commit that is not counted is somebody else's.
+        let isQuiet = before != nil && (isAll || before == generation)
+        let after = try? tables.generation()
+        generation = isQuiet && after == before.map { $0 &+ commits } ? after : nil
     }
 
-    private func adoptNode(_ plan: NodePlan) {
+    /// - Parameter taken: addresses that belong to pods nobody has a record of.
+    private func adoptNode(_ plan: NodePlan, also taken: Set<IPAddress>) {
         // A range that is refused makes no pool, as one that is not there.
         guard let own = plan.own else { return }
         pods.adopt(
-            prefixes: own.podPrefixes, mtu: plan.facts.podMTU(addresses: own.addresses), reserved: Set(own.addresses))
+            prefixes: own.podPrefixes.filter { plan.facts.families.contains($0.family) },
+            mtu: plan.facts.podMTU(addresses: own.addresses), reserved: taken.union(own.addresses))
     }
 }
 
-extension Attachment {
-    fileprivate var isMissing: Problem {
-        let addresses = addresses.map(\.description).joined(separator: ", ")
-        return Problem(.podLinkMissing, nil, "link \(link) of \(id) (\(addresses)) is gone")
-    }
-}
-
-extension Problem {
-    fileprivate init(link: String, recordAt path: String) {
-        self.init(.recordUnreadable, nil, "\(path), which is about link \(link), is no record of this release")
-    }
-}
-
-extension Object {
-    /// Whether it is one of these links, or goes with one of them.
-    fileprivate func standsOn(_ links: Set<String>) -> Bool {
-        if case .link(let own) = self { return links.contains(own.name) }
-        return link.map(links.contains) ?? false
+extension Refusal {
+    /// What was to go was gone already.
+    fileprivate var isDone: Bool {
+        guard case .remove = change else { return false }
+        return [.noSuchObject, .noSuchEntry, .noSuchDevice, .addressNotAvailable].contains(code)
     }
 }

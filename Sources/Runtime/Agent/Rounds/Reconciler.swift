@@ -9,8 +9,9 @@ import Reconcile
 
 /// Keeps this node as the plan says: the only writer of its network apart from the pods' links, which `PodService` makes.
 ///
-/// It knows when a round is due and of what: of some keys after their objects changed; of all at start, at a slow period, after
-/// a refusal and after anybody changed the kernel. What a round does, ``NodeKeeper`` knows.
+/// It knows when a round is due and of what: of some keys after their objects changed or their attachments ended a call; of the
+/// tables after somebody committed some; of all at start, at a slow period, after a refusal and after somebody changed what the
+/// node stands on. What a round does, and which changes matter, ``NodeKeeper`` knows.
 actor Reconciler {
     private let executor = SessionExecutor(name: "reconciler")
     private let surroundings: Surroundings
@@ -18,7 +19,9 @@ actor Reconciler {
 
     private var keeper: NodeKeeper<KernelTables>
     private var sourceProblems: [Problem] = []
-    private var rounds: Rounds<NodePlan.Key>
+    private var rounds: Rounds<Errand>
+    private var tableLooks = Crowding()
+    private var areTablesDue = false
     private var isListed = false
     private(set) var report = Report()
 
@@ -38,10 +41,18 @@ actor Reconciler {
             debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
     }
 
+    private enum Errand: Hashable, Sendable {
+        case key(NodePlan.Key)
+        /// The tables, compared with the kernel.
+        case tables
+    }
+
     /// What the rounds came to.
     struct Report: Sendable {
-        /// Rounds that came to their end.
+        /// Rounds that came to their end, of whatever scope.
         var rounds = 0
+        /// Those of them that compared everything with the kernel.
+        var wholeRounds = 0
         /// Steps written to the kernel: a second agent on an unchanged node writes none.
         var changes = 0
         var problems: [Problem] = []
@@ -66,15 +77,33 @@ extension Reconciler {
         }
     }
 
-    /// Somebody changed the kernel or the attachments, perhaps we ourselves.
-    func nodeChanged() { rounds.markAll(at: surroundings.now()) }
+    /// Somebody changed the kernel, perhaps we ourselves.
+    func take(_ notice: KernelWatch.Notice) {
+        mark(keeper.due(notice.news))
+        if notice.hasNewTables, keeper.isTableNews() { areTablesDue = true }
+    }
+
+    /// A call about an attachment came to its end.
+    func attachmentsChanged() {
+        mark(keeper.dueAttachments())
+        // What is wrong may have changed though no round is due.
+        publish()
+    }
 
     /// Runs what is due, and says when to come again. Before the first list nothing is known, and nothing is done.
     func advance() -> Duration? {
         guard isListed else { return nil }
         while true {
-            switch rounds.next(at: surroundings.now()) {
-            case .sleep(let until): return until
+            let now = surroundings.now()
+            if keeper.wake(at: now) { rounds.markAll(at: now) }
+            if areTablesDue, now >= tableLooks.notBefore {
+                areTablesDue = false
+                rounds.mark([.tables], at: now)
+            }
+            switch rounds.next(at: now) {
+            case .sleep(let until):
+                let others = [keeper.nextWaking, areTablesDue ? tableLooks.notBefore : nil].compactMap(\.self)
+                return others.reduce(until, min)
             case .busy: preconditionFailure("a round inside a round")
             case .run(let scope): run(scope)
             }
@@ -84,8 +113,7 @@ extension Reconciler {
     private func mark(_ due: NodeKeeper<KernelTables>.Due) {
         switch due {
         case .all: rounds.markAll(at: surroundings.now())
-        case .keys(let keys) where !keys.isEmpty: rounds.mark(keys, at: surroundings.now())
-        case .keys: break
+        case .keys(let keys): rounds.mark(keys.map(Errand.key), at: surroundings.now())
         }
     }
 }
@@ -93,15 +121,12 @@ extension Reconciler {
 // MARK: - Rounds
 
 extension Reconciler {
-    private func run(_ scope: Rounds<NodePlan.Key>.Scope) {
+    private func run(_ scope: Rounds<Errand>.Scope) {
         var succeeded = true
         do {
-            let outcome =
-                switch scope {
-                case .all: try keeper.settleAll()
-                case .keys(let keys): try keeper.settle(keys)
-                }
+            let outcome = try carryOut(scope)
             report.rounds += 1
+            if scope == .all { report.wholeRounds += 1 }
             report.changes += outcome.changes.count
             for step in outcome.changes { logger.debug("changed", metadata: ["step": "\(step)"]) }
             publish()
@@ -112,6 +137,20 @@ extension Reconciler {
         }
         // A refusal means that the kernel is not what we believed: all of it is to be looked at.
         rounds.finished(succeeded ? scope : .all, succeeded: succeeded, at: surroundings.now(), random: surroundings.random())
+    }
+
+    private func carryOut(_ scope: Rounds<Errand>.Scope) throws -> NodeKeeper<KernelTables>.Outcome {
+        let now = surroundings.now()
+        guard case .keys(let errands) = scope else { return try keeper.settleAll(at: now) }
+        let keys = errands.compactMap { if case .key(let key) = $0 { key } else { nil } }
+        var outcome = try keeper.settle(Set(keys), at: now)
+        if errands.contains(.tables) {
+            tableLooks.note(at: now)
+            let tables = keeper.settleTables(at: now)
+            outcome.changes += tables.changes
+            outcome.refused += tables.refused
+        }
+        return outcome
     }
 
     private func publish(and more: [Problem] = []) {

@@ -13,6 +13,8 @@ import Synchronization
 /// ``CourierIncident``.
 public final class CourierEndpoint: Sendable {
     public let path: String
+    /// In bytes: what fits a unix address.
+    public static let pathLimit = Int(CLINUX_UNIX_PATH_LIMIT)
     private let reception: Reception
     private let stopped = Mutex(false)
 

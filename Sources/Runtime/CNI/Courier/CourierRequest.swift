@@ -34,8 +34,11 @@ public struct CourierResponse: Hashable, Sendable {
     /// DEL, CHECK, GC and STATUS that went well say nothing.
     public static let done = CourierResponse(status: 0, output: [])
 
-    public static func success(_ result: AttachmentResult, _ version: SpecVersion) -> Self {
-        CourierResponse(status: 0, output: result.json(version).bytes)
+    /// - Parameter previous: what the plugins before us answered; it stays, and ours comes behind it.
+    public static func success(
+        _ result: AttachmentResult, _ version: SpecVersion, after previous: SmallJSON? = nil
+    ) -> Self {
+        CourierResponse(status: 0, output: result.json(version, after: previous).bytes)
     }
 
     public static func failure(_ failure: Failure, _ version: SpecVersion) -> Self {

@@ -13,21 +13,24 @@ public struct QueuedDeletions: Hashable, Sendable {
 
     public init(directory: String) { self.directory = directory }
 
+    /// What a file asks. Its name says which attachment is meant, so that damage to what is in it keeps no pod from ending.
     public struct Deletion: Sendable {
         public var attachment: Attachment
-        public var request: CourierRequest
+        /// What the courier was to carry, or why it cannot be read: it is of another release, or damaged.
+        public var request: Result<CourierRequest, Damage>
     }
 
-    /// A file that cannot be carried out: of another release, or damaged.
-    public struct Unreadable: Hashable, Sendable {
+    /// A file that cannot be carried out: neither its name nor its content tells the attachment, or the system refuses it.
+    public struct Unreadable: Error, Hashable, Sendable {
         public var path: String
-        public var reason: Reason
+        public var reason: Damage
+    }
 
-        public enum Reason: Hashable, Sendable {
-            case malformed(CourierMalformation)
-            case failure(Failure)
-            case system(SystemFailure)
-        }
+    public enum Damage: Error, Hashable, Sendable {
+        case malformed(CourierMalformation)
+        case failure(Failure)
+        /// Another try may succeed.
+        case system(SystemFailure)
     }
 }
 
@@ -48,24 +51,26 @@ extension QueuedDeletions {
         try Self.synchronize(directory, flags: O_RDONLY | O_DIRECTORY)
     }
 
-    /// What waits, and what waits in vain. A missing directory is an empty one.
+    /// What waits, and what waits in vain: those files stay. A missing directory is an empty one.
     public func all() throws(SystemFailure) -> (deletions: [Deletion], unreadable: [Unreadable]) {
         var deletions: [Deletion] = []
         var unreadable: [Unreadable] = []
         for name in try names() {
             let path = "\(directory)/\(name)"
             do {
-                if let deletion = try read(path) { deletions.append(deletion) }
+                if let deletion = try read(path, meaning: Self.attachment(named: name)) { deletions.append(deletion) }
             } catch {
-                unreadable.append(Unreadable(path: path, reason: error.reason))
+                unreadable.append(error)
             }
         }
         return (deletions, unreadable)
     }
 
     /// The deletion of one attachment, if one waits.
-    public func deletion(of attachment: Attachment) -> Deletion? {
-        try? read(path(of: attachment))
+    ///
+    /// - Throws: what the system answered. Whether one waits is not known then.
+    public func deletion(of attachment: Attachment) throws(Unreadable) -> Deletion? {
+        try read(path(of: attachment), meaning: attachment)
     }
 
     /// It was carried out. Removing what is not there changes nothing.
@@ -73,19 +78,13 @@ extension QueuedDeletions {
         try remove(path(of: deletion.attachment))
     }
 
-    /// It was told to somebody.
-    public func remove(_ unreadable: Unreadable) throws(SystemFailure) {
-        try remove(unreadable.path)
-    }
+    /// Where the deletion of an attachment waits.
+    public func path(of attachment: Attachment) -> String { "\(directory)/\(Self.name(of: attachment))" }
 }
 
 // MARK: - Files
 
 extension QueuedDeletions {
-    private struct Illegible: Error {
-        var reason: Unreadable.Reason
-    }
-
     /// Neither part of an attachment holds a colon. Container IDs have no limit, file names have 255 bytes: a long one is cut
     /// and told apart by its FNV-1a hash.
     private static func name(of attachment: Attachment) -> String {
@@ -95,7 +94,12 @@ extension QueuedDeletions {
         return "\(attachment.containerID.prefix(150)):\(String(hash, radix: 16)):\(attachment.interface)"
     }
 
-    private func path(of attachment: Attachment) -> String { "\(directory)/\(Self.name(of: attachment))" }
+    /// `nil` for a name that was cut, or means no attachment.
+    private static func attachment(named name: String) -> Attachment? {
+        let parts = name.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return nil }
+        return try? Attachment(containerID: String(parts[0]), interface: String(parts[1]))
+    }
 
     /// Sorted, without the drafts, which begin with a dot as no container ID does.
     private func names() throws(SystemFailure) -> [String] {
@@ -113,20 +117,33 @@ extension QueuedDeletions {
     }
 
     /// `nil` when the file is gone.
-    private func read(_ path: String) throws(Illegible) -> Deletion? {
+    ///
+    /// - Parameter attachment: the one its name means, where it tells.
+    private func read(_ path: String, meaning attachment: Attachment?) throws(Unreadable) -> Deletion? {
         let bytes: [UInt8]
         do {
             bytes = try Self.bytes(of: path)
         } catch {
             if error.errno == ENOENT { return nil }
-            throw Illegible(reason: .system(error))
+            throw Unreadable(path: path, reason: .system(error))
         }
+        do throws(Damage) {
+            let (request, asked) = try Self.deletion(in: bytes)
+            if self.path(of: asked) == path { return Deletion(attachment: asked, request: .success(request)) }
+            throw Damage.malformed(.environment)
+        } catch {
+            guard let attachment else { throw Unreadable(path: path, reason: error) }
+            return Deletion(attachment: attachment, request: .failure(error))
+        }
+    }
+
+    private static func deletion(in bytes: [UInt8]) throws(Damage) -> (CourierRequest, Attachment) {
         let request: CourierRequest
-        do { request = try CourierRequest(frame: bytes) } catch { throw Illegible(reason: .malformed(error)) }
+        do { request = try CourierRequest(frame: bytes) } catch { throw .malformed(error) }
         let attachment: Attachment?
-        do { attachment = try request.invocation.attachment } catch { throw Illegible(reason: .failure(error)) }
-        guard let attachment, self.path(of: attachment) == path else { throw Illegible(reason: .malformed(.environment)) }
-        return Deletion(attachment: attachment, request: request)
+        do { attachment = try request.invocation.attachment } catch { throw .failure(error) }
+        guard let attachment else { throw .malformed(.environment) }
+        return (request, attachment)
     }
 
     private func remove(_ path: String) throws(SystemFailure) {
@@ -160,6 +177,17 @@ extension QueuedDeletions {
         guard file >= 0 else { throw .last("open", path) }
         defer { close(file) }
         guard fsync(file) == 0 else { throw .last("fsync", path) }
+    }
+}
+
+extension QueuedDeletions.Damage: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .malformed(.version(let found)): "it is of protocol \(found), we read \(CourierFrame.version)"
+        case .malformed: "it is no deletion that a courier left, or not all of it"
+        case .failure(let failure): failure.description
+        case .system(let failure): failure.description
+        }
     }
 }
 

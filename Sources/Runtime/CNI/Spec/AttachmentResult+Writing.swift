@@ -10,6 +10,30 @@ extension AttachmentResult {
     }
 }
 
+extension AttachmentResult {
+    /// The document of a plugin that is not the first of its chain: the previous result with ours behind it.
+    ///
+    /// A plugin must hand on what it was given (spec §2, ADD), also fields and types of address that are not known here: so the
+    /// document is kept, and not what we read of it. Our addresses count their interface behind the ones that were there.
+    ///
+    /// - Parameter previous: `prevResult` of the configuration, in the version of the call; `nil` is none.
+    public func json(_ version: SpecVersion, after previous: SmallJSON?) -> SmallJSON {
+        guard var document = previous, document.members != nil else { return json(version) }
+        var own = self
+        let offset = document["interfaces"]?.array?.count ?? 0
+        for index in own.ips.indices { own.ips[index].interface? += offset }
+        document["cniVersion"] = .string(version.rawValue)
+        for member in own.json(version).members ?? [] {
+            if let list = member.value.array {
+                document[member.name] = .array((document[member.name]?.array ?? []) + list)
+            } else if document[member.name] == nil {
+                document[member.name] = member.value
+            }
+        }
+        return document
+    }
+}
+
 extension AttachmentResult.Interface {
     fileprivate func json(_ version: SpecVersion) -> SmallJSON {
         var document: SmallJSON = ["name": .string(name)]

@@ -44,7 +44,8 @@ extension Invocation {
     /// - Throws: when `CNI_COMMAND` is not set, or no verb.
     public static func verb(in environment: [String: String]) throws(Failure) -> Verb {
         guard let text = environment[.command] else {
-            throw Failure(.badEnvironment, "CNI_COMMAND is not set", details: Verb.list)
+            throw Failure(
+                .badEnvironment, "CNI_COMMAND is not set", details: "a container runtime sets it; \(Verb.list)")
         }
         guard let verb = Verb(rawValue: text) else {
             throw Failure(

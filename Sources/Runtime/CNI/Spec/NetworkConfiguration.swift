@@ -30,6 +30,11 @@ extension NetworkConfiguration {
 
     public init(_ document: SmallJSON) throws(Failure) {
         guard document.members != nil else { throw Failure(.undecodable, "the network configuration is no JSON object") }
+        guard document["type"] != nil || document["plugins"]?.array == nil else {
+            throw Failure(
+                .badConfiguration, "this is a list of plugins (.conflist), and a plugin gets its own entry alone",
+                details: "take the object out of “plugins” and give it the list's cniVersion and name, as a runtime does")
+        }
         version = try Self.version(of: document)
         name = try Self.text("name", of: document)
         type = try Self.text("type", of: document)
@@ -50,6 +55,13 @@ extension NetworkConfiguration {
             case let result?: return try AttachmentResult(json: result)
             }
         }
+    }
+
+    /// ``previousResult`` as it came, with what is not known here; `nil` when there is none.
+    ///
+    /// - Throws: when it is no result.
+    public var previousDocument: SmallJSON? {
+        get throws(Failure) { try previousResult == nil ? nil : document["prevResult"] }
     }
 
     /// `runtimeConfig`: what the runtime fills in for our capabilities.

@@ -1,0 +1,73 @@
+import CNI
+import Glibc
+import Logging
+import Netlink
+
+/// Everything of the pods' side that waits: for the disk, for the kernel, for couriers' calls to end. On a thread of its own, so
+/// that nobody else waits with it.
+actor PodDesk {
+    private let executor = SessionExecutor(name: "pods")
+    private let settings: AgentSettings
+    private let surroundings: Surroundings
+    private let logger: Logger
+    private var pods: PodService?
+    private var endpoint: CourierEndpoint?
+    private var queueAsSeen: Stamp?
+    private var nextTidying: Duration = .zero
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    init(_ settings: AgentSettings, surroundings: Surroundings, logger: Logger) {
+        self.settings = settings
+        self.surroundings = surroundings
+        self.logger = logger
+    }
+
+    /// Takes back what a killed agent left half done, and carries out what waits.
+    func begin(_ namespace: NetworkNamespace, changed: @escaping @Sendable () -> Void) throws -> PodService {
+        let pods = try PodService(
+            settings, namespace: namespace, surroundings: surroundings, logger: logger, changed: changed)
+        self.pods = pods
+        tidy()
+        return pods
+    }
+
+    /// Couriers are answered from here on. Opening twice is opening once.
+    func open() throws {
+        guard endpoint == nil, let pods else { return }
+        endpoint = try CourierEndpoint(
+            path: settings.socket, incident: { [logger] in logger.warning("courier", metadata: ["incident": "\($0)"]) },
+            handler: { pods.answer($0) })
+        logger.info("ready", metadata: ["node": "\(settings.node)", "socket": "\(settings.socket)"])
+    }
+
+    /// Calls that are at work come to their end first.
+    func close() {
+        endpoint?.stop()
+        endpoint = nil
+    }
+
+    /// A courier that found nobody, or did not get its answer, has left its deletion: it is carried out when the queue's directory
+    /// has changed, and now and then in any case.
+    func tidy() {
+        let now = surroundings.now()
+        let queue = Stamp(settings.queueDirectory)
+        guard queue != queueAsSeen || now >= nextTidying else { return }
+        queueAsSeen = queue
+        nextTidying = now + settings.period
+        pods?.tidy()
+    }
+
+    /// When a directory last changed; a directory that is not there has none.
+    private struct Stamp: Hashable {
+        var seconds = 0
+        var nanoseconds = 0
+        var inode: UInt = 0
+
+        init(_ path: String) {
+            var about = stat()
+            guard stat(path, &about) == 0 else { return }
+            (seconds, nanoseconds, inode) = (about.st_mtim.tv_sec, about.st_mtim.tv_nsec, about.st_ino)
+        }
+    }
+}

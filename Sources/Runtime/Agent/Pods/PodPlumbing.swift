@@ -1,0 +1,120 @@
+package import HostNetwork
+import HostNetworkKernel
+package import Netlink
+package import Plan
+
+/// Who makes a pod's link and takes it away.
+protocol PodDataplane: Sendable {
+    /// Makes both ends. What was made before something was refused stays: ``remove(link:)`` takes it away.
+    ///
+    /// - Throws: ``LinkTaken`` when nothing was made, because a link of that name is there.
+    func make(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws
+
+    /// Addresses, routes and neighbours, and the pod's end, go with it. One that is gone already is as good as removed.
+    func remove(link: String) throws(KernelError)
+
+    /// What would have to be done for both ends to be as they were made.
+    func differences(
+        of attachment: Plan.Attachment, in pod: NetworkNamespace
+    ) throws -> (node: [HostNetwork.Change], pod: [HostNetwork.Change])
+}
+
+/// A pod's network in the kernel: ``PodNetwork`` made true in two namespaces. The agent attaches pods with it, and the benchmark
+/// measures it.
+package struct PodPlumbing: PodDataplane {
+    private let node: NetworkNamespace
+
+    /// - Parameter node: the namespace of the node's ends.
+    package init(node: NetworkNamespace) { self.node = node }
+
+    package func make(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws {
+        let network = PodNetwork(attachment)
+        let host = try KernelHost(node)
+        host.namespaces = [PodNetwork.podNamespace: pod]
+        let refusals = try host.apply(difference(from: State(), to: network.node, owned: NodePlan.ownership))
+        if let refusal = refusals.first {
+            throw try obstacle(attachment, pod, refusals, on: host) ?? refusal.kernelError
+        }
+        // Before the link goes up: what it must not do it never does.
+        let inside = try KernelHost(pod, setting: network.pod.sysctls.sorted { $0.path < $1.path })
+        let changes = difference(from: Self.made(attachment, network), to: network.pod, owned: Self.ownership(of: attachment))
+        if let refusal = try inside.apply(changes).first { throw refusal.kernelError }
+        // The kernel has acknowledged all of it and not done all of it: without these a pod's first packets can be lost.
+        try host.settleCarrier(of: attachment.link)
+        for address in attachment.addresses { try inside.settleAddress(address) }
+    }
+
+    package func remove(link: String) throws(KernelError) {
+        do {
+            let refusals = try KernelHost(node).apply([.remove(.link(Link(link, .veth(peer: nil))))])
+            guard let refusal = refusals.first, refusal.code != .noSuchDevice else { return }
+            throw refusal.kernelError
+        } catch let error as KernelError {
+            throw error
+        } catch {
+            throw KernelError(.inputOutput, "remove link \(link)", explanation: "\(error)")
+        }
+    }
+
+    package func differences(
+        of attachment: Plan.Attachment, in pod: NetworkNamespace
+    ) throws -> (node: [HostNetwork.Change], pod: [HostNetwork.Change]) {
+        let network = PodNetwork(attachment)
+        return (
+            try Self.steps(in: node, to: network.node, owned: NodePlan.ownership(links: [attachment.link])),
+            try Self.steps(in: pod, to: network.pod, owned: Self.ownership(of: attachment))
+        )
+    }
+}
+
+extension PodPlumbing {
+    private static func steps(
+        in namespace: NetworkNamespace, to desired: State, owned: Ownership
+    ) throws -> [HostNetwork.Change] {
+        let observed = try KernelHost(namespace).observe(Interest(in: desired)).filter { desired[$0.key] != nil }
+        return difference(from: observed, to: desired, owned: owned)
+    }
+
+    private static func ownership(of attachment: Plan.Attachment) -> Ownership {
+        Ownership(links: ["lo", attachment.id.interface], proto: PacketPath.routeProtocol)
+    }
+
+    /// What is in the pod once the node's side is made: the link as the other end's peer, which is only to be set up, and the
+    /// settings.
+    private static func made(_ attachment: Plan.Attachment, _ network: PodNetwork) -> State {
+        var made = State(network.pod.sysctls.map(Object.sysctl))
+        made.insert(.link(Link("lo", .loopback, isUp: false)))
+        if case .link(var link)? = network.pod[.link(attachment.id.interface)] {
+            link.isUp = false
+            link.makesLinkLocal = true
+            made.insert(.link(link))
+        }
+        return made
+    }
+
+    /// Whether the pair was refused because one of its names is taken: the kernel does not say which.
+    private func obstacle(
+        _ attachment: Plan.Attachment, _ pod: NetworkNamespace, _ refusals: [Refusal], on host: KernelHost
+    ) throws -> LinkTaken? {
+        guard let first = refusals.first, first.code == .exists, case .add(.link) = first.change else { return nil }
+        if try KernelHost(pod).observe(Interest([])).link(attachment.id.interface) != nil {
+            return LinkTaken(name: attachment.id.interface, end: .pod)
+        }
+        // A link that is not ours has got what was meant for ours.
+        let refused = Set(refusals.map(\.change.object))
+        let stray = PodNetwork(attachment).node.objects.values.filter { object in
+            if case .sysctl = object { return false }
+            return !refused.contains(object)
+        }
+        _ = try host.apply(stray.sorted(by: >).map(Change.remove))
+        return LinkTaken(name: attachment.link, end: .node)
+    }
+}
+
+/// A link could not be made because one of that name is there. Nothing was changed.
+struct LinkTaken: Error, Hashable {
+    var name: String
+    var end: End
+
+    enum End: Hashable { case node, pod }
+}

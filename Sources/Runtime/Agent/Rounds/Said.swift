@@ -1,0 +1,39 @@
+import Cluster
+import HostNetwork
+import NFTables
+import Plan
+
+/// What was last said to the kernel: by the key it was said for, and by the thing itself.
+///
+/// Taking a key in costs what the key's part costs, whatever else was said.
+struct Said {
+    private(set) var parts: [NodePlan.Key: NodePlan.Part] = [:]
+    /// The union of the parts.
+    private(set) var objects = State()
+    private(set) var tables: [Table.ID: Table] = [:]
+    /// Of the parts that have any.
+    private(set) var problems: [NodePlan.Key: [Problem]] = [:]
+    /// Whose each pod's link is.
+    private(set) var owners: [String: Attachment.ID] = [:]
+
+    init(_ parts: [NodePlan.Key: NodePlan.Part] = [:]) {
+        for (key, part) in parts { self[key] = part }
+    }
+
+    subscript(key: NodePlan.Key) -> NodePlan.Part? {
+        get { parts[key] }
+        set {
+            if let old = parts[key] { forget(old) }
+            parts[key] = newValue
+            for object in newValue?.network.objects.values ?? [:].values { objects.insert(object) }
+            tables.merge(newValue?.tables ?? [:]) { _, new in new }
+            problems[key] = newValue.flatMap { $0.problems.isEmpty ? nil : $0.problems }
+            if case .attachment(let id) = key { owners[id.link] = newValue == nil ? nil : id }
+        }
+    }
+
+    private mutating func forget(_ part: NodePlan.Part) {
+        for key in part.network.objects.keys { objects[key] = nil }
+        for id in part.tables.keys { tables[id] = nil }
+    }
+}
