@@ -1,5 +1,4 @@
 import Addressing
-import Cluster
 import NFTables
 
 /// Where endpoints stand in a table that was found.
@@ -18,13 +17,8 @@ struct ObservedPlaces {
     }
 
     /// A service can be asked for in several ways; the first that is known says how its endpoints stand.
-    func order(of port: ServicePort) -> (cluster: [SocketAddress], local: [SocketAddress]) {
-        let keys =
-            (port.clusterIPs + port.loadBalancerIPs + port.externalIPs).map {
-                Value(.address($0), .transport(port.transport), .port(port.number))
-            } + (port.nodePort.map { [Value(.transport(port.transport), .port($0))] } ?? [])
-        func order(_ reach: Reach) -> [SocketAddress] { keys.lazy.compactMap { orders[reach]?[$0] }.first ?? [] }
-        return (order(.cluster), order(.local))
+    func order(_ fronts: [Value], _ reach: Reach) -> [SocketAddress] {
+        fronts.lazy.compactMap { orders[reach]?[$0] }.first ?? []
     }
 
     private static func orders(

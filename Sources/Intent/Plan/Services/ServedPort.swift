@@ -11,8 +11,8 @@ struct ServedPort: Hashable, Sendable {
     let transport: TransportProtocol
     let ways: [Way]
     /// In the order in which they stand in the kernel.
-    let cluster: [SocketAddress]
-    let local: [SocketAddress]
+    private(set) var cluster: [SocketAddress]
+    private(set) var local: [SocketAddress]
     /// Those of them that are on this node: a pod may ask itself.
     let here: [IPAddress]
     /// Those that answer, chosen or not. Empty for TCP, whose connections are left to end by themselves.
@@ -95,6 +95,13 @@ extension ServicePort.Endpoint {
 
 extension ServedPort {
     func order(_ reach: Reach) -> [SocketAddress] { reach == .cluster ? cluster : local }
+
+    mutating func arrange(_ reach: Reach, after old: [SocketAddress]) {
+        switch reach {
+        case .cluster: cluster = Positions.order(of: cluster, after: old)
+        case .local: local = Positions.order(of: local, after: old)
+        }
+    }
 }
 
 extension ServedPort.Way {

@@ -8,7 +8,7 @@ import NFTables
 ///              ├─► fronts ───┼─ node-ports ► node-…   ├─► local-2     one of this node's two
 ///  output ─────┘             ├─ wrong port: refuse    ├─► lb-5-10800  the same as last time
 ///                            └─ nobody's: drop        ├─► refuse, drop
-///                                                     └─► guarded ──► split ──► outside or inside ──► classes
+///                                                     └─► guarded ──► split ──► outside or inside ──► inner-classes
 ///  postrouting ──► masquerade: a pod that asks itself; a client that has no way back but by this node
 /// ```
 /// All of it in chains of kind nat, which see the first packet of each connection alone; also what is refused costs nothing later.
@@ -50,19 +50,19 @@ struct ServiceChains {
         (door == .address ? [.originalDestinationAddress] : []) + [.originalTransportProtocol, .originalDestinationPort]
     }
 
-    private func dispatch(_ door: Door, through map: ServiceSet) -> Statement {
-        .chainedVerdict(of: Self.front(door), through: map.name, map: ServiceSet.classes(door).name)
+    private func dispatch(through map: ServiceSet, _ classes: ServiceSet, _ door: Door) -> Statement {
+        .chainedVerdict(of: Self.front(door), through: map.name, map: classes.name)
     }
 
     private var fronts: Chain {
         Chain(
             "fronts",
             rules: [
-                Rule(table, dispatch(.address, through: .fronts(.address))),
+                Rule(table, dispatch(through: .fronts(.address), .classes(.address), .address)),
                 Rule(
                     table, .isIn([.destinationAddress], set: ServiceSet.nodePortAddresses.name),
                     .match(.destinationAddressType, .equal, .number(AddressType.local.rawValue)),
-                    dispatch(.nodePort, through: .fronts(.nodePort))),
+                    dispatch(through: .fronts(.nodePort), .classes(.nodePort), .nodePort)),
                 Rule(
                     table, .isIn([.destinationAddress], set: ServiceSet.clusterAddresses.name), .decide(.goto("refuse")),
                     comment: "a service, and a port that it does not have"),
@@ -91,8 +91,8 @@ struct ServiceChains {
                 // What the node itself sends comes from no link.
                 Rule(
                     table, .match(.inputInterface, .notEqual, .interfaceIndex(0)),
-                    .isNotIn([.sourceAddress], set: ServiceSet.ownSources.name), dispatch(door, through: .outside(door))),
-                Rule(table, dispatch(door, through: .inside(door))),
+                    .isNotIn([.sourceAddress], set: ServiceSet.ownSources.name), dispatch(through: .outside(door), .innerClasses(door), door)),
+                Rule(table, dispatch(through: .inside(door), .innerClasses(door), door)),
             ])
     }
 

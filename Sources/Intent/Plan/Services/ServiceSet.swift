@@ -11,6 +11,8 @@ enum ServiceSet: Hashable, Sendable {
     case outside(Door)
     /// Class → chain.
     case classes(Door)
+    /// The same without the classes that ask again: those are looked up here, and the kernel wants to see that it ends.
+    case innerClasses(Door)
     /// What is asked for . number → where to. The number is a place, or an endpoint's own where clients keep theirs.
     case endpoints(Door, Reach)
     /// Where clients keep their endpoint: what is asked for . place → the endpoint's number.
@@ -31,7 +33,7 @@ enum ServiceSet: Hashable, Sendable {
 
     static let all: [ServiceSet] =
         Door.allCases.flatMap { door in
-            [.fronts(door), .inside(door), .outside(door), .classes(door), .affinity(door), .masqueraded(door)]
+            [.fronts(door), .inside(door), .outside(door), .classes(door), .innerClasses(door), .affinity(door), .masqueraded(door)]
                 + Reach.allCases.flatMap { [.endpoints(door, $0), .choices(door, $0)] }
         } + [.sources, .clusterAddresses, .serviceRanges, .ownSources, .nodePortAddresses, .hairpins]
 
@@ -42,6 +44,7 @@ enum ServiceSet: Hashable, Sendable {
         case .inside(let door): "\(door.prefix)inside"
         case .outside(let door): "\(door.prefix)outside"
         case .classes(let door): "\(door.prefix)classes"
+        case .innerClasses(let door): "\(door.prefix)inner-classes"
         case .endpoints(let door, .cluster): "\(door.prefix)endpoints"
         case .endpoints(let door, .local): "\(door.prefix)local-endpoints"
         case .choices(let door, .cluster): "\(door.prefix)choices"
@@ -61,7 +64,7 @@ enum ServiceSet: Hashable, Sendable {
     var isSized: Bool {
         switch self {
         case .fronts, .inside, .outside, .endpoints, .choices, .clusterAddresses, .hairpins, .masqueraded: true
-        case .classes, .affinity, .sources, .serviceRanges, .ownSources, .nodePortAddresses: false
+        case .classes, .innerClasses, .affinity, .sources, .serviceRanges, .ownSources, .nodePortAddresses: false
         }
     }
 
@@ -75,7 +78,7 @@ enum ServiceSet: Hashable, Sendable {
         switch self {
         case .fronts(let door), .inside(let door), .outside(let door):
             return .init(name, key: front(door), data: .fields([.mark]), limit: size)
-        case .classes: return .init(name, key: [.mark], data: .verdict)
+        case .classes, .innerClasses: return .init(name, key: [.mark], data: .verdict)
         case .endpoints(let door, _):
             return .init(name, key: front(door) + [.mark], data: .fields([address, .port]), limit: size)
         case .choices(let door, _): return .init(name, key: front(door) + [.mark], data: .fields([.mark]), limit: size)

@@ -46,16 +46,30 @@ public struct ServiceTable: Sendable {
         self.facts = facts
         self.family = family
         kinds = [.address: Set((1...Self.standing).map { .balanced(.cluster, count: $0, seconds: nil) }), .nodePort: []]
-        let places = observed.map { ObservedPlaces($0) }
         for (name, ports) in services {
-            (entries[name], complaints[name]) = served(ports) { places?.order(of: $0) ?? ([], []) }
+            let (served, problems) = served(ports) { _ in ([], []) }
+            entries[name] = served.isEmpty ? nil : served
+            complaints[name] = problems.isEmpty ? nil : problems
         }
         for port in entries.values.joined() { for way in port.ways { claims.claim(way, port.id) } }
+        if let observed { adopt(ObservedPlaces(observed)) }
         for port in entries.values.joined() { take(port) }
         for set in ServiceSet.all where set.isSized {
             let found = observed?.sets[set.name]?.shape.limit
             let count = counts[set] ?? 0
             limits[set] = found.flatMap { Int($0) >= count ? $0 : nil } ?? ServiceSet.limit(for: count)
+        }
+    }
+
+    /// Lets endpoints stand as they were found. Where somebody else's front was found, nothing is to be learnt from it.
+    private mutating func adopt(_ places: ObservedPlaces) {
+        for name in Array(entries.keys) {
+            guard var ports = entries.removeValue(forKey: name) else { continue }
+            for index in ports.indices {
+                let fronts = owned(ports[index]).map(\.key)
+                for reach in Reach.allCases { ports[index].arrange(reach, after: places.order(fronts, reach)) }
+            }
+            entries[name] = ports
         }
     }
 
@@ -110,11 +124,16 @@ extension ServiceTable {
         case .serviceRanges: return prefixes(facts.serviceRanges)
         case .nodePortAddresses: return elements(facts.nodePortRanges(family))
         case .classes(let door):
-            let fixed: [ServiceClass] = [.refused, .dropped, .split] + (door == .address ? [.guarded] : [])
-            return (fixed + (kinds[door] ?? [])).reduce(into: [:]) {
-                $0[Value(.mark($1.mark))] = NamedSet.Content(.verdict(ServiceChains.verdict($1, door)))
-            }
+            let asking: [ServiceClass] = [.split] + (door == .address ? [.guarded] : [])
+            return fixedElements(.innerClasses(door)).merging(verdicts(asking, door)) { $1 }
+        case .innerClasses(let door): return verdicts([.refused, .dropped] + (kinds[door] ?? []), door)
         default: return [:]
+        }
+    }
+
+    private func verdicts(_ kinds: [ServiceClass], _ door: Door) -> [Value: NamedSet.Content] {
+        kinds.reduce(into: [:]) {
+            $0[Value(.mark($1.mark))] = NamedSet.Content(.verdict(ServiceChains.verdict($1, door)))
         }
     }
 
@@ -225,7 +244,7 @@ extension ServiceTable {
         guard let chain = ServiceChains(family: family, facts: facts).chain(kind, door) else { return [] }
         let element = Change.Element(Value(.mark(kind.mark)), .init(.verdict(ServiceChains.verdict(kind, door))))
         return [.addChain(id, chain.name, nil)] + chain.rules.map { .addRule(id, chain: chain.name, $0, before: nil) }
-            + [.addElements(id, shape(.classes(door)), [element])]
+            + [.classes(door), .innerClasses(door)].map { .addElements(id, shape($0), [element]) }
     }
 
     private static func flows(_ family: IPFamily, _ before: [Owned], _ after: [Owned]) -> Set<ServiceFlow> {
