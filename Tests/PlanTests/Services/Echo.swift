@@ -129,8 +129,9 @@ final class Client {
         return poll(&entry, 1, 0) == 0
     }
 
+    /// What the node's own programs send and is refused does not get out of `send`: EPERM.
     private static func outcome(_ code: Int32) -> Outcome {
-        code == ECONNREFUSED || code == ECONNRESET ? .refused : .unreachable(code)
+        [ECONNREFUSED, ECONNRESET, EPERM].contains(code) ? .refused : .unreachable(code)
     }
 }
 

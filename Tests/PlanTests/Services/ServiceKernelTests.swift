@@ -168,7 +168,10 @@ struct ServiceKernelTests {
         var port = try kind.web("b", "c") { ($0.externalTrafficPolicy, $0.nodePort) = (.local, 30080) }
         port.endpoints[0].end()
         try stage.serve(port)
-        for _ in 0..<8 { #expect(try stage.ask("a", kind.transport, kind.clusterIP, 80).name == "c") }
+        for _ in 0..<8 {
+            let outcome = try stage.ask("a", kind.transport, kind.clusterIP, 80)
+            #expect(outcome.name == "c", "\(outcome)")
+        }
         // Here it is the last one: policy Local asks it all the same.
         #expect(try stage.ask("client", kind.transport, try kind.address("node"), 30080).name == "b")
         port.endpoints[1].end()
