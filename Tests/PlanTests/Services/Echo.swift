@@ -111,6 +111,12 @@ final class Client {
         return read()
     }
 
+    /// Takes out of the way what came for earlier questions.
+    func forget() {
+        var bytes = [UInt8](repeating: 0, count: 256)
+        while recv(socket.rawValue, &bytes, bytes.count, 0) >= 0 {}
+    }
+
     private func read() -> Outcome {
         var bytes = [UInt8](repeating: 0, count: 256)
         while true {

@@ -92,7 +92,8 @@ struct ServiceKernelTests {
     func chosenAddresses(_ kind: Kind) throws {
         stage.facts.nodePortAddresses = try [net("192.0.2.0/24"), net("2001:db8::/64")]
         try stage.serve(try kind.web("b") { $0.nodePort = 30080 })
-        #expect(try stage.ask("client", kind.transport, try kind.address("node"), 30080).name == "b")
+        let outcome = try stage.ask("client", kind.transport, try kind.address("node"), 30080)
+        #expect(outcome.name == "b", "\(outcome)")
         #expect(try stage.ask("client", kind.transport, try ip(kind.family == .v4 ? "198.51.100.1" : "2001:db8:f::1"), 30080) == .refused)
     }
 
@@ -253,6 +254,50 @@ struct ServiceKernelTests {
         #expect(try stage.ask("a", kind.transport, kind.clusterIP, 8000).name == "b")
         try stage.remove("web")
         #expect(try stage.isSilent("a", kind.transport, kind.clusterIP, 8000, witness: kind.witnessAddress))
+    }
+
+    @Test("a UDP client that keeps its socket is answered by another pod when its own is gone, at every way in", arguments: IPFamily.allCases)
+    func staleFlows(_ family: IPFamily) throws {
+        let kind = Kind(transport: .udp, family: family)
+        let masked = try kind.address("node")
+        for (place, target, number) in [("a", kind.clusterIP, 80 as UInt16), ("client", masked, 30080), ("node", kind.clusterIP, 80)] {
+            var port = try kind.web("b") { $0.nodePort = 30080 }
+            try stage.serve(port)
+            let client = try stage.client(place, .udp, family)
+            #expect(client.ask(SocketAddress(target, number)).name == "b")
+            // Replaced.
+            port.endpoints = [try ServiceStage.endpoint("c", family)]
+            let flows = try stage.change(port)
+            #expect(client.askAgain().name == "b", "without ending it the client would stay where it was")
+            try stage.end(flows)
+            #expect(client.askAgain().name == "c")
+            // None in between.
+            port.endpoints = []
+            try stage.end(stage.change(port))
+            #expect(client.askAgain() == .refused)
+            port.endpoints = [try ServiceStage.endpoint("b", family)]
+            try stage.end(stage.change(port))
+            #expect(client.askAgain().name == "b")
+            // Deleted, and there again.
+            try stage.end(stage.remove("web"))
+            client.forget()
+            port.endpoints = [try ServiceStage.endpoint("c", family)]
+            try stage.end(stage.change(port))
+            #expect(client.askAgain().name == "c")
+        }
+    }
+
+    @Test("what a client sent before there was a service does not keep it from the service", arguments: IPFamily.allCases)
+    func early(_ family: IPFamily) throws {
+        let kind = Kind(transport: .udp, family: family)
+        try stage.serve(try kind.witness())
+        let client = try stage.client("a", .udp, family)
+        // Outside the service range: it goes its way.
+        client.begin(SocketAddress(kind.externalIP, 80))
+        _ = try stage.ask("a", .udp, kind.witnessAddress.address, 80)
+        let flows = try stage.change(try kind.web("b") { $0.externalIPs = [kind.externalIP] })
+        try stage.end(flows)
+        #expect(client.askAgain().name == "b")
     }
 
     @Test("the kernel has what was planned, element by element, and people can list it with nft", arguments: IPFamily.allCases)

@@ -165,6 +165,21 @@ extension ServiceStage {
         return flows
     }
 
+    /// Ends connections, as an agent does after its changes.
+    func end(_ flows: Set<ServiceFlow>) throws {
+        let socket = try NetlinkSocket(.netfilter, in: node)
+        let filters = flows.map { flow in
+            var filter = ConnectionFilter(flow.family, flow.transport.number, to: flow.address, flow.port)
+            switch flow.answerer {
+            case .anybody: filter.isTranslated = flow.address == nil ? true : nil
+            case .endpoint(let endpoint): filter.answerer = endpoint
+            case .untranslated: filter.isTranslated = false
+            }
+            return filter
+        }
+        try socket.end(socket.connections(Set(filters)))
+    }
+
     /// The table as the kernel has it.
     func observed(_ family: IPFamily) throws -> Table? {
         try tables.observe(Table.ID(family == .v4 ? .ip : .ip6, PacketPath.serviceTable))?.table

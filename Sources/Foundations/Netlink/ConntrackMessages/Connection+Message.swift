@@ -150,7 +150,7 @@ extension Connection.Tuple {
             let number: UInt8 = transport[Conntrack.number]?.number()
         else { return nil }
         func address(_ attribute: (IPFamily) -> UInt16) -> IPAddress? {
-            IPFamily.allCases.lazy.compactMap { addresses[attribute($0)] }.first.flatMap { IPAddress(bytes: $0.bytes) }
+            (addresses[attribute(.v4)] ?? addresses[attribute(.v6)]).flatMap { IPAddress(bytes: $0.bytes) }
         }
         guard let source = address(Conntrack.source), let destination = address(Conntrack.destination) else { return nil }
         self.init(
