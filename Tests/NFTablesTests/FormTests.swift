@@ -234,7 +234,8 @@ private enum StatementForm: CaseIterable {
 }
 
 private enum ExpressionForm: CaseIterable {
-    case meta, setMeta, payload, conntrack, fib, numgen, load, verdict, compare, bitwise, lookup, update, forget, nat, masquerade, reject
+    case meta, setMeta, payload, conntrack, fib, numgen, load, verdict, compare, bitwise, lookup, update, forget, nat, masquerade,
+        reject
     case counter, untrack, unknown
 
     init(_ expression: Expression) {

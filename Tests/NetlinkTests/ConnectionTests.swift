@@ -42,9 +42,13 @@ struct ConnectionTests {
         #expect(found.original == wanted.original && found.reply == wanted.reply && found.id != nil)
         #expect(try socket.connections(filter(wanted) { $0.answerer = nil }).count == 2)
         #expect(try socket.connections(filter(wanted) { $0.destinationPort = nil }).count == 2)
-        #expect(try socket.connections(filter(wanted) { ($0.destination, $0.destinationPort, $0.answerer) = (nil, nil, nil) }).count == 3)
+        #expect(
+            try socket.connections(filter(wanted) { ($0.destination, $0.destinationPort, $0.answerer) = (nil, nil, nil) }).count
+                == 3)
         #expect(try socket.connections(filter(wanted) { $0.destinationPort = 55 }).isEmpty)
-        #expect(try socket.connections(filter(wanted) { $0.isTranslated = false }).count == (found.status.contains(.destinationTranslated) ? 0 : 1))
+        #expect(
+            try socket.connections(filter(wanted) { $0.isTranslated = false }).count
+                == (found.status.contains(.destinationTranslated) ? 0 : 1))
     }
 
     @Test("the kernel sorts out by itself: what does not match is not copied", arguments: IPFamily.allCases)
@@ -57,7 +61,9 @@ struct ConnectionTests {
 
     @Test("those that are ended are gone, the others stay, and ending them twice is no error", arguments: IPFamily.allCases)
     func ended(_ family: IPFamily) throws {
-        for client in 0..<300 as Range<UInt16> { try socket.make(connection(family, client: 1000 + client, by: 5000 + client % 3)) }
+        for client in 0..<300 as Range<UInt16> {
+            try socket.make(connection(family, client: 1000 + client, by: 5000 + client % 3))
+        }
         let one = try connection(family, by: 5001)
         let doomed = try socket.connections(filter(one))
         #expect(doomed.count == 100)
@@ -70,7 +76,8 @@ struct ConnectionTests {
     @Test("many filters at once find what each of them finds")
     func many() throws {
         for client in 0..<60 as Range<UInt16> {
-            try socket.make(connection(client % 2 == 0 ? .v4 : .v6, client: 1000 + client, to: 50 + client % 10, by: 5000 + client % 4))
+            try socket.make(
+                connection(client % 2 == 0 ? .v4 : .v6, client: 1000 + client, to: 50 + client % 10, by: 5000 + client % 4))
         }
         var filters: Set<ConnectionFilter> = []
         for number in 0..<10 as Range<UInt16> {

@@ -110,7 +110,9 @@ struct AgentCommand: AsyncParsableCommand {
             guard let prefix = IPPrefix(text) else { throw AgentUsage("\(option) \(text): a prefix, such as 10.96.0.0/16") }
             return prefix
         }
-        if option == "--nodeport-addresses", let loopback = prefixes.first(where: { $0.family == .v6 && $0.description == "::1/128" }) {
+        if option == "--nodeport-addresses",
+            let loopback = prefixes.first(where: { $0.family == .v6 && $0.description == "::1/128" })
+        {
             throw AgentUsage("\(option) \(loopback): the kernel routes nothing from ::1; 127.0.0.0/8 works")
         }
         return prefixes

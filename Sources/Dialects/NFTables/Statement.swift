@@ -88,14 +88,18 @@ extension Statement {
                     .lookup(set: kept, key: .first, into: .register(choice), isInverted: false),
                     .setMeta(.mark, from: choice), .meta(.mark, into: choice),
                 ]
-            } keeping: { choice in [.update(set: kept, key: .first, data: choice, timeout: timeout)] }
+            } keeping: { choice in
+                [.update(set: kept, key: .first, data: choice, timeout: timeout)]
+            }
         case .chosenDestinationNAT(let fields, let count, let choices, let kept, let endpoints, let timeout):
             translation(in: family, of: fields, endpoints) { key, choice in
                 concatenated(fields + [.random(below: count)], family) + [
                     .lookup(set: choices, key: .first, into: .register(.first), isInverted: false),
                     .setMeta(.mark, from: .first),
                 ] + key + [.meta(.mark, into: choice)]
-            } keeping: { choice in kept.map { [.update(set: $0, key: .first, data: choice, timeout: timeout)] } ?? [] }
+            } keeping: { choice in
+                kept.map { [.update(set: $0, key: .first, data: choice, timeout: timeout)] } ?? []
+            }
         case .forgetChoice(let fields, let kept):
             concatenated([.sourceAddress] + fields, family) + [.forget(set: kept, key: .first, data: .first)]
         case .setMark(let mark, let mask):
@@ -135,7 +139,7 @@ private func translation(
         .setMeta(.mark, from: .last),
         .lookup(set: endpoints, key: Register.first.after(bytes: size), into: .register(target), isInverted: false),
     ] + keeping(choice) + [
-        .nat(.destination, family, address: target, port: target.after(bytes: size)),
+        .nat(.destination, family, address: target, port: target.after(bytes: size))
     ]
 }
 

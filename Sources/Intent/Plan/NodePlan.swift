@@ -72,7 +72,9 @@ extension NodePlan {
     public static let tables: [Table.ID] = [Table.ID(.ip, PacketPath.podTable), Table.ID(.ip6, PacketPath.podTable)]
 
     /// The tables of services, which ``ServiceTable`` describes.
-    public static let serviceTables: [Table.ID] = [Table.ID(.ip, PacketPath.serviceTable), Table.ID(.ip6, PacketPath.serviceTable)]
+    public static let serviceTables: [Table.ID] = [
+        Table.ID(.ip, PacketPath.serviceTable), Table.ID(.ip6, PacketPath.serviceTable),
+    ]
 
     /// The settings a plan may name: what has to be looked at before there is a plan.
     public static let settings = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]

@@ -39,7 +39,9 @@ final class Echo: Sendable {
         self.transport = transport
         socket = try openSocket(in: namespace, transport, own.address.family)
         guard withName(of: own, { bind(socket.rawValue, $0, $1) }) == 0 else { throw Unexpected("bind \(own): errno \(errno)") }
-        if transport == .tcp { guard listen(socket.rawValue, 64) == 0 else { throw Unexpected("listen at \(own): errno \(errno)") } }
+        if transport == .tcp {
+            guard listen(socket.rawValue, 64) == 0 else { throw Unexpected("listen at \(own): errno \(errno)") }
+        }
         var thread = pthread_t()
         // Safe: the one reference is taken back by the thread.
         let handle = Unmanaged.passRetained(self).toOpaque()

@@ -24,7 +24,9 @@ struct PlainRules {
         self.family = family
         // Cluster IPs first, then by name; within one port, a balancer's address before the same one as external.
         let ports = services.values.joined().sorted { $0.id < $1.id }
-        func claim(_ front: Front, _ port: ServicePort, _ kind: Kind) { if owned[front] == nil { owned[front] = Owner(port: port, kind: kind) } }
+        func claim(_ front: Front, _ port: ServicePort, _ kind: Kind) {
+            if owned[front] == nil { owned[front] = Owner(port: port, kind: kind) }
+        }
         for port in ports {
             for address in port.clusterIPs where address.family == family {
                 claim(Front(transport: port.transport, address: address, port: port.number), port, .cluster)
@@ -62,7 +64,9 @@ struct PlainRules {
         }
         let port = owner.port
         let kind = owner.kind
-        if kind == .loadBalancer, let ranges = port.sourceRanges, !ranges.contains(where: { $0.contains(source) }) { return .dropped }
+        if kind == .loadBalancer, let ranges = port.sourceRanges, !ranges.contains(where: { $0.contains(source) }) {
+            return .dropped
+        }
         let isLocal = kind == .cluster ? port.internalTrafficPolicy == .local : port.externalTrafficPolicy == .local && !inside
         let choice = EndpointChoice(port, family, node: "n1", zone: "zone-a")
         let endpoints = isLocal ? choice.local : choice.cluster
@@ -72,7 +76,9 @@ struct PlainRules {
 
     /// How many endpoints stand in all maps together.
     var placeCount: Int { owned.reduce(0) { $0 + count($1.key, $1.value.port, $1.value.kind) } }
-    var keptCount: Int { owned.reduce(0) { $0 + ($1.value.port.affinity == nil ? 0 : count($1.key, $1.value.port, $1.value.kind)) } }
+    var keptCount: Int {
+        owned.reduce(0) { $0 + ($1.value.port.affinity == nil ? 0 : count($1.key, $1.value.port, $1.value.kind)) }
+    }
 
     private func count(_ front: Front, _ port: ServicePort, _ kind: Kind) -> Int {
         let choice = EndpointChoice(port, family, node: "n1", zone: "zone-a")

@@ -71,7 +71,8 @@ import Testing
                 let state = seed.number(below: 4)
                 return ServicePort.Endpoint(
                     address: address, port: 8080, isReady: state < 2, isServing: state < 3, isTerminating: state == 2,
-                    node: nodes[seed.number(below: nodes.count)], zoneHints: seed.chance(1, in: 2) ? ["zone-a"] : [], nodeHints: [])
+                    node: nodes[seed.number(below: nodes.count)], zoneHints: seed.chance(1, in: 2) ? ["zone-a"] : [],
+                    nodeHints: [])
             }.sorted()
             return port
         }
@@ -85,7 +86,8 @@ import Testing
     /// The rules are asked once per front and client, because they are slow.
     private static func check(_ table: Table, _ services: [ServiceIndex.Name: [ServicePort]], _ family: IPFamily) {
         let rules = PlainRules(services, family)
-        let sources = ["198.51.100.5", "198.51.100.200", "203.0.113.77", "2001:db8:7::1", "2001:db8:8::1"].compactMap(IPAddress.init)
+        let sources = ["198.51.100.5", "198.51.100.200", "203.0.113.77", "2001:db8:7::1", "2001:db8:8::1"].compactMap(
+            IPAddress.init)
         for front in rules.everyFront {
             for source in sources where source.family == family {
                 for inside in [true, false] {
@@ -99,9 +101,13 @@ import Testing
         }
         #expect(table.sets["services"]?.elements.count == rules.owned.keys.count { $0.address != nil })
         #expect(table.sets["node-ports"]?.elements.count == rules.owned.keys.count { $0.address == nil })
-        let places = ["endpoints", "local-endpoints", "node-endpoints", "node-local-endpoints"].map { table.sets[$0]?.elements.count ?? 0 }
+        let places = ["endpoints", "local-endpoints", "node-endpoints", "node-local-endpoints"].map {
+            table.sets[$0]?.elements.count ?? 0
+        }
         #expect(places.reduce(0, +) == rules.placeCount)
-        let choices = ["choices", "local-choices", "node-choices", "node-local-choices"].map { table.sets[$0]?.elements.count ?? 0 }
+        let choices = ["choices", "local-choices", "node-choices", "node-local-choices"].map {
+            table.sets[$0]?.elements.count ?? 0
+        }
         #expect(choices.reduce(0, +) == rules.keptCount)
     }
 }

@@ -18,8 +18,12 @@ struct Kind: Sendable, CustomTestStringConvertible {
         IPFamily.allCases.map { Kind(transport: transport, family: $0) }
     }
 
-    var clusterIP: IPAddress { family == .v4 ? .v4(IPv4Address(10, 96, 0, 10)) : .v6(IPv6Address(rawValue: 0xFD00_0010_0096 << 80 | 0x10)) }
-    var externalIP: IPAddress { family == .v4 ? .v4(IPv4Address(203, 0, 113, 5)) : .v6(IPv6Address(rawValue: 0x2001_0DB8_0005 << 80 | 5)) }
+    var clusterIP: IPAddress {
+        family == .v4 ? .v4(IPv4Address(10, 96, 0, 10)) : .v6(IPv6Address(rawValue: 0xFD00_0010_0096 << 80 | 0x10))
+    }
+    var externalIP: IPAddress {
+        family == .v4 ? .v4(IPv4Address(203, 0, 113, 5)) : .v6(IPv6Address(rawValue: 0x2001_0DB8_0005 << 80 | 5))
+    }
 
     func address(_ name: String) throws -> IPAddress { try ServiceStage.address(name, family) }
 
@@ -84,7 +88,9 @@ struct ServiceKernelTests {
         #expect(try stage.ask("client", kind.transport, try kind.address("node"), 30080) == .answered("c", sees: masked))
         #expect(try stage.ask("client", kind.transport, try ip(masked), 30080) == .answered("c", sees: masked))
         // A pod keeps its own.
-        #expect(try stage.ask("a", kind.transport, try kind.address("node"), 30080) == .answered("c", sees: try kind.address("a").description))
+        #expect(
+            try stage.ask("a", kind.transport, try kind.address("node"), 30080)
+                == .answered("c", sees: try kind.address("a").description))
         #expect(try stage.ask("node", kind.transport, try kind.address("node"), 30080).name == "c")
     }
 
@@ -94,16 +100,22 @@ struct ServiceKernelTests {
         try stage.serve(try kind.web("b") { $0.nodePort = 30080 })
         let outcome = try stage.ask("client", kind.transport, try kind.address("node"), 30080)
         #expect(outcome.name == "b", "\(outcome)")
-        #expect(try stage.ask("client", kind.transport, try ip(kind.family == .v4 ? "198.51.100.1" : "2001:db8:f::1"), 30080) == .refused)
+        #expect(
+            try stage.ask("client", kind.transport, try ip(kind.family == .v4 ? "198.51.100.1" : "2001:db8:f::1"), 30080)
+                == .refused)
     }
 
     @Test("external addresses and load balancers' answer like node ports", arguments: Kind.all)
     func external(_ kind: Kind) throws {
-        for change: (inout ServicePort) -> Void in [{ $0.externalIPs = [kind.externalIP] }, { $0.loadBalancerIPs = [kind.externalIP] }] {
+        for change: (inout ServicePort) -> Void in [
+            { $0.externalIPs = [kind.externalIP] }, { $0.loadBalancerIPs = [kind.externalIP] },
+        ] {
             try stage.serve(try kind.web("c", change: change))
             let masked = kind.family == .v4 ? "198.51.100.1" : "2001:db8:f::1"
             #expect(try stage.ask("client", kind.transport, kind.externalIP, 80) == .answered("c", sees: masked))
-            #expect(try stage.ask("a", kind.transport, kind.externalIP, 80) == .answered("c", sees: try kind.address("a").description))
+            #expect(
+                try stage.ask("a", kind.transport, kind.externalIP, 80) == .answered("c", sees: try kind.address("a").description)
+            )
         }
     }
 
@@ -126,7 +138,8 @@ struct ServiceKernelTests {
         #expect(try stage.isSilent("client", kind.transport, free, 80, witness: kind.witnessAddress))
     }
 
-    @Test("policy Local keeps the source of who comes from outside, and goes to endpoints of this node alone", arguments: Kind.all)
+    @Test(
+        "policy Local keeps the source of who comes from outside, and goes to endpoints of this node alone", arguments: Kind.all)
     func externalLocal(_ kind: Kind) throws {
         var port = try kind.web("b", "c") {
             ($0.externalTrafficPolicy, $0.nodePort, $0.loadBalancerIPs) = (.local, 30080, [kind.externalIP])
@@ -142,7 +155,8 @@ struct ServiceKernelTests {
         try stage.change(port)
         #expect(try stage.isSilent("client", kind.transport, kind.externalIP, 80, witness: kind.witnessAddress))
         #expect(try stage.isSilent("client", kind.transport, try kind.address("node"), 30080, witness: kind.witnessAddress))
-        #expect(try stage.ask("a", kind.transport, kind.externalIP, 80) == .answered("c", sees: try kind.address("a").description))
+        #expect(
+            try stage.ask("a", kind.transport, kind.externalIP, 80) == .answered("c", sees: try kind.address("a").description))
         #expect(try stage.ask("node", kind.transport, kind.externalIP, 80).name == "c")
         #expect(try stage.ask("a", kind.transport, try kind.address("node"), 30080).name == "c")
         // Without any, everybody is told.
@@ -199,7 +213,9 @@ struct ServiceKernelTests {
         #expect(try stage.ask("client", kind.transport, kind.clusterIP, 80).name == "c")
     }
 
-    @Test("a client with affinity keeps its endpoint while others come and go, and gets another when it is gone", arguments: Kind.all)
+    @Test(
+        "a client with affinity keeps its endpoint while others come and go, and gets another when it is gone",
+        arguments: Kind.all)
     func affinity(_ kind: Kind) throws {
         var port = try kind.web("a", "b", "c") { ($0.affinity, $0.nodePort) = (.seconds(10800), 30080) }
         try stage.serve(port)
@@ -256,11 +272,15 @@ struct ServiceKernelTests {
         #expect(try stage.isSilent("a", kind.transport, kind.clusterIP, 8000, witness: kind.witnessAddress))
     }
 
-    @Test("a UDP client that keeps its socket is answered by another pod when its own is gone, at every way in", arguments: IPFamily.allCases)
+    @Test(
+        "a UDP client that keeps its socket is answered by another pod when its own is gone, at every way in",
+        arguments: IPFamily.allCases)
     func staleFlows(_ family: IPFamily) throws {
         let kind = Kind(transport: .udp, family: family)
         let masked = try kind.address("node")
-        for (place, target, number) in [("a", kind.clusterIP, 80 as UInt16), ("client", masked, 30080), ("node", kind.clusterIP, 80)] {
+        for (place, target, number) in [
+            ("a", kind.clusterIP, 80 as UInt16), ("client", masked, 30080), ("node", kind.clusterIP, 80),
+        ] {
             var port = try kind.web("b") { $0.nodePort = 30080 }
             try stage.serve(port)
             let client = try stage.client(place, .udp, family)
@@ -275,6 +295,7 @@ struct ServiceKernelTests {
             port.endpoints = []
             try stage.end(stage.change(port))
             #expect(client.askAgain() == .refused)
+            client.forget()
             port.endpoints = [try ServiceStage.endpoint("b", family)]
             try stage.end(stage.change(port))
             #expect(client.askAgain().name == "b")

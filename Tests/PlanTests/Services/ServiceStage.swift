@@ -36,7 +36,8 @@ final class ServiceStage {
     var facts = ServiceFacts.n1
 
     static let addresses: [String: [String]] = [
-        "a": ["10.244.1.2", "fd00:10:244:1::2"], "b": ["10.244.1.3", "fd00:10:244:1::3"], "c": ["10.244.2.2", "fd00:10:244:2::2"],
+        "a": ["10.244.1.2", "fd00:10:244:1::2"], "b": ["10.244.1.3", "fd00:10:244:1::3"],
+        "c": ["10.244.2.2", "fd00:10:244:2::2"],
         "client": ["192.0.2.9", "2001:db8::9"], "node": ["192.0.2.1", "2001:db8::1"], "far": ["198.51.100.2", "2001:db8:f::2"],
     ]
 
@@ -70,7 +71,8 @@ final class ServiceStage {
         for (index, (place, device)) in [("client", "to-client"), ("far", "to-far")].enumerated() {
             let number = UInt64(index * 2 + 1)
             let (own, other) = (MACAddress(local: number), MACAddress(local: number + 1))
-            let (here, there) = place == "client"
+            let (here, there) =
+                place == "client"
                 ? (["192.0.2.1", "2001:db8::1"], ["192.0.2.9", "2001:db8::9"])
                 : (["198.51.100.1", "2001:db8:f::1"], ["198.51.100.2", "2001:db8:f::2"])
             let end = try KernelHost(try #require(places[place]))
@@ -78,7 +80,8 @@ final class ServiceStage {
             // Without link-local addresses, whose detection takes seconds, the kernel asks for no neighbour: they are told.
             let peer = Link.Peer("eth0", in: place, mac: other)
             try settle(
-                host, [.link(Link(device, .veth(peer: peer), mac: own, makesLinkLocal: false))]
+                host,
+                [.link(Link(device, .veth(peer: peer), mac: own, makesLinkLocal: false))]
                     + addresses(here, on: device) + neighbours(there, on: device, other), [device])
             try settle(
                 end,

@@ -15,10 +15,13 @@ import Testing
         let four = ServiceTable([port]).table
         #expect(four.sets["services"]?.elements.count == 1 && four.sets["endpoints"]?.elements.count == 2)
         #expect(four.sets["node-ports"]?.elements.count == 1 && four.sets["node-endpoints"]?.elements.count == 2)
-        #expect(four.chains["lb-2"].map { $0.rules[0].text(in: four) } == "dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @endpoints")
+        #expect(
+            four.chains["lb-2"].map { $0.rules[0].text(in: four) }
+                == "dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @endpoints")
         let six = ServiceTable([port], .v6).table
         let client = try ip("2001:db8::9")
-        #expect(six.answer(.tcp, try ip("fd00:10:96::10"), 80, from: client, inside: false).description == "[fd00:10:244:1::2]:8080")
+        #expect(
+            six.answer(.tcp, try ip("fd00:10:96::10"), 80, from: client, inside: false).description == "[fd00:10:244:1::2]:8080")
         #expect(six.answer(.tcp, nil, 30080, from: client, inside: false).description == "[fd00:10:244:1::2]:8080")
         #expect(six.answer(.udp, try ip("fd00:10:96::10"), 80, from: client, inside: true) == .refused)
         #expect(six.answer(.tcp, try ip("fd00:10:96::77"), 80, from: client, inside: true) == .dropped)
@@ -122,7 +125,9 @@ import Testing
 
     @Test(
         "an endpoint where nobody can answer is skipped with a problem, and the others are served",
-        arguments: ["127.0.0.1", "169.254.1.1", "224.0.0.1", "0.0.0.0", "10.96.0.10", "::1", "fe80::1", "ff02::1", "fd00:10:96::10"])
+        arguments: [
+            "127.0.0.1", "169.254.1.1", "224.0.0.1", "0.0.0.0", "10.96.0.10", "::1", "fe80::1", "ff02::1", "fd00:10:96::10",
+        ])
     func faulty(_ address: String) throws {
         let family = try ip(address).family
         let port = ServicePort.web(to: try endpoints(1) + [.at("fd00:10:244:1::2"), .at(address)])

@@ -17,7 +17,8 @@ extension ServiceFacts {
 extension ServicePort {
     /// A port of shop/web, to be changed by who asks.
     static func web(
-        _ name: String = "web", _ transport: TransportProtocol = .tcp, at clusterIPs: [String] = ["10.96.0.10", "fd00:10:96::10"],
+        _ name: String = "web", _ transport: TransportProtocol = .tcp,
+        at clusterIPs: [String] = ["10.96.0.10", "fd00:10:96::10"],
         _ number: UInt16 = 80, to endpoints: [ServicePort.Endpoint] = [], _ change: (inout ServicePort) -> Void = { _ in }
     ) -> ServicePort {
         var port = ServicePort(
@@ -34,7 +35,9 @@ extension ServicePort {
 
 extension ServicePort.Endpoint {
     /// A ready one.
-    static func at(_ address: String, _ port: UInt16 = 8080, on node: String = "n1", _ change: (inout Self) -> Void = { _ in }) throws -> Self {
+    static func at(_ address: String, _ port: UInt16 = 8080, on node: String = "n1", _ change: (inout Self) -> Void = { _ in })
+        throws -> Self
+    {
         var endpoint = Self(
             address: try ip(address), port: port, isReady: true, isServing: true, isTerminating: false, node: node, zoneHints: [],
             nodeHints: [])
@@ -73,7 +76,9 @@ extension Table {
     /// - Parameters:
     ///   - address: `nil`: one of the node's.
     ///   - inside: the client is a pod of this node, or the node.
-    func answer(_ transport: TransportProtocol, _ address: IPAddress?, _ port: UInt16, from source: IPAddress, inside: Bool) -> Answer {
+    func answer(_ transport: TransportProtocol, _ address: IPAddress?, _ port: UInt16, from source: IPAddress, inside: Bool)
+        -> Answer
+    {
         let door = address == nil ? Door.nodePort : .address
         let front = Value(fields: (address.map { [.address($0)] } ?? []) + [.transport(transport), .port(port)])
         func find(_ set: ServiceSet) -> String? { datum(set, front).flatMap { verdict(door, $0) } }

@@ -24,9 +24,10 @@ private enum Conntrack {
     static func destination(_ family: IPFamily) -> UInt16 { family == .v4 ? 2 : 4 }
 
     /// `CTA_FILTER_F_CTA_…` (`net/netfilter/nf_internals.h`): which fields of a tuple count.
-    static let (bySource, byDestination, byTransport, bySourcePort, byDestinationPort): (UInt32, UInt32, UInt32, UInt32, UInt32) = (
-        1 << 0, 1 << 1, 1 << 3, 1 << 4, 1 << 5
-    )
+    static let (bySource, byDestination, byTransport, bySourcePort, byDestinationPort): (UInt32, UInt32, UInt32, UInt32, UInt32) =
+        (
+            1 << 0, 1 << 1, 1 << 3, 1 << 4, 1 << 5
+        )
 
     /// `nfgenmsg`: family, version 0, resource id 0. The numbers are `AF_INET` and `AF_INET6`.
     static func header(_ family: IPFamily) -> UInt32 { UInt32(family == .v4 ? 2 : 10).littleEndian }
@@ -37,11 +38,14 @@ private enum Conntrack {
 extension ConnectionFilter {
     /// A dump. The kernel walks through all connections, and copies out those that match: kernels before 5.8 do not filter by
     /// tuple, so ``matches(_:)`` is asked again.
+    ///
+    /// Addresses of IPv6 are not asked of it: up to 6.18 at least it takes those that differ for those that are the same
+    /// (`ctnetlink_filter_match_tuple`), and gives none of those that are meant. Protocol and ports are.
     var request: NetlinkRequest {
         NetlinkRequest(Conntrack.get, operation: "list connections of protocol \(transport)") { writer in
             writer.append(Conntrack.header(family))
             writer.nested(Conntrack.original) { writer in
-                if let destination {
+                if let destination = comparedDestination {
                     writer.nested(Conntrack.addresses) {
                         $0.attribute(Conntrack.destination(family), bytes: destination.bytes)
                     }
@@ -53,8 +57,10 @@ extension ConnectionFilter {
             }
             if let answerer {
                 writer.nested(Conntrack.reply) { writer in
-                    writer.nested(Conntrack.addresses) {
-                        $0.attribute(Conntrack.source(family), bytes: answerer.address.bytes)
+                    if family == .v4 {
+                        writer.nested(Conntrack.addresses) {
+                            $0.attribute(Conntrack.source(family), bytes: answerer.address.bytes)
+                        }
                     }
                     writer.nested(Conntrack.transport) {
                         $0.attribute(Conntrack.number, transport)
@@ -64,12 +70,13 @@ extension ConnectionFilter {
             }
             writer.nested(Conntrack.filter) {
                 let original =
-                    Conntrack.byTransport | (destination == nil ? 0 : Conntrack.byDestination)
+                    Conntrack.byTransport | (comparedDestination == nil ? 0 : Conntrack.byDestination)
                     | (destinationPort == nil ? 0 : Conntrack.byDestinationPort)
                 $0.attribute(Conntrack.originalFlags, original)
                 guard answerer != nil else { return }
                 $0.attribute(
-                    Conntrack.replyFlags, Conntrack.byTransport | Conntrack.bySource | Conntrack.bySourcePort)
+                    Conntrack.replyFlags,
+                    Conntrack.byTransport | (family == .v4 ? Conntrack.bySource : 0) | Conntrack.bySourcePort)
             }
             if let isTranslated {
                 let bit = Connection.Status.destinationTranslated.rawValue
@@ -78,6 +85,10 @@ extension ConnectionFilter {
             }
         }
     }
+}
+
+extension ConnectionFilter {
+    fileprivate var comparedDestination: IPAddress? { family == .v4 ? destination : nil }
 }
 
 extension Connection {

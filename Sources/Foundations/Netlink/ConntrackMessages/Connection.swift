@@ -63,7 +63,9 @@ public struct Connection: Hashable, Sendable {
 
 extension Connection: CustomStringConvertible {
     public var description: String {
-        let (asked, answered) = (SocketAddress(original.destination, original.destinationPort), SocketAddress(reply.source, reply.sourcePort))
+        let (asked, answered) = (
+            SocketAddress(original.destination, original.destinationPort), SocketAddress(reply.source, reply.sourcePort)
+        )
         let client = SocketAddress(original.source, original.sourcePort)
         return "protocol \(original.transport) \(client) → \(asked)" + (asked == answered ? "" : " (\(answered))")
     }

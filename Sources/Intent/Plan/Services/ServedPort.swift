@@ -151,7 +151,9 @@ extension ServedPort {
 
     /// Elements that others may have too.
     func sharedElements(_ ways: [Way], _ add: (ServiceSet, Value) -> Void) {
-        for way in ways where way.isClusterIP { if let address = way.address { add(.clusterAddresses, Value(.address(address))) } }
+        for way in ways where way.isClusterIP {
+            if let address = way.address { add(.clusterAddresses, Value(.address(address))) }
+        }
         if !ways.isEmpty { for address in here { add(.hairpins, Value(.address(address), .address(address))) } }
     }
 }

@@ -91,7 +91,8 @@ struct ServiceChains {
                 // What the node itself sends comes from no link.
                 Rule(
                     table, .match(.inputInterface, .notEqual, .interfaceIndex(0)),
-                    .isNotIn([.sourceAddress], set: ServiceSet.ownSources.name), dispatch(through: .outside(door), .innerClasses(door), door)),
+                    .isNotIn([.sourceAddress], set: ServiceSet.ownSources.name),
+                    dispatch(through: .outside(door), .innerClasses(door), door)),
                 Rule(table, dispatch(through: .inside(door), .innerClasses(door), door)),
             ])
     }

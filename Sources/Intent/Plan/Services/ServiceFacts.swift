@@ -36,7 +36,9 @@ extension ServiceFacts {
         let loopback = Self.loopback(family)
         let chosen = nodePortAddresses.isEmpty ? [IPPrefix.all(family)] : nodePortAddresses.filter { $0.family == family }
         return disjoint(chosen).flatMap { prefix -> [(first: IPAddress, last: IPAddress)] in
-            guard prefix.overlaps(loopback), family == .v6 || nodePortAddresses.isEmpty else { return [(prefix.address, prefix.last)] }
+            guard prefix.overlaps(loopback), family == .v6 || nodePortAddresses.isEmpty else {
+                return [(prefix.address, prefix.last)]
+            }
             var ranges: [(first: IPAddress, last: IPAddress)] = []
             if prefix.address < loopback.address { ranges.append((prefix.address, loopback.address.advanced(by: .max))) }
             if loopback.last < prefix.last { ranges.append((loopback.last.advanced(by: 1), prefix.last)) }

@@ -36,7 +36,8 @@ extension ServiceFlow {
     /// - Way new, or it serves again: what went there untranslated.
     /// - Endpoint gone: what it answered. One that ends and still serves keeps what it has, as pods in Kubernetes expect.
     static func stale(
-        _ family: IPFamily, from old: (port: ServedPort, ways: [ServedPort.Way])?, to new: (port: ServedPort, ways: [ServedPort.Way])?
+        _ family: IPFamily, from old: (port: ServedPort, ways: [ServedPort.Way])?,
+        to new: (port: ServedPort, ways: [ServedPort.Way])?
     ) -> Set<ServiceFlow> {
         guard let transport = (old ?? new)?.port.transport, transport != .tcp else { return [] }
         let before = Dictionary((old?.ways ?? []).map { ($0.key, $0) }) { first, _ in first }

@@ -33,7 +33,10 @@ enum ServiceSet: Hashable, Sendable {
 
     static let all: [ServiceSet] =
         Door.allCases.flatMap { door in
-            [.fronts(door), .inside(door), .outside(door), .classes(door), .innerClasses(door), .affinity(door), .masqueraded(door)]
+            [
+                .fronts(door), .inside(door), .outside(door), .classes(door), .innerClasses(door), .affinity(door),
+                .masqueraded(door),
+            ]
                 + Reach.allCases.flatMap { [.endpoints(door, $0), .choices(door, $0)] }
         } + [.sources, .clusterAddresses, .serviceRanges, .ownSources, .nodePortAddresses, .hairpins]
 

@@ -44,7 +44,8 @@ extension ServiceTable {
     ].compactMap { text, name in IPPrefix(text).map { ($0, name) } }
 
     static func complaint(about refusal: FrontClaims.Refusal) -> Problem {
-        Problem(.serviceFrontTaken, subject(refusal.id), "its \(refusal.way) is \(refusal.owner)'s already; it is not served there")
+        Problem(
+            .serviceFrontTaken, subject(refusal.id), "its \(refusal.way) is \(refusal.owner)'s already; it is not served there")
     }
 
     private static func subject(_ id: ServicePort.ID) -> ObjectKey {

@@ -148,7 +148,9 @@ extension ServiceTable {
             for kind in way.classes { need(kind, way.door) }
         }
         port.sharedElements(ways) { set, key in
-            if shared.updateValue((shared[ElementKey(set: set, key: key)] ?? 0) + 1, forKey: ElementKey(set: set, key: key)) == nil {
+            if shared.updateValue((shared[ElementKey(set: set, key: key)] ?? 0) + 1, forKey: ElementKey(set: set, key: key))
+                == nil
+            {
                 counts[set, default: 0] += 1
             }
         }
@@ -217,7 +219,9 @@ extension ServiceTable {
         for (set, elements) in added { counts[set, default: 0] += elements.count }
         update.flows = Self.flows(family, before, after)
         if counts.contains(where: { $0.value > Int(limits[$0.key] ?? .max) }) {
-            for (set, count) in counts where set.isSized && count > Int(limits[set] ?? 0) { limits[set] = ServiceSet.limit(for: count) }
+            for (set, count) in counts where set.isSized && count > Int(limits[set] ?? 0) {
+                limits[set] = ServiceSet.limit(for: count)
+            }
             update.isAnew = true
             update.changes = [.deleteTable(id)] + difference(from: nil, to: table)
             return update
