@@ -1,3 +1,4 @@
+import Addressing
 import Agent
 public import ArgumentParser
 import CLinux
@@ -39,9 +40,23 @@ struct AgentCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What it does: pods (their addresses and links), overlay (the roads between nodes).",
+            "What it does: pods (their addresses and links), overlay (the roads between nodes), services (in place of kube-proxy).",
             valueName: "parts"))
-    var parts = "pods,overlay"
+    var parts = "pods,overlay,services"
+
+    @Option(
+        name: .customLong("service-cidr"),
+        help: ArgumentHelp(
+            "Where the cluster's service addresses come from; what no service has of it leads nowhere. May be repeated.",
+            valueName: "prefix"))
+    var serviceRanges: [String] = []
+
+    @Option(
+        name: .customLong("nodeport-addresses"),
+        help: ArgumentHelp(
+            "At which of the node's addresses node ports answer. May be repeated. [default: all but loopback ones]",
+            valueName: "prefix"))
+    var nodePortAddresses: [String] = []
 
     @Option(name: .customLong("state"), help: "Where attachments are kept: a directory that a reboot empties.")
     var stateDirectory = "/run/tulle"
@@ -90,6 +105,19 @@ struct AgentCommand: AsyncParsableCommand {
         }
     }
 
+    private func prefixes(_ texts: [String], _ option: String) throws -> [IPPrefix] {
+        let prefixes = try texts.map { text in
+            guard let prefix = IPPrefix(text) else { throw AgentUsage("\(option) \(text): a prefix, such as 10.96.0.0/16") }
+            return prefix
+        }
+        if option == "--nodeport-addresses",
+            let loopback = prefixes.first(where: { $0.family == .v6 && $0.description == "::1/128" })
+        {
+            throw AgentUsage("\(option) \(loopback): the kernel routes nothing from ::1; 127.0.0.0/8 works")
+        }
+        return prefixes
+    }
+
     private func keepNode() async throws {
         let duties = try AgentParts.duties(parts)
         let node = try node ?? defaultNodeName(environment: environmentVariable)
@@ -102,7 +130,9 @@ struct AgentCommand: AsyncParsableCommand {
         clinux_few_heaps(2)
         let settings = AgentSettings(
             node: node, duties: duties, origin: origin.description, stateDirectory: stateDirectory, socket: socket,
-            queueDirectory: queueDirectory, period: .seconds(period))
+            queueDirectory: queueDirectory, period: .seconds(period),
+            serviceRanges: try prefixes(serviceRanges, "--service-cidr"),
+            nodePortAddresses: try prefixes(nodePortAddresses, "--nodeport-addresses"))
         do {
             try settings.check()
         } catch {

@@ -1,3 +1,4 @@
+public import Addressing
 import CNI
 import Glibc
 public import Netlink
@@ -20,10 +21,15 @@ public struct AgentSettings: Hashable, Sendable {
     public var period: Duration
     /// How long an address rests before another pod gets it.
     public var rest: Duration
+    /// Where cluster IPs come from: what no service has of it leads nowhere.
+    public var serviceRanges: [IPPrefix]
+    /// At which of the node's addresses node ports answer; empty: all but loopback ones.
+    public var nodePortAddresses: [IPPrefix]
 
     public init(
         node: String, duties: Set<Duty> = .all, origin: String = "the source", stateDirectory: String = "/run/tulle",
-        socket: String? = nil, queueDirectory: String? = nil, period: Duration = .seconds(60), rest: Duration = .seconds(30)
+        socket: String? = nil, queueDirectory: String? = nil, period: Duration = .seconds(60), rest: Duration = .seconds(30),
+        serviceRanges: [IPPrefix] = [], nodePortAddresses: [IPPrefix] = []
     ) {
         self.node = node
         self.duties = duties
@@ -33,6 +39,8 @@ public struct AgentSettings: Hashable, Sendable {
         self.queueDirectory = queueDirectory ?? stateDirectory + "/deletions"
         self.period = period
         self.rest = rest
+        self.serviceRanges = serviceRanges
+        self.nodePortAddresses = nodePortAddresses
     }
 }
 

@@ -109,7 +109,7 @@ public struct NodeCleaner {
             links = state.links.map(\.name).filter(PacketPath.isPodLink).sorted()
             routes = state.routes
             let there = Set(try KernelTables(in: namespace).tables())
-            tables = NodePlan.tables.filter(there.contains)
+            tables = (NodePlan.tables + NodePlan.serviceTables).filter(there.contains)
         }
 
         func lines(_ records: [String: String]) -> [String] {

@@ -35,7 +35,10 @@ actor Reconciler {
         self.logger = logger
         keeper = NodeKeeper(
             node: settings.node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: pods,
-            duties: settings.duties)
+            duties: settings.duties,
+            services: ServiceKeeper(
+                ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
+                isOurs: settings.duties.contains(.services), connections: KernelConnections(in: namespace)))
         rounds = Rounds(
             start: surroundings.now(), period: settings.period,
             debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
