@@ -147,7 +147,11 @@ var tests: [Target] {
             "APIServer",
             ["Addressing", "KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
         suite("Cluster", ["Addressing", "KubeAPI"]),
-        suite("Plan", ["Addressing", "KubeAPI", "Cluster", "HostNetwork", "NFTables"]),
+        suite(
+            "Plan",
+            [
+                "Addressing", "KubeAPI", "Cluster", "HostNetwork", "HostNetworkKernel", "NFTables", "NFTablesKernel", "Netlink",
+            ]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("DNS", ["Addressing"]),

@@ -384,6 +384,9 @@ struct NodeKeeperTests {
             .lost, .link("eth0"), .address(own, link: "eth0", isGone: true), .address(own, link: "eth7", isGone: false),
             .route(bent), .routeGone(road.key, isOurs: true), .forwarding(.v6, false), .advertised(link: "eth0"),
             .link("tl00000000000"),
+            // What other nodes' objects claim, and where their pods are said to be.
+            .address(try ip("192.0.2.2"), link: "eth7", isGone: false),
+            .address(try ip("10.244.2.9"), link: "eth7", isGone: false),
         ] { #expect(due(news) == .all, "\(news)") }
         for news: KernelNews in [
             .link(pod.link), .routeGone(toPod.key, isOurs: true), .neighbour(try ip("10.244.1.2"), link: pod.link, nil),
@@ -398,6 +401,47 @@ struct NodeKeeperTests {
         guard case .keys(let keys) = keeper.set(try node(3)) else { return #expect(Bool(false), "another node's object") }
         #expect(try settle(keys).refused == 1)
         #expect(due(.routeGone(foreign.key, isOurs: false)) == .all)
+    }
+
+    @Test("without the pods their links, ranges and tables are no news, and are left as another agent made them")
+    func roadsAlone() throws {
+        let pod = try attachment("c1", "10.244.1.2")
+        try build(pod)
+        _ = list([try node(1), try node(2)])
+        book.readings = [Attachments(all: [pod.id: pod])]
+        _ = try settleAll()
+        let before = try text(keeper, host)
+        book.readings = [Attachments()]
+        let tables = keeper.tables
+        keeper = NodeKeeper(node: "n1", host: host, tables: tables, pods: book, duties: [.overlay])
+        _ = list([try node(1), try node(2)])
+        #expect(try settleAll().changes == [])
+        #expect(try text(keeper, host) == before && host.state.link(pod.link) != nil)
+        #expect(keeper.problems == [])
+        let toPod = try #require(host.state.routes.first { $0.device == pod.link })
+        for news: KernelNews in [
+            .link(pod.link), .link("tl00000000000"), .setting(link: pod.link), .route(toPod), .routeGone(toPod.key, isOurs: true),
+            .neighbour(try ip("10.244.1.2"), link: pod.link, nil), .address(try ip("10.244.1.9"), link: "cni0", isGone: false),
+        ] { #expect(due(news) == .keys([]), "\(news)") }
+        try box.value.tables.apply([.deleteTable(NodePlan.tables[0])])
+        #expect(!isTableNews())
+        #expect(settleTables() == [])
+        // What is its own it still keeps.
+        let road = try #require(host.state.routes.first { $0.gateway != nil })
+        _ = host.apply([.remove(.route(road))])
+        #expect(due(.routeGone(road.key, isOurs: true)) == .all)
+        #expect(try settleAll().changes.count == 1)
+    }
+
+    @Test("without the overlay another node's object makes no road, in a round of keys either")
+    func podsAlone() throws {
+        keeper = NodeKeeper(node: "n1", host: host, tables: MemoryTables(), pods: book, duties: [.pods])
+        _ = list([try node(1)])
+        _ = try settleAll()
+        guard case .keys(let keys) = keeper.set(try node(2)) else { return #expect(Bool(false), "another node's object") }
+        _ = try settle(keys)
+        #expect(!host.state.routes.contains { $0.gateway != nil })
+        #expect(try settleAll().changes == [])
     }
 
     @Test("only a commit of somebody else is news of tables, and then tables alone are looked at")

@@ -91,20 +91,21 @@ struct LabUp: AsyncParsableCommand {
     var brief = false
 
     func validate() throws {
-        guard let settings = try settings() else { return }
-        if let fault = settings.faults.first { throw ValidationError(fault) }
+        if let fault = try settings().faults.first { throw ValidationError(fault) }
     }
 
-    /// `nil` when nothing is asked for.
-    func settings() throws -> LabSettings? {
+    /// Whether the lab is to be a certain one. Its name and its port say which and where, not how it is.
+    private var isParticular: Bool {
+        nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
+            || pods != nil || segments != nil || vxlanDirectRouting
+    }
+
+    /// With the usual ones where nothing is asked for.
+    func settings() throws -> LabSettings {
         if let backend, LabSettings.Backend(rawValue: backend) == nil {
             let known = LabSettings.Backend.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("--backend \(backend): it is not there; there is \(known)")
         }
-        let isAsked =
-            nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
-            || pods != nil || port != nil || segments != nil || vxlanDirectRouting || place.name != "lab"
-        guard isAsked else { return nil }
         return LabSettings(
             name: place.name, nodes: nodes ?? 3, families: (families ?? .dual).families,
             podPrefixes: try Self.prefixes(podPrefixes, "--pod-cidr"),
@@ -131,12 +132,12 @@ struct LabUp: AsyncParsableCommand {
 
     func run() async throws {
         try await LabExit.running("up") {
-            let settings = try settings()
+            let (settings, isParticular) = (try settings(), isParticular)
             let clock = ContinuousClock()
             let begin = clock.now
             let launcher = LabLauncher(place.lab, programs: Programs.directory)
             let outcome = try await interruptible {
-                try await launcher.bringUp(settings) { what, text in
+                try await launcher.bringUp(settings, asKept: !isParticular) { what, text in
                     FileHandles.say("\(Self.seconds(clock.now - begin))  \(Self.padded(what))  \(text)")
                 }
             }
@@ -168,7 +169,7 @@ struct LabUp: AsyncParsableCommand {
     }
 
     private func farewell(_ outcome: LabLauncher.Outcome) -> String {
-        let (lab, suffix) = (place.lab, place.suffix)
+        let (lab, suffix) = (place.lab, place.lab.options)
         return """
 
             The lab is up\(outcome == .resumed ? " again, with the objects it had" : "").
@@ -189,14 +190,6 @@ struct LabUp: AsyncParsableCommand {
     }
 
     static func padded(_ word: String) -> String { word + String(repeating: " ", count: max(0, 10 - word.count)) }
-}
-
-extension LabPlace {
-    /// The options that name this lab again.
-    var suffix: String {
-        if let directory { return " --directory \(directory)" }
-        return name == "lab" ? "" : " --name \(name)"
-    }
 }
 
 struct LabDown: AsyncParsableCommand {

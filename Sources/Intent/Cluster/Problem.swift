@@ -67,6 +67,10 @@ public struct Problem: Hashable, Sendable {
         case undoneByOthers = "undone-by-others"
         /// The machine runs without IPv6, and pods should have it.
         case familyUnavailable = "family-unavailable"
+        /// An endpoint's address cannot be one.
+        case serviceEndpointRefused = "service-endpoint-refused"
+        /// Two services ask for the same address and port.
+        case serviceFrontTaken = "service-front-taken"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -84,7 +88,8 @@ extension Problem.ID {
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
             .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
-            .podLinkMissing, .podLinkUnknown, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers:
+            .podLinkMissing, .podLinkUnknown, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers,
+            .serviceEndpointRefused, .serviceFrontTaken:
             .error
         }
     }
@@ -123,6 +128,8 @@ extension Problem.ID {
         case .changeRefused: "see the kernel's words in the message"
         case .undoneByOthers:
             "find who else keeps this node's network and stop one of the two; the agent tries again now and then"
+        case .serviceEndpointRefused: "correct the EndpointSlice: an endpoint needs an address at which a host can be reached"
+        case .serviceFrontTaken: "give each service an address or a port of its own"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

@@ -47,6 +47,8 @@ public struct NodePlan: Sendable {
         case attachment(Attachment.ID)
         /// The table for pods' traffic, of one family: what leaves the cluster, and in IPv6 what does not come from where it says.
         case masquerade(IPFamily)
+        /// A service. Its part is not here: it depends upon how endpoints stand, and ``ServiceTable`` says it.
+        case service(ServiceIndex.Name)
     }
 
     /// What a key comes to.
@@ -86,6 +88,11 @@ extension NodePlan {
     /// The tables that are ours, whether or not they should be there now.
     public static let tables: [Table.ID] = [Table.ID(.ip, PacketPath.podTable), Table.ID(.ip6, PacketPath.podTable)]
 
+    /// The tables of services, which ``ServiceTable`` describes.
+    public static let serviceTables: [Table.ID] = [
+        Table.ID(.ip, PacketPath.serviceTable), Table.ID(.ip6, PacketPath.serviceTable),
+    ]
+
     /// The settings a plan may name: what has to be looked at before there is a plan.
     public static let settings = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
 
@@ -95,6 +102,7 @@ extension NodePlan {
     public static func keys(_ subject: Snapshot.Subject) -> [Key] {
         switch subject {
         case .node(let name): [.node, .peer(name), .tunnel(.v4), .tunnel(.v6), .masquerade(.v4), .masquerade(.v6)]
+        case .service(let name): [.service(name)]
         case .namespace, .pod: []
         }
     }
@@ -116,6 +124,7 @@ extension NodePlan {
         case .node, .tunnel, .masquerade: true
         case .peer(let name): duties.contains(.overlay) && name != facts.name && snapshot.members[name] != nil
         case .attachment(let id): attachments[id] != nil
+        case .service(let name): duties.contains(.services) && snapshot.services.service(name) != nil
         }
     }
 
@@ -126,6 +135,17 @@ extension NodePlan {
         case .tunnel(let underlay): tunnelPart(underlay)
         case .attachment(let id): attachments[id].map { Part(network: PodNetwork($0).node) } ?? Part()
         case .masquerade(let family): masqueradePart(family)
+        case .service: Part()
+        }
+    }
+
+    /// What the tables of services are made with; `nil` while there is no Node object.
+    public func serviceFacts(ranges: [IPPrefix], nodePortAddresses: [IPPrefix]) -> ServiceFacts? {
+        own.map { own in
+            ServiceFacts(
+                node: facts.name, zone: snapshot.zone(ofNode: facts.name),
+                ownSources: own.podPrefixes + own.addresses.map(IPPrefix.init(host:)), serviceRanges: ranges,
+                nodePortAddresses: nodePortAddresses)
         }
     }
 

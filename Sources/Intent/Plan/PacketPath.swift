@@ -69,6 +69,12 @@ public enum PacketPath {
     /// Priority of the check of pods' sources: `NF_IP6_PRI_RAW`, before connections are tracked.
     public static let sourceCheck: Int32 = -300
 
+    /// Services: what is asked for, and who answers; one table in each of the families ip and ip6.
+    public static let serviceTable = "tulle-services"
+
+    /// Priority of destination translation: `NF_IP_PRI_NAT_DST`.
+    public static let destinationTranslation: Int32 = -100
+
     /// Priority of source translation: `NF_IP_PRI_NAT_SRC`.
     public static let sourceTranslation: Int32 = 100
 }

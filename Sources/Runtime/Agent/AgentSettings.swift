@@ -1,3 +1,4 @@
+public import Addressing
 import CNI
 import Glibc
 public import Netlink
@@ -21,14 +22,18 @@ public struct AgentSettings: Hashable, Sendable {
     public var period: Duration
     /// How long an address rests before another pod gets it.
     public var rest: Duration
+    /// Where cluster IPs come from: what no service has of it leads nowhere.
+    public var serviceRanges: [IPPrefix]
+    /// At which of the node's addresses node ports answer; empty: all but loopback ones.
+    public var nodePortAddresses: [IPPrefix]
     /// How often tunnels that fail are tried again; a tenth as often while they do not fail; `nil`: they are never tried.
     public var probePeriod: Duration?
 
     public init(
         node: String, duties: Set<Duty> = .all, network: NetworkSettings = NetworkSettings(), origin: String = "the source",
-        stateDirectory: String = "/run/tulle",
-        socket: String? = nil, queueDirectory: String? = nil, period: Duration = .seconds(60), rest: Duration = .seconds(30),
-        probePeriod: Duration? = .seconds(60)
+        stateDirectory: String = "/run/tulle", socket: String? = nil, queueDirectory: String? = nil,
+        period: Duration = .seconds(60), rest: Duration = .seconds(30), serviceRanges: [IPPrefix] = [],
+        nodePortAddresses: [IPPrefix] = [], probePeriod: Duration? = .seconds(60)
     ) {
         self.node = node
         self.duties = duties
@@ -40,6 +45,8 @@ public struct AgentSettings: Hashable, Sendable {
         self.period = period
         self.rest = rest
         self.probePeriod = probePeriod
+        self.serviceRanges = serviceRanges
+        self.nodePortAddresses = nodePortAddresses
     }
 }
 

@@ -18,6 +18,7 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     let pods: any AttachmentBook
     let duties: Set<Duty>
     let network: NetworkSettings
+    private var services: ServiceKeeper
 
     private(set) var snapshot = Snapshot()
     var facts: NodeFacts
@@ -45,10 +46,11 @@ struct NodeKeeper<Tables: NFTablesEnd> {
 
     init(
         node: String, host: any HostNetworkEnd, tables: Tables, pods: any AttachmentBook, duties: Set<Duty> = .all,
-        network: NetworkSettings = NetworkSettings()
+        network: NetworkSettings = NetworkSettings(), services: ServiceKeeper = ServiceKeeper()
     ) {
         self.duties = duties
         self.network = network
+        self.services = services
         self.host = host
         self.tables = tables
         self.pods = pods
@@ -75,7 +77,7 @@ struct NodeKeeper<Tables: NFTablesEnd> {
         let refusals = Array(standing.values) + Array(refusedTunnels.values) + Array(refusedTables.values)
         let contested = Problem(contested: restorations.contested.map(words))
         return snapshot.problems + said.problems.values.flatMap(\.self) + links + podProblems + refusals
-            + [contested].compactMap(\.self)
+            + services.problems + [contested].compactMap(\.self)
     }
 
     private func words(_ thing: Thing) -> String {
@@ -152,6 +154,7 @@ extension NodeKeeper {
         stirred = []
         let ids = plan.own == nil ? Array(new.tables.keys) : duties.tables
         settle(tables: ids, to: new, &outcome, at: now)
+        settleServices(plan, &outcome, at: now)
         said = new
         // What could not be made need not be tried.
         tunnelTargets = plan.tunnelTargets().filter { refusedTunnels[$0.link] == nil }
@@ -164,9 +167,17 @@ extension NodeKeeper {
         var outcome = Outcome()
         var ids: Set<Attachment.ID> = []
         var others: Set<NodePlan.Key> = []
-        for key in keys { if case .attachment(let id) = key { ids.insert(id) } else { others.insert(key) } }
+        var names: Set<ServiceIndex.Name> = []
+        for key in keys {
+            switch key {
+            case .attachment(let id): ids.insert(id)
+            case .service(let name): names.insert(name)
+            case .node, .peer, .masquerade: others.insert(key)
+            }
+        }
         if !ids.isEmpty { try settle(attachments: ids, &outcome, at: now) }
         if !others.isEmpty { try settle(planned: others, &outcome, at: now) }
+        if !names.isEmpty { try settle(services: names, &outcome) }
         return outcome
     }
 
@@ -175,6 +186,8 @@ extension NodeKeeper {
         var outcome = Outcome()
         let isKnown = snapshot.members[facts.name] != nil
         settle(tables: isKnown ? duties.tables : Array(said.tables.keys), to: said, &outcome, at: now)
+        settleServices(
+            NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties), &outcome, at: now)
         return outcome
     }
 
@@ -307,6 +320,51 @@ extension NodeKeeper {
         let isQuiet = before != nil && (isAll || before == generation)
         let after = try? tables.generation()
         generation = isQuiet && after == before.map { $0 &+ commits } ? after : nil
+    }
+
+    /// All services, compared with the kernel.
+    private mutating func settleServices(_ plan: NodePlan, _ outcome: inout Outcome, at now: Duration) {
+        let resting = restorations.resting
+        let ids = NodePlan.serviceTables.filter { !resting.contains(.table($0)) }
+        let before = try? tables.generation()
+        var commits: UInt32 = 0
+        for id in ids {
+            do {
+                let result = try services.settle(id, plan, &tables)
+                refusedTables[id] = nil
+                guard !result.changes.isEmpty else { continue }
+                commits += 1
+                outcome.changes += result.changes.map(\.description)
+                if result.isRestored { restorations.note([.table(id)], at: now) }
+            } catch {
+                outcome.refused += 1
+                refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
+            }
+        }
+        count(commits, since: before)
+    }
+
+    /// Some services, element by element: the tables are not looked at. A refusal says that they are not what they were believed to
+    /// be, and makes a full round due.
+    private mutating func settle(services names: Set<ServiceIndex.Name>, _ outcome: inout Outcome) throws {
+        guard duties.contains(.services), snapshot.members[facts.name] != nil else { return }
+        let before = try? tables.generation()
+        var commits: UInt32 = 0
+        defer { count(commits, since: before) }
+        for id in NodePlan.serviceTables {
+            let changes = try services.settle(names, of: id, snapshot, &tables)
+            if !changes.isEmpty { commits += 1 }
+            outcome.changes += changes.map(\.description)
+        }
+    }
+
+    /// Whether nobody else committed since the last time.
+    private mutating func count(_ commits: UInt32, since before: UInt32?) {
+        guard let known = generation, known == before, let after = try? tables.generation(), after == known &+ commits else {
+            generation = nil
+            return
+        }
+        generation = after
     }
 
     /// - Parameter taken: addresses that belong to pods nobody has a record of.

@@ -36,7 +36,10 @@ actor Reconciler {
         self.logger = logger
         keeper = NodeKeeper(
             node: settings.node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: pods,
-            duties: settings.duties, network: settings.network)
+            duties: settings.duties, network: settings.network,
+            services: ServiceKeeper(
+                ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
+                isOurs: settings.duties.contains(.services), connections: KernelConnections(in: namespace)))
         rounds = Rounds(
             start: surroundings.now(), period: settings.period,
             debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
@@ -70,7 +73,7 @@ extension Reconciler {
             mark(keeper.list(objects))
             isListed = true
         case .added(let object), .modified(let object): mark(keeper.set(object))
-        case .deleted(let key): mark(keeper.remove(key))
+        case .deleted(let key, _): mark(keeper.remove(key))
         case .faults(let faults):
             sourceProblems = faults.map(Problem.init)
             // Said at once: before the first list there is no round that would say it.

@@ -42,7 +42,8 @@ final class LabCluster: Sendable {
     private static func agent(of node: LabGround.Node, _ supervisor: Supervisor) -> LabPart {
         let (directory, tools) = (supervisor.directory, supervisor.tools)
         let (name, holder) = (node.name, node.holder.identifier)
-        let options = supervisor.settings.agentOptions
+        let options =
+            supervisor.settings.agentOptions + supervisor.settings.servicePrefixes.flatMap { ["--service-cidr", "\($0)"] }
         return LabPart(
             "agent of \(name)", log: directory.agentLog(name), supervisor.surroundings, logger: supervisor.logger
         ) { log in

@@ -248,7 +248,9 @@ extension ImageCatalogue.Entry {
         switch program {
         case .echo: "\(pattern)=echo"
         case .idle: "\(pattern)=idle"
-        case .command(let words): "\(pattern)=\(words.joined(separator: " "))"
+        // agnhost and shells are the catalogue's own: no text makes them.
+        case .agnhost: "\(pattern)=echo"
+        case .command(let words), .shell(let words): "\(pattern)=\(words.joined(separator: " "))"
         }
     }
 }
