@@ -172,7 +172,7 @@ extension NodeKeeper {
             switch key {
             case .attachment(let id): ids.insert(id)
             case .service(let name): names.insert(name)
-            case .node, .peer, .masquerade: others.insert(key)
+            case .node, .peer, .tunnel, .masquerade: others.insert(key)
             }
         }
         if !ids.isEmpty { try settle(attachments: ids, &outcome, at: now) }
@@ -187,7 +187,7 @@ extension NodeKeeper {
         let isKnown = snapshot.members[facts.name] != nil
         settle(tables: isKnown ? duties.tables : Array(said.tables.keys), to: said, &outcome, at: now)
         settleServices(
-            NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties), &outcome, at: now)
+            NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties, network: network), &outcome, at: now)
         return outcome
     }
 
