@@ -124,7 +124,8 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "Agent", "APIServer", "DNS", "KubeAPI", "KubeClient", "Plan", .argumentParser, .grdb, .lifecycle, .nioPosix,
+                "Agent", "APIServer", "Cluster", "DNS", "KubeAPI", "KubeClient", "Plan", .argumentParser, .grdb, .lifecycle,
+                .nioPosix,
                 .logging,
             ],
             path: "Benchmarks", exclude: ["README.md"], swiftSettings: Bricks.strict),
@@ -146,7 +147,11 @@ var tests: [Target] {
             "APIServer",
             ["Addressing", "KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
         suite("Cluster", ["Addressing", "KubeAPI"]),
-        suite("Plan", ["Addressing", "KubeAPI", "Cluster", "HostNetwork", "NFTables"]),
+        suite(
+            "Plan",
+            [
+                "Addressing", "KubeAPI", "Cluster", "HostNetwork", "HostNetworkKernel", "NFTables", "NFTablesKernel", "Netlink",
+            ]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("DNS", ["Addressing"]),

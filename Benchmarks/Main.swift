@@ -13,7 +13,9 @@ struct TulleBench: AsyncParsableCommand {
               tulle-bench courier --runs 200
               tulle-bench                     all of them, one after the other
             """,
-        subcommands: [Services.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self, DNS.self, Lab.self, All.self],
+        subcommands: [
+            Services.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self, Roads.self, DNS.self, Lab.self, All.self,
+        ],
         defaultSubcommand: All.self)
 }
 
@@ -53,6 +55,22 @@ extension TulleBench {
         var crowd = 100
 
         func run() throws { try CNIBenchmark.run(pairs: pairs, crowd: crowd) }
+    }
+
+    struct Roads: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "roads", abstract: "Roads to a thousand nodes, and packets through VXLAN and by host gateways.")
+
+        @Option(help: "How many nodes.")
+        var nodes = 1000
+
+        @Option(help: "How many pairs of measurements, ours and by hand in turns.")
+        var pairs = 9
+
+        @Option(help: "Seconds for each measurement of throughput.")
+        var seconds = 2
+
+        func run() throws { try RoadsBenchmark.run(nodes: max(2, nodes), pairs: max(1, pairs), seconds: max(1, seconds)) }
     }
 
     struct Services: ParsableCommand {
@@ -112,6 +130,7 @@ extension TulleBench {
             try await APIServerBenchmark.run()
             try PodDataplaneBenchmark.run(runs: 300)
             try CNIBenchmark.run(pairs: 50, crowd: 100)
+            try RoadsBenchmark.run(nodes: 1000, pairs: 9, seconds: 2)
             try DNSBenchmark.run(runs: 50)
             try await LabBenchmark.run(rounds: 5, pods: 100, idleSeconds: 60)
         }

@@ -131,10 +131,12 @@ struct Client {
 
 /// Sockets on 127.0.0.1 of the namespace that the calling thread is in.
 enum Loopback {
-    /// A bound socket and its port, which the kernel chose.
-    static func bound() throws -> (descriptor: CInt, port: UInt16) {
+    /// A bound socket and its port.
+    ///
+    /// - Parameter port: 0: the kernel chooses.
+    static func bound(to port: UInt16 = 0) throws -> (descriptor: CInt, port: UInt16) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = address(0)
+        var address = address(port)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let code = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {

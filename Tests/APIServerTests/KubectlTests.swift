@@ -31,6 +31,11 @@ struct Kubectl: Sendable {
             environment: ["HOME": directory.path].merging(environment) { $1 }, input: input)
     }
 
+    func callAsFunction(all arguments: [String]) async throws -> Program.Outcome {
+        try await Program.run(
+            program, ["--kubeconfig", "\(directory.path)/kubeconfig"] + arguments, environment: ["HOME": directory.path])
+    }
+
     /// The output; a failure of kubectl is a failure of the test.
     func output(_ arguments: String..., input: String? = nil, environment: [String: String] = [:]) async throws -> String {
         let outcome = try await Program.run(

@@ -96,10 +96,16 @@ struct KubectlVerbTests {
                 try await kubectl.output("get", "pod", "p", "-o", "jsonpath={..args} {..env[0].value}")
                     == #"["sleep","3"] B"#)
             _ = try await kubectl.output("expose", "deployment", "web", "--port=80", "--target-port=8080", "--type=NodePort")
-            for kind in ["job", "quota"] {
-                let refused = try await kubectl("create", kind, "x", kind == "job" ? "--image=i" : "--hard=pods=1")
-                #expect(refused.error.contains("the server could not find the requested resource"), "\(refused.error)")
+            for (arguments, word) in [
+                (["job", "x", "--image=i"], "jobs.batch is forbidden: nothing runs jobs here"),
+                (["quota", "x", "--hard=pods=1"], "resourcequotas is forbidden: quotas are not enforced"),
+                (["role", "x", "--verb=get", "--resource=pods"], "every token may do everything here"),
+            ] {
+                let refused = try await kubectl(all: ["create"] + arguments)
+                #expect(refused.status == 1 && refused.error.contains(word), "\(refused.error)")
             }
+            let scaled = try await kubectl("autoscale", "deployment", "web", "--max=3")
+            #expect(scaled.status == 1 && scaled.error.contains("nothing measures pods here"), "\(scaled.error)")
         }
     }
 
@@ -141,6 +147,46 @@ struct KubectlVerbTests {
             _ = try await kubectl.output("set", "env", "deploy/web", "A=B")
             #expect(try await kubectl.output("get", "deploy", "web", "-o", "jsonpath={..image}") == "example.org/web:3")
             #expect(try await kubectl.output("get", "deploy", "web", "--subresource=scale").contains("DESIRED"))
+        }
+    }
+
+    private static let job = """
+        apiVersion: batch/v1
+        kind: Job
+        metadata: {name: pi}
+        spec: {template: {spec: {restartPolicy: Never, containers: [{name: pi, image: perl}]}}}
+        """
+
+    // `kubectl apply --prune` ended with "no matches for kind PersistentVolumeClaim", `auth can-i` with NotFound.
+    @Test("what has no controller is known, empty and refused in a sentence; pruning passes it by", arguments: Kubectl.programs)
+    func refusedKinds(program: String) async throws {
+        try await Kubectl.with { kubectl in
+            let kubectl = kubectl.using(program)
+            let applied = try await kubectl("apply", "-f", "-", input: Self.job)
+            #expect(
+                applied.status == 1 && applied.error.contains("jobs.batch is forbidden: nothing runs jobs here"),
+                "\(applied.error)")
+            #expect(try await kubectl("get", "jobs,cj,hpa,pvc,pv,rc,quota,limits,pdb,roles").error.contains("No resources found"))
+            let maps = ["a", "b"].map { "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \($0), labels: {set: x}}" }
+            _ = try await kubectl.output("apply", "-f", "-", input: maps.joined(separator: "\n---\n"))
+            let pruned = try await kubectl.output("apply", "--prune", "-l", "set=x", "-f", "-", input: maps[0])
+            #expect(pruned == "configmap/a unchanged\nconfigmap/b pruned\n")
+        }
+    }
+
+    @Test("who may do what is answered: everybody everything", arguments: Kubectl.programs)
+    func access(program: String) async throws {
+        try await Kubectl.with { kubectl in
+            let kubectl = kubectl.using(program)
+            #expect(try await kubectl.output("auth", "can-i", "create", "pods") == "yes\n")
+            #expect(try await kubectl.output("auth", "can-i", "delete", "pods", "--as=bob") == "yes\n")
+            #expect(try await kubectl.output("auth", "can-i", "get", "/healthz") == "yes\n")
+            #expect(try await kubectl.output("auth", "can-i", "--list").contains("*.*"))
+            guard !program.hasSuffix("1.27") else { return }
+            let own = try await kubectl.output("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+            #expect(own == "admin")
+            let other = try await kubectl.output("auth", "whoami", "--as=bob", "-o", "jsonpath={.status.userInfo}")
+            #expect(other.contains(#""username":"bob""#) && !other.contains("system:masters"))
         }
     }
 

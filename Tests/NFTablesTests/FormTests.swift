@@ -66,6 +66,11 @@ private let formTable = Table(
         NamedSet(.init("seen", key: [.ipv4Address], isDynamic: true, defaultTimeout: .seconds(60), limit: 10)),
         NamedSet(
             .init(
+                "kept", key: [.ipv4Address, .ipv4Address], data: .fields([.mark]), isDynamic: true, hasTimeout: true, limit: 10)),
+        NamedSet(.init("choices", key: [.ipv4Address, .integer], data: .fields([.mark]))),
+        NamedSet(.init("chosen", key: [.ipv4Address, .mark], data: .fields([.ipv4Address, .port]))),
+        NamedSet(
+            .init(
                 "sticky", key: [.ipv4Address], data: .fields([.mark]), isDynamic: true, defaultTimeout: .seconds(60), limit: 10)),
     ])
 
@@ -81,7 +86,7 @@ struct StatementExample: Sendable, CustomTestStringConvertible {
 
     var needsTranslation: Bool {
         switch statement {
-        case .masquerade, .destinationNAT, .reversePath: true
+        case .masquerade, .destinationNAT, .reversePath, .keptDestinationNAT, .chosenDestinationNAT: true
         default: false
         }
     }
@@ -130,6 +135,21 @@ private let statementExamples: [StatementExample] = [
     .init(
         .destinationNAT(to: [address, .random(below: 2)], map: "endpoints"),
         "dnat ip to ip daddr . numgen random mod 2 map @endpoints"),
+    .init(
+        .keptDestinationNAT(of: [address], kept: "kept", endpoints: "chosen", timeout: .seconds(60)),
+        "meta mark set ip saddr . ip daddr map @kept meta mark set meta mark update @kept { ip saddr . ip daddr timeout 1m : "
+            + "meta mark } dnat ip to ip daddr . meta mark map @chosen"),
+    .init(
+        .chosenDestinationNAT(
+            of: [address], below: 3, choices: "choices", kept: "kept", endpoints: "chosen", timeout: .seconds(60)),
+        "meta mark set ip daddr . numgen random mod 3 map @choices meta mark set meta mark update @kept "
+            + "{ ip saddr . ip daddr timeout 1m : meta mark } dnat ip to ip daddr . meta mark map @chosen"),
+    .init(
+        .chosenDestinationNAT(
+            of: [address], below: 3, choices: "choices", kept: nil, endpoints: "chosen", timeout: .seconds(60)),
+        "meta mark set ip daddr . numgen random mod 3 map @choices meta mark set meta mark dnat ip to ip daddr . meta mark "
+            + "map @chosen"),
+    .init(.forgetChoice(of: [address], kept: "kept"), "delete @kept { ip saddr . ip daddr : ip saddr }"),
     .init(.setMark(0x100, mask: 0xFF00), "meta mark set meta mark & 0xffff01ff | 0x00000100"),
     .init(.setMark(0, mask: 0xFF00), "meta mark set meta mark & 0xffff00ff"),
     .init(.masquerade([]), "masquerade"),
@@ -185,7 +205,7 @@ private let expressionExamples: [ExpressionExample] = [
 
 private enum StatementForm: CaseIterable {
     case match, begins, reversePath, anyBit, isIn, isNotIn, verdict, chainedVerdict, destinationNAT, setMark, masquerade, reject,
-        counter, untrack,
+        keptDestinationNAT, chosenDestinationNAT, forgetChoice, counter, untrack,
         decide
 
     init(_ statement: Statement) {
@@ -200,6 +220,9 @@ private enum StatementForm: CaseIterable {
             case .verdict: .verdict
             case .chainedVerdict: .chainedVerdict
             case .destinationNAT: .destinationNAT
+            case .keptDestinationNAT: .keptDestinationNAT
+            case .chosenDestinationNAT: .chosenDestinationNAT
+            case .forgetChoice: .forgetChoice
             case .setMark: .setMark
             case .masquerade: .masquerade
             case .reject: .reject
@@ -211,7 +234,8 @@ private enum StatementForm: CaseIterable {
 }
 
 private enum ExpressionForm: CaseIterable {
-    case meta, setMeta, payload, conntrack, fib, numgen, load, verdict, compare, bitwise, lookup, update, nat, masquerade, reject
+    case meta, setMeta, payload, conntrack, fib, numgen, load, verdict, compare, bitwise, lookup, update, forget, nat, masquerade,
+        reject
     case counter, untrack, unknown
 
     init(_ expression: Expression) {
@@ -229,6 +253,7 @@ private enum ExpressionForm: CaseIterable {
             case .bitwise: .bitwise
             case .lookup: .lookup
             case .update: .update
+            case .forget: .forget
             case .nat: .nat
             case .masquerade: .masquerade
             case .reject: .reject

@@ -181,6 +181,7 @@ struct NodePlanTests {
     )
     func union(_ seed: Seed) throws {
         var world = RandomWorld(seed)
+        world.chooseBackend()
         for _ in 0..<40 {
             try world.step()
             let plan = try world.plan()
@@ -193,9 +194,10 @@ struct NodePlanTests {
         }
     }
 
-    @Test("planning the keys of what was touched comes to what planning everything comes to", arguments: Seed.fresh(12))
+    @Test("planning the keys of what was touched comes to what planning everything comes to", arguments: Seed.fresh(16))
     func keyed(_ seed: Seed) throws {
         var world = RandomWorld(seed)
+        world.chooseBackend()
         let start = try world.plan()
         var parts = Dictionary(uniqueKeysWithValues: start.keys.map { ($0, start.part($0)) })
         for _ in 0..<60 {
@@ -251,7 +253,22 @@ struct RandomWorld {
 
     init(_ seed: Seed) { self.seed = seed }
 
-    func plan() throws -> NodePlan { NodePlan(facts: try facts(1), snapshot: snapshot, attachments: attachments) }
+    /// Host gateways, unless something else is chosen by chance.
+    private var network = NetworkSettings()
+
+    mutating func chooseBackend() {
+        switch seed.number(below: 4) {
+        case 0: network.backend = .hostGateway
+        case 1: network.backend = .none
+        case 2: network.backend = .vxlan(.init())
+        default: network.backend = .vxlan(.init(isDirectOnSegment: true))
+        }
+        network.masquerades = seed.chance(3, in: 4)
+    }
+
+    func plan() throws -> NodePlan {
+        NodePlan(facts: try facts(1), snapshot: snapshot, attachments: attachments, network: network)
+    }
 
     /// - Returns: what the change touched.
     @discardableResult
@@ -266,7 +283,12 @@ struct RandomWorld {
             attachments[changed.id] = seed.chance(2, in: 3) ? changed : nil
             return []
         default:
-            let segments = seed.chance(3, in: 4) ? ["192.0.2.\(number)", "2001:db8::\(number)"] : ["203.0.113.\(number)"]
+            let segments =
+                switch seed.number(below: 8) {
+                case 0: ["203.0.113.\(number)"]
+                case 1: ["2001:db8::\(number)"]
+                default: ["192.0.2.\(number)", "2001:db8::\(number)"]
+                }
             let other = 1 + seed.number(below: 5)
             let pods = seed.chance(3, in: 4) ? nil : ["10.244.\(other).0/24"]
             return snapshot.set(try node(number, at: segments, pods: pods))

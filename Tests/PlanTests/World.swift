@@ -32,11 +32,14 @@ func attachment(_ container: String, _ addresses: [String]) throws -> Plan.Attac
 }
 
 extension NodePlan {
-    init(_ facts: NodeFacts, _ nodes: [Node], _ attachments: [Plan.Attachment] = []) {
+    init(
+        _ facts: NodeFacts, _ nodes: [Node], _ attachments: [Plan.Attachment] = [], network: NetworkSettings = NetworkSettings()
+    ) {
         var snapshot = Snapshot()
         snapshot.replace(with: nodes)
         self.init(
-            facts: facts, snapshot: snapshot, attachments: Dictionary(attachments.map { ($0.id, $0) }) { _, last in last })
+            facts: facts, snapshot: snapshot, attachments: Dictionary(attachments.map { ($0.id, $0) }) { _, last in last },
+            network: network)
     }
 
     var whole: Part { parts(keys) }

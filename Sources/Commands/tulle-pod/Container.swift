@@ -15,9 +15,11 @@ struct Container {
     private var namespaces: Namespaces = [.network, .hostname, .messages, .process]
     private var root = ContainerRoot()
     private var directory: String?
-    private var identity: (user: UInt32, group: UInt32)?
+    private var identity: Identity?
     private var log: String?
     private var logLimit = 10 << 20
+    /// Standard input is a terminal, the container's; what it shows is read here. -1: it has none.
+    private var shown: Int32 = -1
     private var report: Int32 = -1
     private var command: [String] = []
 
@@ -30,9 +32,10 @@ struct Container {
             case "--mount": root.mounts.append(try ContainerRoot.Mount(words.value(of: word)))
             case "--read-only": root.isReadOnly = true
             case "--workdir": directory = try words.value(of: word)
-            case "--user": identity = try Self.identity(words.value(of: word))
+            case "--user": identity = try Identity(words.value(of: word), in: "container")
             case "--log": log = try words.value(of: word)
             case "--log-limit": logLimit = try words.number(of: word, 1...Int.max)
+            case "--terminal": shown = try words.number(of: word, 3...Int32.max)
             case "--report-fd": report = try words.number(of: word, 3...Int32.max)
             case "--": command = words.rest()
             default: throw .usage("container: “\(word)” is not understood; the command comes after --")
@@ -42,16 +45,7 @@ struct Container {
         guard !root.workshop.isEmpty else { throw .usage("container: --root DIRECTORY says where its root is made") }
         guard namespaces.contains(.process) else { throw .usage("container: --namespaces needs pid") }
         guard !command.isEmpty else { throw .usage("container: the command comes after --") }
-        if report >= 0 { _ = fcntl(report, F_SETFD, FD_CLOEXEC) }
-    }
-
-    /// `1000` or `1000:1000`.
-    private static func identity(_ text: String) throws(Refusal) -> (UInt32, UInt32) {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false).map { UInt32($0) }
-        guard (1...2).contains(parts.count), let user = parts[0], let group = parts.count == 2 ? parts[1] : 0 else {
-            throw .usage("container: --user “\(text)” is not USER or USER:GROUP in numbers")
-        }
-        return (user, group)
+        for descriptor in [report, shown] where descriptor >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
     }
 
     func run() throws(Refusal) -> Int32 {
@@ -78,14 +72,9 @@ extension Container {
         var outputs: (standard: Pipe, error: Pipe)?
         if let log {
             keeper = try ContainerLog(path: log, limit: logLimit)
-            outputs = (try Pipe(), try Pipe())
+            if shown < 0 { outputs = (try Pipe(), try Pipe()) }
         }
-        let process = clinux_process_descriptor(target)
-        guard process >= 0 else { throw .last("the sandbox, process \(target)", status: Run.notEntered) }
-        guard clinux_namespaces_join(process, namespaces.rawValue) == 0 else {
-            throw .last("entering the sandbox, process \(target)", status: Run.notEntered)
-        }
-        close(process)
+        try namespaces.join(target)
         let inner = clinux_fork()
         guard inner >= 0 else { throw .last("fork", status: Run.notEntered) }
         if inner == 0 {
@@ -100,8 +89,10 @@ extension Container {
                 }
             }
             keeper?.release()
+            if shown >= 0 { close(shown) }
             return try beInner(signals)
         }
+        if shown >= 0 { Self.leaveTerminal() }
         if let outputs {
             close(outputs.standard.input)
             close(outputs.error.input)
@@ -109,6 +100,7 @@ extension Container {
         if report >= 0 { close(report) }
         var sources: [(descriptor: Int32, stream: ContainerLog.Stream)] = []
         if let outputs { sources = [(outputs.standard.output, .standard), (outputs.error.output, .error)] }
+        if shown >= 0 { sources = [(shown, .standard)] }
         return accompany(inner, signals, &sources, &keeper)
     }
 
@@ -165,6 +157,7 @@ extension Container {
         // The ends of the pipes are the container's alone, so that they close with it.
         close(STDOUT_FILENO)
         close(STDERR_FILENO)
+        if shown >= 0 { Self.leaveTerminal() }
         var status: Int32 = 0
         while true {
             _ = awaitReadable([signals.descriptor])
@@ -182,6 +175,7 @@ extension Container {
             if report >= 0 { write(Array("pid \(try ownNumber())\n".utf8), to: report) }
             try root.make()
             if let directory { try root.enter(directory) }
+            if shown >= 0 { try takeTerminal() }
             if let identity, clinux_become(identity.user, identity.group) != 0 {
                 throw .last("becoming user \(identity.user) (securityContext.runAsUser)", status: Run.notRunnable)
             }
@@ -190,6 +184,21 @@ extension Container {
         }
         guard own >= 0 else { return Run.execute(command) }
         return Run.execute(command, file: "/proc/self/fd/\(own)")
+    }
+
+    /// Standard input controls the command, and is what it says too; it belongs to whom the command runs as.
+    private func takeTerminal() throws(Refusal) {
+        if let identity { fchown(STDIN_FILENO, identity.user, gid_t.max) }
+        guard clinux_take_terminal() == 0, dup2(STDIN_FILENO, STDOUT_FILENO) >= 0, dup2(STDIN_FILENO, STDERR_FILENO) >= 0 else {
+            throw .last("the terminal", status: Run.notRunnable)
+        }
+    }
+
+    /// The terminal is the container's alone, so that it closes with it.
+    private static func leaveTerminal() {
+        let nothing = open("/dev/null", O_RDWR | O_CLOEXEC)
+        if nothing < 0 { close(STDIN_FILENO) } else { dup2(nothing, STDIN_FILENO) }
+        if nothing > STDIN_FILENO { close(nothing) }
     }
 
     /// This very program, opened while it is seen: the disk it lies on may be one that a container does not see. -1 when another

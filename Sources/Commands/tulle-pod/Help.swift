@@ -57,13 +57,15 @@ extension Help {
 
     private static let run = """
         tulle-pod run --join PID [--namespaces net,mnt,uts,pid,ipc]
-                      [--workdir DIRECTORY] [--tty] -- COMMAND [ARGUMENT …]
+                      [--workdir DIRECTORY] [--user USER[:GROUP]] [--tty]
+                      -- COMMAND [ARGUMENT …]
 
         Runs a command in the namespaces of a process.
 
           --join PID            whose namespaces
           --namespaces LIST     which of them [default: those that differ from ours]
           --workdir DIRECTORY   where the command starts
+          --user USER[:GROUP]   who it runs as, in numbers
           --tty                 makes standard input, a terminal, the one that
                                 controls the command
 
@@ -79,8 +81,8 @@ extension Help {
         tulle-pod container --join PID --root DIRECTORY [--namespaces net,uts,ipc,pid]
                             [--mount SOURCE:TARGET[:ro] …] [--read-only]
                             [--workdir DIRECTORY] [--user USER[:GROUP]]
-                            [--log FILE [--log-limit BYTES]] [--report-fd N]
-                            -- COMMAND [ARGUMENT …]
+                            [--log FILE [--log-limit BYTES]] [--terminal N]
+                            [--report-fd N] -- COMMAND [ARGUMENT …]
 
         Runs a command as process 1 of a container: PID and mount namespaces of its
         own, the others of the pod. Its root is the host's, and what it writes is
@@ -97,6 +99,8 @@ extension Help {
           --log FILE              what it says, in the form of the CRI; a full file
                                   becomes FILE.1
           --log-limit BYTES       when a file is full [default: 10485760]
+          --terminal N            standard input is the command's terminal; what is
+                                  kept in the log comes from this descriptor
           --report-fd N           a descriptor that gets “pid NUMBER” and ends when the
                                   command runs, or gets “error WHY”
 

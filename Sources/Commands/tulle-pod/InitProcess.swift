@@ -81,14 +81,14 @@ extension InitProcess {
         while true {
             let begin = Self.seconds
             starts += 1
-            let status = try runOnce(signals, restarts: restarts)
+            let (status, isAskedToEnd) = try runOnce(signals, restarts: restarts)
             restarts += 1
             // One that lived for a while has not failed to start.
             if Self.seconds - begin > 60 { starts = 0 }
             // Whatever it left ends too: the next one makes its own.
             kill(-1, SIGKILL)
             while waitpid(-1, nil, 0) > 0 || errno == EINTR {}
-            guard status >= 128 || status == Self.again, starts < Self.mostStarts else { return status }
+            guard !isAskedToEnd, status >= 128 || status == Self.again, starts < Self.mostStarts else { return status }
             complain("“\(command[0])” ended with \(status) and is started again (\(starts) of \(Self.mostStarts))")
             // Nobody waits for its first words any more.
             let nothing = open("/dev/null", O_WRONLY | O_CLOEXEC)
@@ -117,8 +117,9 @@ extension InitProcess {
         ftruncate(file, 0)
     }
 
-    /// The command's status, as a shell says it; orphans are reaped meanwhile.
-    private func runOnce(_ signals: Signals, restarts: Int) throws(Refusal) -> Int32 {
+    /// The command's status, as a shell says it; orphans are reaped meanwhile. A signal that asks us to end is passed on, and
+    /// then the command's end is ours.
+    private func runOnce(_ signals: Signals, restarts: Int) throws(Refusal) -> (status: Int32, isAskedToEnd: Bool) {
         let child = clinux_fork()
         guard child >= 0 else { throw .last("fork") }
         if child == 0 {
@@ -127,14 +128,17 @@ extension InitProcess {
             setenv("TULLE_RESTARTS", "\(restarts)", 1)
             throw Run.execute(command)
         }
+        var isAskedToEnd = false
         while true {
             _ = awaitReadable([signals.descriptor])
             while let signal = signals.next() {
-                if signal != SIGCHLD { kill(child, signal) }
+                guard signal != SIGCHLD else { continue }
+                isAskedToEnd = true
+                kill(child, signal)
             }
             var status: Int32 = 0
             while case let ended = waitpid(-1, &status, WNOHANG), ended > 0 {
-                if ended == child { return exitStatus(ofWait: status) }
+                if ended == child { return (exitStatus(ofWait: status), isAskedToEnd) }
             }
         }
     }

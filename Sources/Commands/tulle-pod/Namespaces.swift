@@ -40,6 +40,25 @@ struct Namespaces: OptionSet {
         }
     }
 
+    /// Enters these of another process.
+    ///
+    /// A process that ended leaves its number to the next, which may be one of the host: whoever wants another network and would
+    /// stay in this one is refused.
+    func join(_ target: pid_t) throws(Refusal) {
+        // One descriptor for all: should the process end now, its number may mean another, but this does not.
+        let process = clinux_process_descriptor(target)
+        guard process >= 0 else { throw .last("process \(target)", status: Run.notEntered) }
+        defer { close(process) }
+        if contains(.network), try Self.inode("/proc/self/ns/net") == Self.inode("/proc/\(target)/ns/net") {
+            throw Refusal(
+                status: Run.notEntered, description: "process \(target) has no network of its own: nothing is run in this one")
+        }
+        guard isEmpty || clinux_namespaces_join(process, rawValue) == 0 else {
+            let place = self == .network ? "network" : "namespaces"
+            throw .last("entering the \(place) of process \(target)", status: Run.notEntered)
+        }
+    }
+
     private static func inode(_ path: String) throws(Refusal) -> ino_t {
         var status = stat()
         guard stat(path, &status) == 0 else { throw .last(path, status: Run.notEntered) }

@@ -25,13 +25,7 @@ struct Ping {
 
     func run() throws(Refusal) -> Int32 {
         var echoes = try addresses.map { address throws(Refusal) in try Echoed(address) }
-        if let target {
-            let process = clinux_process_descriptor(target)
-            guard process >= 0, clinux_namespaces_join(process, Namespaces.network.rawValue) == 0 else {
-                throw .last("entering the network of process \(target)", status: Run.notEntered)
-            }
-            close(process)
-        }
+        if let target { try Namespaces.network.join(target) }
         let sockets = try EchoSockets(isNeeded: { family in echoes.contains { $0.family == family } })
         for round in 0..<count {
             for index in echoes.indices {

@@ -30,13 +30,7 @@ struct Probe {
     }
 
     func run() throws(Refusal) -> Int32 {
-        if let target {
-            let process = clinux_process_descriptor(target)
-            guard process >= 0, clinux_namespaces_join(process, Namespaces.network.rawValue) == 0 else {
-                throw .last("entering the network of process \(target)", status: Run.notEntered)
-            }
-            close(process)
-        }
+        if let target { try Namespaces.network.join(target) }
         let outcome = try ProbeConnection(address, port, milliseconds: timeout).outcome(of: request)
         guard path != nil else { return 0 }
         let words = outcome.split(separator: " ", maxSplits: 2)

@@ -6,6 +6,7 @@ struct Run {
     private var target: pid_t = 0
     private var namespaces: Namespaces?
     private var directory: String?
+    private var identity: Identity?
     private var takesTerminal = false
     private var command: [String] = []
 
@@ -19,6 +20,7 @@ struct Run {
             case "--join": target = try words.number(of: word, 1...pid_t.max)
             case "--namespaces": namespaces = try Namespaces(words.value(of: word), option: word)
             case "--workdir": directory = try words.value(of: word)
+            case "--user": identity = try Identity(words.value(of: word), in: "run")
             case "--tty": takesTerminal = true
             case "--": command = words.rest()
             default: throw .usage("run: “\(word)” is not understood; the command comes after --")
@@ -29,18 +31,10 @@ struct Run {
     }
 
     func run() throws(Refusal) -> Int32 {
-        // One descriptor for all: should the process end now, its number may mean another, but this does not.
-        let process = clinux_process_descriptor(target)
-        guard process >= 0 else { throw .last("process \(target)", status: Self.notEntered) }
         let namespaces = if let namespaces { namespaces } else { try Namespaces(differingFrom: target) }
         let wantsChild = namespaces.contains(.process)
         let signals = wantsChild ? try Signals(SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGCHLD) : nil
-        if !namespaces.isEmpty {
-            guard clinux_namespaces_join(process, namespaces.rawValue) == 0 else {
-                throw .last("entering the namespaces of process \(target)", status: Self.notEntered)
-            }
-        }
-        close(process)
+        try namespaces.join(target)
         guard let signals else { throw execute() }
         return try runAsChild(signals)
     }
@@ -77,6 +71,9 @@ extension Run {
     private func execute() -> Refusal {
         if takesTerminal, clinux_take_terminal() != 0 { return .last("the terminal", status: Self.notRunnable) }
         if let directory, chdir(directory) != 0 { return .last("the directory \(directory)", status: Self.notRunnable) }
+        if let identity, clinux_become(identity.user, identity.group) != 0 {
+            return .last("becoming user \(identity.user)", status: Self.notRunnable)
+        }
         return Self.execute(command)
     }
 

@@ -1,3 +1,4 @@
+import Addressing
 import Agent
 public import ArgumentParser
 import CLinux
@@ -23,6 +24,8 @@ struct AgentCommand: AsyncParsableCommand {
               tulle agent --node n1 --objects cluster.yaml
               tulle agent --node n1 --objects objects/ --state /run/tulle --log-level debug
               tulle agent --kubeconfig /etc/kubernetes/tulle.conf --parts overlay
+              tulle agent --node n1 --objects cluster.yaml --backend vxlan
+              tulle agent --node n1 --objects cluster.yaml --non-masquerade 10.0.0.0/8
               tulle agent --clean --state /run/tulle
 
             With neither --objects nor --kubeconfig it follows the API server by the pod's service account (deploy/tulle.yaml).
@@ -39,9 +42,25 @@ struct AgentCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What it does: pods (their addresses and links), overlay (the roads between nodes).",
+            "What it does: pods (their addresses and links), overlay (the roads between nodes), services (in place of kube-proxy).",
             valueName: "parts"))
-    var parts = "pods,overlay"
+    var parts = "pods,overlay,services"
+
+    @Option(
+        name: .customLong("service-cidr"),
+        help: ArgumentHelp(
+            "Where the cluster's service addresses come from; what no service has of it leads nowhere. May be repeated.",
+            valueName: "prefix"))
+    var serviceRanges: [String] = []
+
+    @Option(
+        name: .customLong("nodeport-addresses"),
+        help: ArgumentHelp(
+            "At which of the node's addresses node ports answer. May be repeated. [default: all but loopback ones]",
+            valueName: "prefix"))
+    var nodePortAddresses: [String] = []
+
+    @OptionGroup var network: AgentNetworkOptions
 
     @Option(name: .customLong("state"), help: "Where attachments are kept: a directory that a reboot empties.")
     var stateDirectory = "/run/tulle"
@@ -92,6 +111,19 @@ struct AgentCommand: AsyncParsableCommand {
         }
     }
 
+    private func prefixes(_ texts: [String], _ option: String) throws -> [IPPrefix] {
+        let prefixes = try texts.map { text in
+            guard let prefix = IPPrefix(text) else { throw AgentUsage("\(option) \(text): a prefix, such as 10.96.0.0/16") }
+            return prefix
+        }
+        if option == "--nodeport-addresses",
+            let loopback = prefixes.first(where: { $0.family == .v6 && $0.description == "::1/128" })
+        {
+            throw AgentUsage("\(option) \(loopback): the kernel routes nothing from ::1; 127.0.0.0/8 works")
+        }
+        return prefixes
+    }
+
     private func keepNode() async throws {
         let duties = try AgentParts.duties(parts)
         let node = try node ?? defaultNodeName(environment: environmentVariable)
@@ -100,9 +132,14 @@ struct AgentCommand: AsyncParsableCommand {
         var logger = Logger(label: "tulle.agent", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         logger[metadataKey: "node"] = "\(node)"
+        // An agent waits most of the time; a heap for each of the threads it once had would be 3 MiB.
+        clinux_few_heaps(2)
         var settings = AgentSettings(
-            node: node, duties: duties, origin: origin.description, stateDirectory: stateDirectory, socket: socket,
-            queueDirectory: queueDirectory, period: .seconds(period))
+            node: node, duties: duties, network: try network.settings(), origin: origin.description,
+            stateDirectory: stateDirectory, socket: socket, queueDirectory: queueDirectory, period: .seconds(period),
+            serviceRanges: try prefixes(serviceRanges, "--service-cidr"),
+            nodePortAddresses: try prefixes(nodePortAddresses, "--nodeport-addresses"),
+            probePeriod: network.probePeriod == 0 ? nil : .seconds(network.probePeriod))
         installation.apply(to: &settings)
         do {
             try settings.check()
@@ -110,6 +147,11 @@ struct AgentCommand: AsyncParsableCommand {
             FileHandles.complain("tulle agent: \(error)")
             throw ExitCode(64)
         }
+        let rest = Task {
+            try await Task.sleep(for: .seconds(10))
+            StartupCode.giveBack()
+        }
+        defer { rest.cancel() }
         try await origin.follow(settings.collections, logger: logger) { [logger] source in
             let agent = NodeAgent(settings, source: source, surroundings: .real, logger: logger)
             let services = ServiceGroup(

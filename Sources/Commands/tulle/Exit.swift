@@ -13,6 +13,6 @@ enum Exit {
 enum FileHandles {
     static func complain(_ text: String) {
         let bytes = Array((text + "\n").utf8)
-        _ = write(STDERR_FILENO, bytes, bytes.count)
+        _ = Glibc.write(STDERR_FILENO, bytes, bytes.count)
     }
 }

@@ -94,10 +94,11 @@ struct LabLogs: AsyncParsableCommand {
         commandName: "logs",
         abstract: "Print what a container has said.",
         discussion: """
-            To follow what it goes on to say: kubectl logs -f.
+            With --follow also what it goes on to say, until it ends or you press Ctrl-C.
 
             Examples:
               tulle lab logs web-0
+              tulle lab logs web-0 --follow --tail 5
               tulle lab logs web-0 -c cart --previous --tail 20
 
             \(LabExit.codes)
@@ -110,6 +111,9 @@ struct LabLogs: AsyncParsableCommand {
 
     @Option(name: .shortAndLong, help: "Which container. [default: the first]")
     var container: String?
+
+    @Flag(name: .shortAndLong, help: "Go on with what it says from now on.")
+    var follow = false
 
     @Flag(name: .shortAndLong, help: "Of the run before this one.")
     var previous = false
@@ -125,16 +129,34 @@ struct LabLogs: AsyncParsableCommand {
 
     func validate() throws {
         if let tail, tail < 0 { throw ValidationError("--tail \(tail): at least 0") }
+        if follow, previous { throw ValidationError("--follow and --previous: a run that is over says nothing more") }
     }
 
     func run() async throws {
         try await LabExit.running("logs") {
             var question: JSONValue = [
                 "do": "log", "namespace": .string(namespace), "pod": .string(pod), "container": .string(container ?? ""),
-                "previous": .bool(previous), "timestamps": .bool(timestamps),
+                "follow": .bool(follow), "previous": .bool(previous), "timestamps": .bool(timestamps),
             ]
             if let tail { question[at: "tail"] = .number(JSONNumber(Int64(tail))) }
-            _ = try LabControl(place.lab).ask(question, descriptors: [STDOUT_FILENO])
+            try Self.carry(question, from: LabControl(place.lab))
         }
+    }
+
+    /// The supervisor writes into a pipe of ours, so that our standard output stays as it is, and a slow one is our own affair.
+    private static func carry(_ question: JSONValue, from control: LabControl) throws {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw LabError(.processFailed, "make a pipe: \(String(cString: strerror(errno)))") }
+        defer { close(ends[0]) }
+        var isHeard = true
+        let answer = Result {
+            try control.ask(question, descriptors: [ends[1]]) { socket in
+                close(ends[1])
+                while isHeard, let bytes = FileHandles.read(ends[0]) { isHeard = FileHandles.write(bytes) }
+                // Whoever read us has gone, as in “logs -f | head”.
+                if !isHeard { shutdown(socket, Int32(SHUT_RDWR)) }
+            }
+        }
+        if isHeard { _ = try answer.get() }
     }
 }

@@ -8,8 +8,8 @@ struct LabPing: AsyncParsableCommand {
         abstract: "Let every pod and every node ask every pod by ICMP, over each family.",
         discussion: """
             Prints a matrix of median round trips in microseconds: a line for each asker and a column for each pod, its families
-            one after the other; ✗ for an address that did not answer every time. Above 16 pods each asker has a line of figures
-            in place of its columns.
+            one after the other; ✗ for an address that did not answer every time. In a narrow terminal each family has a matrix of
+            its own. Above 16 pods each asker has a line of figures in place of its columns.
 
             Examples:
               tulle lab ping
@@ -36,7 +36,7 @@ struct LabPing: AsyncParsableCommand {
         try await LabExit.running("ping") {
             let answer = try LabControl(place.lab).ask(["do": "ping", "count": .number(JSONNumber(Int64(count)))])
             let matrix = PingMatrix(answer)
-            FileHandles.say(output == .json ? answer.description : matrix.text)
+            FileHandles.say(output == .json ? answer.description : matrix.text(width: FileHandles.width))
             if !matrix.isWhole { throw ExitCode(1) }
         }
     }
@@ -89,13 +89,14 @@ struct PingMatrix {
         }
     }
 
-    var text: String {
+    /// - Parameter width: of the terminal; `nil` for any.
+    func text(width: Int?) -> String {
         guard !pods.isEmpty else {
             return waiting.isEmpty
                 ? "There are no pods yet: kubectl apply -f examples/hello.yaml"
                 : "No pod runs yet; waiting: \(waiting.joined(separator: ", "))"
         }
-        var lines = pods.count <= Self.mostColumns ? matrix : summary
+        var lines = table(width: width ?? .max)
         let asked = sources.reduce(0) { $0 + $1.trips.count }
         let missing = missing
         lines.append("")
@@ -110,20 +111,37 @@ struct PingMatrix {
         return lines.joined(separator: "\n")
     }
 
-    private var matrix: [String] {
-        let legend = pods.enumerated().map { number, pod in
-            ["\(number + 1)", pod.name, pod.node, pod.addresses.joined(separator: "  ")]
+    /// The fullest form that has room.
+    private func table(width: Int) -> [String] {
+        guard pods.count <= Self.mostColumns else { return summary }
+        let legend = LabStatus.table(
+            pods.enumerated().map { number, pod in ["\(number + 1)", pod.name, pod.node, pod.addresses.joined(separator: "  ")] })
+        let whole = matrix("µs", of: nil)
+        let parts = [(4, "IPv4 µs"), (6, "IPv6 µs")].flatMap { version, title in matrix(title, of: version) + [""] }.dropLast()
+        guard let fitting = [whole, Array(parts)].first(where: { $0.allSatisfy { $0.count <= width } }) else { return summary }
+        return legend + [""] + fitting
+    }
+
+    /// - Parameter version: of IP; `nil` for both, one after the other. None when no pod has an address of it.
+    private func matrix(_ title: String, of version: Int?) -> [String] {
+        func addresses(_ pod: Place) -> [String] {
+            pod.addresses.filter { version == nil || $0.contains(":") == (version == 6) }
         }
-        var rows = [["µs", "from"] + pods.indices.map { "\($0 + 1)" }]
+        guard pods.contains(where: { !addresses($0).isEmpty }) else { return [] }
+        var rows = [[title] + (version == nil ? ["from"] : []) + pods.indices.map { "\($0 + 1)" }]
         for (number, source) in sources.enumerated() {
+            // Narrow ones leave the names to the legend.
+            let label =
+                version == nil
+                ? [source.isNode ? "" : "\(number + 1)", source.name] : [source.isNode ? source.name : "\(number + 1)"]
             rows.append(
-                [source.isNode ? "" : "\(number + 1)", source.name]
+                label
                     + pods.map { pod in
                         pod.name == source.name && !source.isNode
-                            ? "·" : pod.addresses.map { Self.cell(source.trips[$0]) }.joined(separator: " ")
+                            ? "·" : addresses(pod).map { Self.cell(source.trips[$0]) }.joined(separator: " ")
                     })
         }
-        return LabStatus.table(legend) + [""] + LabStatus.table(rows)
+        return LabStatus.table(rows)
     }
 
     private static func cell(_ trip: (sent: Int64, received: Int64, median: Int64)?) -> String {

@@ -70,13 +70,33 @@ enum LabExit {
 }
 
 extension FileHandles {
-    static func say(_ text: String) {
-        var rest = Array((text + "\n").utf8)[...]
+    static func say(_ text: String) { _ = write(Array((text + "\n").utf8)) }
+
+    /// To standard output; false when nobody reads it any more.
+    static func write(_ bytes: [UInt8]) -> Bool {
+        var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            let count = rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
+            guard count > 0 else { return false }
             rest = rest.dropFirst(count)
+        }
+        return true
+    }
+
+    /// Columns of the terminal on standard output; `nil` when it is none.
+    static var width: Int? {
+        var size = winsize()
+        return ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : nil
+    }
+
+    /// What comes next; `nil` at the end.
+    static func read(_ descriptor: Int32) -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            return count > 0 ? Array(buffer[..<count]) : nil
         }
     }
 }

@@ -68,20 +68,25 @@ struct LabStatus: AsyncParsableCommand {
             if node["ready"] != true { lines.append("\(string(node["name"])): \(string(node["reason"]))") }
             for problem in node["problems"]?.array ?? [] { lines.append("\(string(node["name"])): \(string(problem))") }
         }
+        if lines.last?.isEmpty == false { lines.append("") }
+        // Those of the lab's directory are told from there on: the lines stay short.
+        let directory = string(status["directory"]) + "/"
+        func short(_ path: String) -> String { path.hasPrefix(directory) ? String(path.dropFirst(directory.count)) : path }
         var parts = [["PROCESS", "PID", "SINCE", "RESTARTS", "LOG"]]
         for part in status["parts"]?.array ?? [] {
             parts.append([
                 string(part["name"]), number(part["process"]), part["seconds"]?.number?.integer.map(age) ?? "–",
-                number(part["restarts"]), string(part["log"]),
+                number(part["restarts"]), short(string(part["log"])),
             ])
         }
         return (lines + table(parts)).joined(separator: "\n")
     }
 
     private static func pods(_ counts: JSONValue?) -> String {
+        guard let total = counts?["total"], total != 0 else { return "none" }
         let members = counts?.object?.members ?? []
-        let phases = members.filter { !["total", "ready"].contains($0.key) }.map { "\($0.value) \($0.key)" }
-        return phases.isEmpty ? "none" : phases.joined(separator: ", ") + " (\(counts?["ready"]?.description ?? "0") ready)"
+        let others = members.filter { !["total", "ready", "Running"].contains($0.key) }.map { ", \($0.value) \($0.key)" }
+        return "\(counts?["ready"] ?? 0)/\(total) ready" + others.joined()
     }
 
     private static func age(_ seconds: Int64) -> String {

@@ -55,8 +55,7 @@ struct LabTest: AsyncParsableCommand {
                 scenario = try Scenario(text: try Self.text(of: path), path: path)
                 let name = "test-\(getpid())-\(number + 1)"
                 let words = ["--name", name, "--nodes", "\(scenario.nodes)"] + scenario.options
-                guard let up = try LabUp.parse(words).settings() else { throw LabError(.settingsRefused, "no settings") }
-                (settings, lab) = (up, LabDirectory(name: name))
+                (settings, lab) = (try LabUp.parse(words).settings(), LabDirectory(name: name))
             } catch {
                 let isText = error is ScenarioTextError || error is LabError
                 FileHandles.complain("tulle lab test: \(isText ? "\(error)" : "\(path): \(LabUp.message(for: error))")")
@@ -106,7 +105,7 @@ struct LabTest: AsyncParsableCommand {
     }
 
     private func play(_ play: Play) async throws {
-        _ = try await LabLauncher(play.lab, programs: Programs.directory).bringUp(play.settings) { _, _ in }
+        _ = try await LabLauncher(play.lab, programs: Programs.directory).bringUp(play.settings, asKept: false) { _, _ in }
         var logger = Logger(label: "tulle.lab", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = .error
         let transport = try Kubeconfig.load([play.lab.kubeconfig]).access().transport(clock: ContinuousClock())

@@ -18,6 +18,7 @@ struct LabUp: AsyncParsableCommand {
             Examples:
               tulle lab up
               tulle lab up --nodes 5 --families dual --pods 10
+              tulle lab up --nodes 4 --segments 2 --backend vxlan --vxlan-direct-routing
               tulle lab up --name two --image 'web/*=python3 -m http.server 8080'
 
             \(LabExit.codes)
@@ -40,8 +41,21 @@ struct LabUp: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many nodes. [default: 3]", valueName: "count"))
     var nodes: Int?
 
-    @Option(help: ArgumentHelp("How pods of different nodes reach each other: host-gw. [default: host-gw]", valueName: "kind"))
+    @Option(
+        help: ArgumentHelp(
+            "How pods of different nodes reach each other: host-gw, vxlan or none. [default: host-gw]", valueName: "kind"))
     var backend: String?
+
+    @Flag(help: "With --backend vxlan: nodes that share a segment send as with host-gw.")
+    var vxlanDirectRouting = false
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            On how many segments the nodes are, in turn, with a router between them that lets no pod's address pass: from two on \
+            they need --backend vxlan. [default: 1]
+            """, valueName: "count"))
+    var segments: Int?
 
     @Option(
         help: ArgumentHelp("Which addresses pods and services have: ipv4, ipv6 or dual. [default: dual]", valueName: "families"))
@@ -77,20 +91,21 @@ struct LabUp: AsyncParsableCommand {
     var brief = false
 
     func validate() throws {
-        guard let settings = try settings() else { return }
-        if let fault = settings.faults.first { throw ValidationError(fault) }
+        if let fault = try settings().faults.first { throw ValidationError(fault) }
     }
 
-    /// `nil` when nothing is asked for.
-    func settings() throws -> LabSettings? {
+    /// Whether the lab is to be a certain one. Its name and its port say which and where, not how it is.
+    private var isParticular: Bool {
+        nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
+            || pods != nil || segments != nil || vxlanDirectRouting
+    }
+
+    /// With the usual ones where nothing is asked for.
+    func settings() throws -> LabSettings {
         if let backend, LabSettings.Backend(rawValue: backend) == nil {
             let known = LabSettings.Backend.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("--backend \(backend): it is not there; there is \(known)")
         }
-        let isAsked =
-            nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
-            || pods != nil || port != nil || place.name != "lab"
-        guard isAsked else { return nil }
         return LabSettings(
             name: place.name, nodes: nodes ?? 3, families: (families ?? .dual).families,
             podPrefixes: try Self.prefixes(podPrefixes, "--pod-cidr"),
@@ -100,7 +115,8 @@ struct LabUp: AsyncParsableCommand {
                     throw ValidationError("--image \(text): write it as PATTERN=COMMAND, such as 'web/*=python3 -m http.server'")
                 }
                 return entry
-            }, pods: pods ?? 0, port: port ?? 0)
+            }, pods: pods ?? 0, port: port ?? 0, backend: backend.flatMap(LabSettings.Backend.init) ?? .hostGateway,
+            isDirectOnSegment: vxlanDirectRouting, segmentCount: segments ?? 1)
     }
 
     private static func prefixes(_ text: String?, _ option: String) throws -> [IPPrefix] {
@@ -116,12 +132,12 @@ struct LabUp: AsyncParsableCommand {
 
     func run() async throws {
         try await LabExit.running("up") {
-            let settings = try settings()
+            let (settings, isParticular) = (try settings(), isParticular)
             let clock = ContinuousClock()
             let begin = clock.now
             let launcher = LabLauncher(place.lab, programs: Programs.directory)
             let outcome = try await interruptible {
-                try await launcher.bringUp(settings) { what, text in
+                try await launcher.bringUp(settings, asKept: !isParticular) { what, text in
                     FileHandles.say("\(Self.seconds(clock.now - begin))  \(Self.padded(what))  \(text)")
                 }
             }
@@ -153,7 +169,7 @@ struct LabUp: AsyncParsableCommand {
     }
 
     private func farewell(_ outcome: LabLauncher.Outcome) -> String {
-        let (lab, suffix) = (place.lab, place.suffix)
+        let (lab, suffix) = (place.lab, place.lab.options)
         return """
 
             The lab is up\(outcome == .resumed ? " again, with the objects it had" : "").
@@ -174,14 +190,6 @@ struct LabUp: AsyncParsableCommand {
     }
 
     static func padded(_ word: String) -> String { word + String(repeating: " ", count: max(0, 10 - word.count)) }
-}
-
-extension LabPlace {
-    /// The options that name this lab again.
-    var suffix: String {
-        if let directory { return " --directory \(directory)" }
-        return name == "lab" ? "" : " --name \(name)"
-    }
 }
 
 struct LabDown: AsyncParsableCommand {

@@ -8,6 +8,7 @@ struct Tulle: AsyncParsableCommand {
         abstract: "The whole network of a Kubernetes cluster, in one program.",
         discussion: """
             Examples:
+              tulle lab up                              a cluster on this machine, for kubectl
               tulle lab walk examples/two-pods.yaml     one packet, hop by hop
               tulle agent --node n1 --objects objects/  keep this node as asked
 

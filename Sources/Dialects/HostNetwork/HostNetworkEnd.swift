@@ -125,6 +125,8 @@ public struct Refusal: Error, Hashable, Sendable {
         public static let notSupported = Code(rawValue: 95)
         /// `EAFNOSUPPORT`
         public static let familyNotSupported = Code(rawValue: 97)
+        /// `EADDRINUSE`
+        public static let addressInUse = Code(rawValue: 98)
         /// `EADDRNOTAVAIL`
         public static let addressNotAvailable = Code(rawValue: 99)
         /// `ENETDOWN`
@@ -155,6 +157,7 @@ extension Refusal.Code: CustomStringConvertible {
         case .invalid: "invalid argument"
         case .notSupported: "operation not supported"
         case .familyNotSupported: "address family not supported by protocol"
+        case .addressInUse: "address already in use"
         case .addressNotAvailable: "cannot assign requested address"
         case .networkDown: "network is down"
         case .networkUnreachable: "network is unreachable"

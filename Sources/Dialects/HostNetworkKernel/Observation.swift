@@ -214,15 +214,19 @@ extension Route {
 }
 
 extension Observation {
-    private func object(_ message: RuleMessage) -> Object? {
+    private func object(_ message: RuleMessage) -> Object? { Rule(message).map(Object.rule) }
+}
+
+extension Rule {
+    /// A rule as the kernel tells of it, in a list or as news; `nil` for its own, and for one that does or asks more than we know.
+    public init?(_ message: RuleMessage) {
         guard let family = message.family.addresses, message.proto != madeByKernel, message.action == 1, !message.hasMore else {
             return nil
         }
-        return .rule(
-            Rule(
-                family, priority: message.priority, from: message.from, to: message.to,
-                mark: message.mark.map { Rule.Mark($0, mask: message.mask ?? .max) }, incoming: message.incoming,
-                table: message.table, proto: message.proto ?? 0))
+        self.init(
+            family, priority: message.priority, from: message.from, to: message.to,
+            mark: message.mark.map { Rule.Mark($0, mask: message.mask ?? .max) }, incoming: message.incoming,
+            table: message.table, proto: message.proto ?? 0)
     }
 }
 

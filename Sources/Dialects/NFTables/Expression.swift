@@ -27,6 +27,9 @@ public enum Expression: Hashable, Sendable {
     case lookup(set: String, key: Register, into: LookupTarget, isInverted: Bool)
     /// `dynset`: adds or refreshes an element from the packet path.
     case update(set: String, key: Register, data: Register?, timeout: Duration?)
+    /// `dynset` that deletes: takes an element out from the packet path, and goes on whether or not it was there. Of a map the
+    /// kernel wants a register for the datum all the same, and does not look at it.
+    case forget(set: String, key: Register, data: Register?)
     /// `nat`
     case nat(NATKind, TableFamily, address: Register?, port: Register?)
     /// `masq`

@@ -249,7 +249,7 @@ extension Expression {
     /// The set it looks into.
     var set: String? {
         switch self {
-        case .lookup(let set, _, _, _), .update(let set, _, _, _): set
+        case .lookup(let set, _, _, _), .update(let set, _, _, _), .forget(let set, _, _): set
         default: nil
         }
     }

@@ -71,6 +71,9 @@ private struct RuleReader {
             let tail = timeout.map { " timeout \(timeText($0))" } ?? ""
             let dataText = data.map { " : \(datum(of: set, at: $0))" } ?? ""
             words.append("update @\(set) { \(keyText)\(tail)\(dataText) }")
+        case .forget(let set, let key, let data):
+            let dataText = data.map { " : \(datum(of: set, at: $0))" } ?? ""
+            words.append("delete @\(set) { \(self.key(of: set, at: key))\(dataText) }")
         case .nat(let kind, let family, let address, let port):
             let target = [address, port].compactMap { $0.flatMap { registers[$0]?.text } }
             let unique = target.count == 2 && target[0] == target[1] ? [target[0]] : target

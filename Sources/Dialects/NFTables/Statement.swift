@@ -22,6 +22,17 @@ public enum Statement: Hashable, Sendable {
     case chainedVerdict(of: [Field], through: String, map: String)
     /// Sends the connection to the address and port that the map gives for the fields.
     case destinationNAT(to: [Field], map: String)
+    /// Sends a client where it was sent before, and begins its time anew. `kept` says, of the client's address and the fields,
+    /// which endpoint that was, by a number; `endpoints` says, of the fields and the number, where it is. Goes on when either
+    /// knows nothing.
+    case keptDestinationNAT(of: [Field], kept: String, endpoints: String, timeout: Duration)
+    /// Chooses an endpoint by chance: `choices` says, of the fields and a number below `count`, which, and `endpoints` where it
+    /// is. The choice is written into `kept`, where there has to be nothing of this client; goes on when there is no room.
+    /// Without `kept` it is not written down.
+    case chosenDestinationNAT(
+        of: [Field], below: UInt32, choices: String, kept: String?, endpoints: String, timeout: Duration)
+    /// Takes out what `kept` says of the client's address and the fields.
+    case forgetChoice(of: [Field], kept: String)
     /// Writes bits of the packet's mark; other bits stay.
     case setMark(UInt32, mask: UInt32)
     case masquerade(MasqueradeFlags)
@@ -71,6 +82,26 @@ extension Statement {
                 .lookup(set: map, key: .first, into: .register(.first), isInverted: false),
                 .nat(.destination, family, address: .first, port: Register.first.after(bytes: family == .ip6 ? 16 : 4)),
             ]
+        case .keptDestinationNAT(let fields, let kept, let endpoints, let timeout):
+            translation(in: family, of: fields, endpoints) { key, choice in
+                key + [
+                    .lookup(set: kept, key: .first, into: .register(choice), isInverted: false),
+                    .setMeta(.mark, from: choice), .meta(.mark, into: choice),
+                ]
+            } keeping: { choice in
+                [.update(set: kept, key: .first, data: choice, timeout: timeout)]
+            }
+        case .chosenDestinationNAT(let fields, let count, let choices, let kept, let endpoints, let timeout):
+            translation(in: family, of: fields, endpoints) { key, choice in
+                concatenated(fields + [.random(below: count)], family) + [
+                    .lookup(set: choices, key: .first, into: .register(.first), isInverted: false),
+                    .setMeta(.mark, from: .first),
+                ] + key + [.meta(.mark, into: choice)]
+            } keeping: { choice in
+                kept.map { [.update(set: $0, key: .first, data: choice, timeout: timeout)] } ?? []
+            }
+        case .forgetChoice(let fields, let kept):
+            concatenated([.sourceAddress] + fields, family) + [.forget(set: kept, key: .first, data: .first)]
         case .setMark(let mark, let mask):
             [
                 .meta(.mark, into: .first),
@@ -84,6 +115,32 @@ extension Statement {
         case .decide(let verdict): [.verdict(verdict)]
         }
     }
+}
+
+/// The client's address and what it asked for, side by side; an endpoint's number comes behind.
+///
+/// The number goes through the packet's mark, as in ``Statement/chainedVerdict(of:through:map:)``, and for the same reason; the
+/// mark has its old value again before anything is looked up that may not be there. In IPv6 all sixteen registers are used: ten
+/// for the key, one for the number, and five for the address and port it leads to, where the mark was kept.
+///
+/// - Parameters:
+///   - choosing: loads the key and the number, which is then also in the mark.
+///   - keeping: what is done before the translation, when it is known where the number leads.
+private func translation(
+    in family: TableFamily, of fields: [Field], _ endpoints: String,
+    _ choosing: (_ key: [Expression], _ choice: Register) -> [Expression],
+    keeping: (_ choice: Register) -> [Expression]
+) -> [Expression] {
+    let size = family == .ip6 ? 16 : 4
+    let key = [.sourceAddress] + fields
+    let choice = key.reduce(Register.first) { $0.after(bytes: $1.type(in: family).size) }
+    let target = choice.after(bytes: 4)
+    return [.meta(.mark, into: .last)] + choosing(concatenated(key, family), choice) + [
+        .setMeta(.mark, from: .last),
+        .lookup(set: endpoints, key: Register.first.after(bytes: size), into: .register(target), isInverted: false),
+    ] + keeping(choice) + [
+        .nat(.destination, family, address: target, port: target.after(bytes: size))
+    ]
 }
 
 /// Loads the fields side by side, each padded to four bytes, as a concatenated key wants them.

@@ -104,6 +104,10 @@ public struct Rule: Hashable, Sendable {
 
     /// - Parameter family: the table's, which decides where addresses lie in the packet.
     public init(_ family: TableFamily, _ statements: Statement..., comment: String? = nil) {
+        self.init(family, statements, comment: comment)
+    }
+
+    public init(_ family: TableFamily, _ statements: [Statement], comment: String? = nil) {
         self.init(expressions: statements.flatMap { $0.lowered(in: family) }, comment: comment)
     }
 }

@@ -54,11 +54,15 @@ extension Expression {
         case "lookup": return lookup(facts)
         case "dynset":
             // With an expression of its own, such as a limit, an update is another statement.
-            guard facts.number(NFTA_DYNSET_OP) == NFT_DYNSET_OP_UPDATE.rawValue, facts.number(NFTA_DYNSET_FLAGS) ?? 0 == 0,
+            guard let operation = facts.number(NFTA_DYNSET_OP), facts.number(NFTA_DYNSET_FLAGS) ?? 0 == 0,
                 facts[NFTA_DYNSET_EXPR] == nil, facts[NFTA_DYNSET_EXPRESSIONS] == nil,
                 let set = facts[NFTA_DYNSET_SET_NAME]?.text,
                 let key = facts.register(NFTA_DYNSET_SREG_KEY)
             else { return nil }
+            if operation == NFT_DYNSET_OP_DELETE.rawValue {
+                return .forget(set: set, key: key, data: facts.register(NFTA_DYNSET_SREG_DATA))
+            }
+            guard operation == NFT_DYNSET_OP_UPDATE.rawValue else { return nil }
             let timeout = facts[NFTA_DYNSET_TIMEOUT]?.bigEndian(UInt64.self) ?? 0
             return .update(
                 set: set, key: key, data: facts.register(NFTA_DYNSET_SREG_DATA),

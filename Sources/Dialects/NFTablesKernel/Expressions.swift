@@ -91,6 +91,13 @@ extension MessageWriter {
                 if let data { $0.attribute(id(NFTA_DYNSET_SREG_DATA), bigEndian: data.kernelNumber) }
                 if let timeout { $0.attribute(id(NFTA_DYNSET_TIMEOUT), bigEndian: milliseconds(timeout)) }
             }
+        case .forget(let set, let key, let data):
+            instruction("dynset") {
+                $0.attribute(id(NFTA_DYNSET_SET_NAME), set)
+                $0.attribute(id(NFTA_DYNSET_OP), bigEndian: NFT_DYNSET_OP_DELETE.rawValue)
+                $0.attribute(id(NFTA_DYNSET_SREG_KEY), bigEndian: key.kernelNumber)
+                if let data { $0.attribute(id(NFTA_DYNSET_SREG_DATA), bigEndian: data.kernelNumber) }
+            }
         case .nat(let kind, let family, let address, let port):
             instruction("nat") {
                 $0.attribute(id(NFTA_NAT_TYPE), bigEndian: kind.rawValue)

@@ -4,16 +4,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int clinux_is_in_memory(const char *path) {
+    struct statfs found;
+    return statfs(path, &found) == 0 && found.f_type == TMPFS_MAGIC;
+}
 
 int clinux_mount(const char *type, const char *target, const char *data) {
     return mount(type, target, type, MS_NOSUID, data);
@@ -34,8 +42,11 @@ int clinux_unmount(const char *target) { return umount2(target, MNT_DETACH); }
 int clinux_take_terminal(void) { return setsid() < 0 ? -1 : ioctl(STDIN_FILENO, TIOCSCTTY, 0); }
 
 int clinux_become(unsigned user, unsigned group) {
-    if (setgroups(0, NULL) < 0 || setgid(group) < 0) return -1;
-    return setuid(user);
+    int signal = 0;
+    if (prctl(PR_GET_PDEATHSIG, &signal) < 0) return -1;
+    if (setgroups(0, NULL) < 0 || setgid(group) < 0 || setuid(user) < 0) return -1;
+    // With another user the kernel forgets that we are to die with our parent.
+    return signal ? prctl(PR_SET_PDEATHSIG, signal) : 0;
 }
 
 int clinux_terminal(int *master, int *slave) {

@@ -2,6 +2,7 @@
 #include "clinux_descriptors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/nsfs.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 _Static_assert(CLINUX_UNIX_PATH_LIMIT == sizeof(((struct sockaddr_un *)0)->sun_path) - 1, "the limit the kernel has");
+
+int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int clinux_unix_socket(void) { return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); }
 

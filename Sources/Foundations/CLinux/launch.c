@@ -2,6 +2,7 @@
 #include "clinux_launch.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -54,6 +55,8 @@ int clinux_loopback_up(void) {
     errno = error;
     return answer;
 }
+
+void clinux_few_heaps(int count) { mallopt(M_ARENA_MAX, count); }
 
 int64_t clinux_clock(clockid_t clock) {
     struct timespec time;

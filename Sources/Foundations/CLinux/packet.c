@@ -2,7 +2,9 @@
 #include "clinux_packet.h"
 
 #include <arpa/inet.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -57,4 +59,61 @@ int clinux_interface_name(int socket, int interface, char *name) {
     int result = ioctl(socket, SIOCGIFNAME, &request);
     memcpy(name, request.ifr_name, IFNAMSIZ);
     return result;
+}
+
+int clinux_interface_index(int socket, const char *name) {
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    return ioctl(socket, SIOCGIFINDEX, &request) < 0 ? -1 : request.ifr_ifindex;
+}
+
+int clinux_frame_open(void) {
+    int descriptor = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -1;
+    int on = 1;
+    if (setsockopt(descriptor, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) < 0) {
+        close(descriptor);
+        return -1;
+    }
+    return descriptor;
+}
+
+ssize_t clinux_frame_send(int socket, int interface, uint16_t protocol, const void *bytes, size_t count) {
+    struct sockaddr_ll to;
+    memset(&to, 0, sizeof to);
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = interface;
+    to.sll_protocol = htons(protocol);
+    return sendto(socket, bytes, count, 0, (struct sockaddr *)&to, sizeof to);
+}
+
+int clinux_frame_listen(int socket, int interface, int is_on) {
+    struct sockaddr_ll at;
+    memset(&at, 0, sizeof at);
+    at.sll_family = AF_PACKET;
+    at.sll_ifindex = interface;
+    at.sll_protocol = is_on ? htons(ALL_PROTOCOLS) : 0;
+    return bind(socket, (struct sockaddr *)&at, sizeof at);
+}
+
+static int checksum_offload(int socket, const char *name, uint32_t command, uint32_t *data) {
+    struct ethtool_value value = {.cmd = command, .data = *data};
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    request.ifr_data = (void *)&value;
+    int result = ioctl(socket, SIOCETHTOOL, &request);
+    *data = value.data;
+    return result;
+}
+
+int clinux_checksum_offload(int socket, const char *name) {
+    uint32_t data = 0;
+    return checksum_offload(socket, name, ETHTOOL_GTXCSUM, &data) < 0 ? -1 : (int)data;
+}
+
+int clinux_set_checksum_offload(int socket, const char *name, int on) {
+    uint32_t data = on ? 1 : 0;
+    return checksum_offload(socket, name, ETHTOOL_STXCSUM, &data);
 }

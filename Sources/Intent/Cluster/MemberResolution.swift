@@ -9,6 +9,7 @@ import KubeAPI
 struct MemberResolution {
     private(set) var members: [String: Member] = [:]
     private(set) var problems: [Problem] = []
+    private var reported: Set<Problem> = []
 
     /// Nodes' addresses, each as a range of one.
     private var addresses = PrefixClaims()
@@ -78,8 +79,10 @@ struct MemberResolution {
         }
     }
 
+    /// Once: a node that lists the same twice has one problem.
     private mutating func report(_ id: Problem.ID, _ node: Node, _ message: String) {
-        problems.append(Problem(id, node.key, message))
+        let problem = Problem(id, node.key, message)
+        if reported.insert(problem).inserted { problems.append(problem) }
     }
 }
 

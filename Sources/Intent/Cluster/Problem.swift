@@ -39,6 +39,20 @@ public struct Problem: Hashable, Sendable {
         case nodeAddressMissing = "node-address-missing"
         /// host-gw needs all nodes on one segment.
         case peerNotOnSegment = "peer-not-on-segment"
+        /// Two nodes have no address of one family, so that neither can send a packet to the other.
+        case peerOfOtherFamily = "peer-of-other-family"
+        /// Pods' packets are to be larger than the way between nodes takes, or smaller than a family needs.
+        case mtuUnfit = "mtu-unfit"
+        /// Another VXLAN link has the number and port, or another link the name.
+        case tunnelTaken = "tunnel-taken"
+        /// Another program has the UDP port of the tunnels.
+        case tunnelPortTaken = "tunnel-port-taken"
+        /// Another node answers, but not through the tunnel.
+        case tunnelSilent = "tunnel-silent"
+        /// Large packets do not come through the tunnel.
+        case tunnelNarrow = "tunnel-narrow"
+        /// Packets whose checksum the device was to compute do not come through the tunnel.
+        case tunnelChecksum = "tunnel-checksum"
         /// A pod's link is gone although the pod is still attached.
         case podLinkMissing = "pod-link-missing"
         /// A link looks like a pod's, and nobody wrote down whose.
@@ -53,6 +67,10 @@ public struct Problem: Hashable, Sendable {
         case undoneByOthers = "undone-by-others"
         /// The machine runs without IPv6, and pods should have it.
         case familyUnavailable = "family-unavailable"
+        /// An endpoint's address cannot be one.
+        case serviceEndpointRefused = "service-endpoint-refused"
+        /// Two services ask for the same address and port.
+        case serviceFrontTaken = "service-front-taken"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -69,7 +87,9 @@ extension Problem.ID {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable: .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
-            .podLinkMissing, .podLinkUnknown, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers:
+            .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
+            .podLinkMissing, .podLinkUnknown, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers,
+            .serviceEndpointRefused, .serviceFrontTaken:
             .error
         }
     }
@@ -90,7 +110,15 @@ extension Problem.ID {
         case .podCIDRHoldsNode, .podCIDROnSegment: "give the node a range in spec.podCIDRs that is on no network of the nodes"
         case .nodeAddressInPodCIDR: "give the node an InternalIP outside all nodes' spec.podCIDRs"
         case .nodeAddressMissing: "put the Node's InternalIP on a link of this node, or correct status.addresses"
-        case .peerNotOnSegment: "use a backend that crosses routers, or put the nodes on one segment"
+        case .peerNotOnSegment: "use a backend that crosses routers (--backend vxlan), or put the nodes on one segment"
+        case .peerOfOtherFamily: "give the nodes InternalIPs of one family in common"
+        case .mtuUnfit: "let the link between nodes take larger packets, or give another --mtu"
+        case .tunnelTaken: "remove the other link, or give all nodes another --vxlan-vni"
+        case .tunnelPortTaken: "stop the program that has the port, or give all nodes another --vxlan-port"
+        case .tunnelSilent:
+            "let UDP of the tunnels' port pass between the nodes, and start the agents of all nodes with the same --backend"
+        case .tunnelNarrow: "let the network between the nodes take larger packets, or start all agents with a smaller --mtu"
+        case .tunnelChecksum: "renew the driver of the machine's network card, or switch its offload of tunnels' checksums off"
         case .podLinkMissing: "delete the pod: its replacement gets a new link"
         case .podLinkUnknown:
             "start the agent with the --state it was started with before; or delete the pods, and what is left with tulle agent --clean"
@@ -100,6 +128,8 @@ extension Problem.ID {
         case .changeRefused: "see the kernel's words in the message"
         case .undoneByOthers:
             "find who else keeps this node's network and stop one of the two; the agent tries again now and then"
+        case .serviceEndpointRefused: "correct the EndpointSlice: an endpoint needs an address at which a host can be reached"
+        case .serviceFrontTaken: "give each service an address or a port of its own"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

@@ -13,6 +13,9 @@ public struct Snapshot: Sendable {
     public private(set) var members: [String: Member] = [:]
     private var memberProblems: [Problem] = []
 
+    /// The services and the slices of their endpoints.
+    public private(set) var services = ServiceIndex()
+
     public init() {}
 
     /// What a change can touch.
@@ -20,6 +23,7 @@ public struct Snapshot: Sendable {
         case node(String)
         case namespace(String)
         case pod(ObjectKey)
+        case service(ServiceIndex.Name)
     }
 
     /// Everything wrong with the objects, the worst first.
@@ -28,6 +32,9 @@ public struct Snapshot: Sendable {
     public func pod(namespace: String, name: String) -> Pod? {
         pods[ObjectKey(Pod.resource.kind, namespace: namespace, name: name)]
     }
+
+    /// Where a node stands: its label `topology.kubernetes.io/zone`; empty without.
+    public func zone(ofNode name: String) -> String { nodes[name]?.zone ?? "" }
 
     public var podCount: Int { pods.count }
     public var namespaceNames: [String] { namespaces.keys.sorted() }
@@ -51,7 +58,7 @@ extension Snapshot {
     @discardableResult
     public mutating func replace(with objects: [any KubernetesObject]) -> Set<Subject> {
         let kept = Set(objects.map(\.key))
-        let known = nodes.values.map(\.key) + namespaces.values.map(\.key) + pods.keys
+        let known = nodes.values.map(\.key) + namespaces.values.map(\.key) + pods.keys + services.keys
         var effect = Effect()
         for key in known where !kept.contains(key) { effect.formUnion(forget(key)) }
         for object in objects { effect.formUnion(take(object)) }
@@ -75,12 +82,16 @@ extension Snapshot {
         switch object {
         case let node as Node:
             let old = nodes.updateValue(node, forKey: node.metadata.name)
-            return Effect(concernsMembers: old.map { !$0.claims(sameAs: node) } ?? true)
+            return Effect(
+                touched: old?.zone == node.zone ? [] : [.node(node.metadata.name)],
+                concernsMembers: old.map { !$0.claims(sameAs: node) } ?? true)
         case let namespace as Namespace:
             let old = namespaces.updateValue(namespace, forKey: namespace.metadata.name)
             return Effect(touched: old == namespace ? [] : [.namespace(namespace.metadata.name)])
         case let pod as Pod:
             return Effect(touched: pods.updateValue(pod, forKey: pod.key) == pod ? [] : [.pod(pod.key)])
+        case let service as Service: return Effect(touched: Set(services.set(service).map(Subject.service)))
+        case let slice as EndpointSlice: return Effect(touched: Set(services.set(slice).map(Subject.service)))
         default: return Effect()
         }
     }
@@ -91,7 +102,7 @@ extension Snapshot {
         case (Namespace.resource.kind.kind, ""):
             Effect(touched: namespaces.removeValue(forKey: key.name) == nil ? [] : [.namespace(key.name)])
         case (Pod.resource.kind.kind, ""): Effect(touched: pods.removeValue(forKey: key) == nil ? [] : [.pod(key)])
-        default: Effect()
+        default: Effect(touched: Set(services.remove(key).map(Subject.service)))
         }
     }
 
@@ -112,4 +123,8 @@ extension Snapshot {
             if let name = problem.subject?.name { byNode[name, default: []].insert(problem) }
         }
     }
+}
+
+extension Node {
+    fileprivate var zone: String { metadata.labels["topology.kubernetes.io/zone"] ?? "" }
 }

@@ -57,11 +57,13 @@ public struct Attachment: Hashable, Sendable {
 
         public static func < (a: Self, b: Self) -> Bool { (a.container, a.interface) < (b.container, b.interface) }
 
-        /// FNV-1a, 64 bits: the same on every node and after every restart, unlike Swift's own hashes.
-        var hash: UInt64 {
-            description.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
-        }
+        var hash: UInt64 { stableHash(description) }
     }
+}
+
+/// FNV-1a, 64 bits: the same on every node and after every restart, unlike Swift's own hashes.
+func stableHash(_ text: String) -> UInt64 {
+    text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
 }
 
 private func hexadecimal(_ number: UInt64, digits: Int) -> String {

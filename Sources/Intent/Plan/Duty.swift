@@ -10,6 +10,8 @@ public enum Duty: String, Hashable, Sendable, CaseIterable {
     case pods
     /// The roads to other nodes' pods.
     case overlay
+    /// What kube-proxy does.
+    case services
 }
 
 extension Set<Duty> {

@@ -13,16 +13,19 @@ public struct NodePlan: Sendable {
     public let snapshot: Snapshot
     public let attachments: [Attachment.ID: Attachment]
     public let duties: Set<Duty>
+    public let network: NetworkSettings
     /// This node, as the cluster knows it and its links allow; `nil` while its Node object is not there.
     public let own: Member?
 
     public init(
-        facts: NodeFacts, snapshot: Snapshot, attachments: [Attachment.ID: Attachment], duties: Set<Duty> = .all
+        facts: NodeFacts, snapshot: Snapshot, attachments: [Attachment.ID: Attachment], duties: Set<Duty> = .all,
+        network: NetworkSettings = NetworkSettings()
     ) {
         self.facts = facts
         self.snapshot = snapshot
         self.attachments = attachments
         self.duties = duties
+        self.network = network
         own = snapshot.members[facts.name].map { member in
             var own = member
             // What is on our own link is ours, whatever another node's object says.
@@ -38,10 +41,14 @@ public struct NodePlan: Sendable {
         case node
         /// The road to another node.
         case peer(String)
+        /// This node's end of the tunnels, by the family of the packets around.
+        case tunnel(IPFamily)
         /// A pod of this node.
         case attachment(Attachment.ID)
         /// The table for pods' traffic, of one family: what leaves the cluster, and in IPv6 what does not come from where it says.
         case masquerade(IPFamily)
+        /// A service. Its part is not here: it depends upon how endpoints stand, and ``ServiceTable`` says it.
+        case service(ServiceIndex.Name)
     }
 
     /// What a key comes to.
@@ -64,12 +71,28 @@ extension NodePlan {
     /// The same, with these links, which attachments have.
     public static func ownership(links: Set<String>) -> Ownership {
         Ownership(
-            links: links, proto: PacketPath.routeProtocol, routeTables: PacketPath.routeTables,
+            links: links.union(PacketPath.tunnelLinks), proto: PacketPath.routeProtocol, routeTables: PacketPath.routeTables,
             qdiscHandle: PacketPath.qdiscHandle)
+    }
+
+    /// The same, where these things are: a link that has a tunnel's name and is none is somebody else's.
+    public static func ownership(links: Set<String>, in observed: State) -> Ownership {
+        var ownership = ownership(links: links)
+        for name in PacketPath.tunnelLinks {
+            guard let link = observed.link(name) else { continue }
+            if case .vxlan = link.kind { continue }
+            ownership.links.remove(name)
+        }
+        return ownership
     }
 
     /// The tables that are ours, whether or not they should be there now.
     public static let tables: [Table.ID] = [Table.ID(.ip, PacketPath.podTable), Table.ID(.ip6, PacketPath.podTable)]
+
+    /// The tables of services, which ``ServiceTable`` describes.
+    public static let serviceTables: [Table.ID] = [
+        Table.ID(.ip, PacketPath.serviceTable), Table.ID(.ip6, PacketPath.serviceTable),
+    ]
 
     /// The settings a plan may name: what has to be looked at before there is a plan.
     public static let settings = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
@@ -79,14 +102,15 @@ extension NodePlan {
     /// This node's own object is the exception: its addresses are in every road, so it leads to all ``keys``.
     public static func keys(_ subject: Snapshot.Subject) -> [Key] {
         switch subject {
-        case .node(let name): [.node, .peer(name), .masquerade(.v4), .masquerade(.v6)]
+        case .node(let name): [.node, .peer(name), .tunnel(.v4), .tunnel(.v6), .masquerade(.v4), .masquerade(.v6)]
+        case .service(let name): [.service(name)]
         case .namespace, .pod: []
         }
     }
 
     /// Every key that has a part now.
     public var keys: Set<Key> {
-        var keys: Set<Key> = [.node, .masquerade(.v4), .masquerade(.v6)]
+        var keys: Set<Key> = [.node, .tunnel(.v4), .tunnel(.v6), .masquerade(.v4), .masquerade(.v6)]
         // A part that is another duty's is empty; there are as many peers as nodes.
         if duties.contains(.overlay) {
             for name in snapshot.members.keys where name != facts.name { keys.insert(.peer(name)) }
@@ -98,9 +122,10 @@ extension NodePlan {
     /// Whether a key has a part now: `keys.contains`, without making them all.
     public func contains(_ key: Key) -> Bool {
         switch key {
-        case .node, .masquerade: true
+        case .node, .tunnel, .masquerade: true
         case .peer(let name): duties.contains(.overlay) && name != facts.name && snapshot.members[name] != nil
         case .attachment(let id): attachments[id] != nil
+        case .service(let name): duties.contains(.services) && snapshot.services.service(name) != nil
         }
     }
 
@@ -108,8 +133,20 @@ extension NodePlan {
         switch key {
         case .node: nodePart
         case .peer(let name): peerPart(name)
+        case .tunnel(let underlay): tunnelPart(underlay)
         case .attachment(let id): attachments[id].map { Part(network: PodNetwork($0).node) } ?? Part()
         case .masquerade(let family): masqueradePart(family)
+        case .service: Part()
+        }
+    }
+
+    /// What the tables of services are made with; `nil` while there is no Node object.
+    public func serviceFacts(ranges: [IPPrefix], nodePortAddresses: [IPPrefix]) -> ServiceFacts? {
+        own.map { own in
+            ServiceFacts(
+                node: facts.name, zone: snapshot.zone(ofNode: facts.name),
+                ownSources: own.podPrefixes + own.addresses.map(IPPrefix.init(host:)), serviceRanges: ranges,
+                nodePortAddresses: nodePortAddresses)
         }
     }
 
@@ -148,6 +185,7 @@ extension NodePlan {
             part.problems.append(Problem(.nodeAddressMissing, subject, "its address \(address) is on no link of this node"))
         }
         if duties.contains(.pods) { part.problems += facts.refusedPrefixes(of: snapshot.members[facts.name]) }
+        if let rules = tunnel?.rules { for rule in rules { part.network.insert(rule) } }
         return part
     }
 
@@ -167,7 +205,13 @@ extension NodePlan {
 
     private func peerPart(_ name: String) -> Part {
         guard duties.contains(.overlay), name != facts.name, let own, let peer = snapshot.members[name] else { return Part() }
-        let roads = HostGateway(facts: facts, own: own).roads(to: facts.plausible(peer))
+        let believed = facts.plausible(peer)
+        let roads: (state: State, problems: [Problem]) =
+            switch network.backend {
+            case .hostGateway: HostGateway(facts: facts, own: own).roads(to: believed)
+            case .vxlan(let tunnelling): Tunnel(facts: facts, own: own, settings: tunnelling).roads(to: believed)
+            case .none: (State(), [])
+            }
         return Part(network: roads.state, problems: roads.problems + facts.refusedClaims(of: peer))
     }
 
@@ -176,9 +220,14 @@ extension NodePlan {
         guard duties.contains(.pods), let own, facts.families.contains(family),
             own.podPrefixes.contains(where: { $0.family == family })
         else { return Part() }
-        let members = [own] + snapshot.members.values.filter { $0.name != facts.name }.map(facts.plausible)
-        var table = masquerade(
-            family, podRanges: members.flatMap(\.podPrefixes), nodeAddresses: members.flatMap(\.addresses))
+        guard network.masquerades || family == .v6 else { return Part() }
+        var table = Table(family == .v4 ? .ip : .ip6, PacketPath.podTable)
+        if network.masquerades {
+            let members = [own] + peers
+            table = masquerade(
+                family, podRanges: members.flatMap(\.podPrefixes), nodeAddresses: members.flatMap(\.addresses),
+                reachable: network.reachable)
+        }
         if family == .v6 {
             let chain = sourceCheck(.ip6)
             table.chains[chain.name] = chain

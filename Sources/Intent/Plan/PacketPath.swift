@@ -5,15 +5,31 @@ public import Addressing
 /// ```
 ///  pod a                     node                                             other node
 ///  eth0 ───────────── tl<hash> ─┬─ route pod/32 dev tl<hash>      route range via node dev uplink ───►
-///  default via 169.254.1.1      │  proto 84                       proto 84
-///  (fe80::1), permanent         └─ table ip tulle-pods: masquerade for what leaves the cluster
+///  default via 169.254.1.1      │  proto 84                       proto 84, or via node dev tulle4 (vxlan)
+///  (fe80::1), permanent         ├─ rule from pods: table 8484, other nodes by way of tulle4
+///                               └─ table ip tulle-pods: masquerade for what leaves the cluster
 /// ```
 public enum PacketPath {
     /// `rtm_protocol` of our routes: the letter T. Routes with another number are somebody else's and stay untouched.
     public static let routeProtocol: UInt8 = 84
 
-    /// The tables that our routes are in (`RT_TABLE_MAIN`). A route of our protocol in another table is somebody else's.
-    public static let routeTables: Set<UInt32> = [254]
+    /// The tables that our routes are in (`RT_TABLE_MAIN` and our own). A route of our protocol in another table is somebody else's.
+    public static let routeTables: Set<UInt32> = [254, podRouteTable]
+
+    /// The table that packets of this node's pods ask first: where tunnels are, the other nodes' own addresses.
+    public static let podRouteTable: UInt32 = 8484
+
+    /// Priority of the rule that sends them there: before the main table's 32766, behind what people write by hand.
+    public static let podRule: UInt32 = 8484
+
+    /// This node's end of the tunnels, by the family of the packets around: one link for all other nodes.
+    public static func tunnelLink(_ underlay: IPFamily) -> String { underlay == .v4 ? "tulle4" : "tulle6" }
+
+    /// Both of them.
+    public static let tunnelLinks: Set<String> = Set(IPFamily.allCases.map(tunnelLink))
+
+    /// Whether a link is one that this file names.
+    public static func isOurLink(_ name: String) -> Bool { isPodLink(name) || tunnelLinks.contains(name) }
 
     /// `rtm_protocol` of routes that the kernel learnt from router advertisements (`RTPROT_RA`). Never ours, but looked at: a link
     /// that has one lives by them.
@@ -68,6 +84,12 @@ public enum PacketPath {
 
     /// Priority of the check of pods' sources: `NF_IP6_PRI_RAW`, before connections are tracked.
     public static let sourceCheck: Int32 = -300
+
+    /// Services: what is asked for, and who answers; one table in each of the families ip and ip6.
+    public static let serviceTable = "tulle-services"
+
+    /// Priority of destination translation: `NF_IP_PRI_NAT_DST`.
+    public static let destinationTranslation: Int32 = -100
 
     /// Priority of source translation: `NF_IP_PRI_NAT_SRC`.
     public static let sourceTranslation: Int32 = 100

@@ -9,8 +9,7 @@ struct ObjectCache: Sendable {
         let byKey = Dictionary(new.map { ($0.key, $0) }) { $1 }
         let gone = objects.keys.filter { byKey[$0] == nil }.sorted()
         let changes = byKey.sorted { $0.key < $1.key }.compactMap { put($0.value) }
-        for key in gone { objects[key] = nil }
-        return gone.map(ObjectEvent.deleted) + changes
+        return gone.compactMap { remove($0) } + changes
     }
 
     /// The object is there now; `nil` when that is no news.
@@ -20,6 +19,6 @@ struct ObjectCache: Sendable {
     }
 
     mutating func remove(_ key: ObjectKey) -> ObjectEvent? {
-        objects.removeValue(forKey: key).map { _ in .deleted(key) }
+        objects.removeValue(forKey: key).map { .deleted(key, uid: $0.metadata.uid) }
     }
 }

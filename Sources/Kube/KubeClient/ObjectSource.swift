@@ -18,7 +18,8 @@ public enum ObjectEvent: Sendable {
     case listed([any KubernetesObject])
     case added(any KubernetesObject)
     case modified(any KubernetesObject)
-    case deleted(ObjectKey)
+    /// - Parameter uid: of the object that went, as it was last told of: another of its name may be there by now.
+    case deleted(ObjectKey, uid: String)
     /// Everything that is wrong with the source at this moment; it takes the place of what was said before.
     case faults([SourceFault])
 }
@@ -29,7 +30,7 @@ extension ObjectEvent: CustomStringConvertible {
         case .listed(let objects): "listed \(objects.map(\.key.description).joined(separator: ", "))"
         case .added(let object): "added \(object.key)"
         case .modified(let object): "modified \(object.key)"
-        case .deleted(let key): "deleted \(key)"
+        case .deleted(let key, _): "deleted \(key)"
         case .faults(let faults): "faults \(faults.map(\.description).joined(separator: "; "))"
         }
     }

@@ -3,16 +3,21 @@ public import KubeClient
 import Plan
 
 extension AgentSettings {
-    /// What has to be followed on an API server: all nodes, and of the pods those of this node.
+    /// What has to be followed on an API server: all nodes and all services, and of the pods those of this node.
     ///
     /// The verbs are list and watch, and nothing is ever written: `deploy/tulle.yaml` grants no more.
     public var collections: [ServerObjectSource.Collection] {
         let nodes = ServerObjectSource.Collection(Node.resource)
-        guard duties.contains(.pods) else { return [nodes] }
-        return [
-            nodes, ServerObjectSource.Collection(Namespace.resource),
-            ServerObjectSource.Collection(Pod.resource, fieldSelector: "spec.nodeName=\(node)"),
-        ]
+        let pods =
+            duties.contains(.pods)
+            ? [
+                ServerObjectSource.Collection(Namespace.resource),
+                ServerObjectSource.Collection(Pod.resource, fieldSelector: "spec.nodeName=\(node)"),
+            ] : []
+        let services =
+            duties.contains(.services)
+            ? [ServerObjectSource.Collection(Service.resource), ServerObjectSource.Collection(EndpointSlice.resource)] : []
+        return [nodes] + pods + services
     }
 
     /// The duties as `--parts` names them.

@@ -1,3 +1,4 @@
+public import Addressing
 import CNI
 import Glibc
 public import Netlink
@@ -8,6 +9,7 @@ public struct AgentSettings: Hashable, Sendable {
     /// The name of this node's Node object.
     public var node: String
     public var duties: Set<Duty>
+    public var network: NetworkSettings
     /// Where the objects come from, for people.
     public var origin: String
     /// What must outlive the agent and not the machine: a directory under `/run`.
@@ -26,19 +28,31 @@ public struct AgentSettings: Hashable, Sendable {
     public var plugin: String?
     /// Where flannel's file is to be written (`/run/flannel/subnet.env`); `nil`: nowhere.
     public var flannelFile: String?
+    /// Where cluster IPs come from: what no service has of it leads nowhere.
+    public var serviceRanges: [IPPrefix]
+    /// At which of the node's addresses node ports answer; empty: all but loopback ones.
+    public var nodePortAddresses: [IPPrefix]
+    /// How often tunnels that fail are tried again; a tenth as often while they do not fail; `nil`: they are never tried.
+    public var probePeriod: Duration?
 
     public init(
-        node: String, duties: Set<Duty> = .all, origin: String = "the source", stateDirectory: String = "/run/tulle",
-        socket: String? = nil, queueDirectory: String? = nil, period: Duration = .seconds(60), rest: Duration = .seconds(30)
+        node: String, duties: Set<Duty> = .all, network: NetworkSettings = NetworkSettings(), origin: String = "the source",
+        stateDirectory: String = "/run/tulle", socket: String? = nil, queueDirectory: String? = nil,
+        period: Duration = .seconds(60), rest: Duration = .seconds(30), serviceRanges: [IPPrefix] = [],
+        nodePortAddresses: [IPPrefix] = [], probePeriod: Duration? = .seconds(60)
     ) {
         self.node = node
         self.duties = duties
+        self.network = network
         self.origin = origin
         self.stateDirectory = stateDirectory
         self.socket = socket ?? stateDirectory + "/cni.sock"
         self.queueDirectory = queueDirectory ?? stateDirectory + "/deletions"
         self.period = period
         self.rest = rest
+        self.probePeriod = probePeriod
+        self.serviceRanges = serviceRanges
+        self.nodePortAddresses = nodePortAddresses
     }
 }
 

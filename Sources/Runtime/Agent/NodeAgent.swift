@@ -1,4 +1,5 @@
 import CNI
+import Cluster
 public import KubeClient
 public import Logging
 import Netlink
@@ -33,6 +34,8 @@ public struct NodeAgent: Service {
         case kernel(KernelWatch.Notice)
         /// A call about an attachment ended.
         case attachments
+        /// Tunnels were tried, and this is wrong with them.
+        case probed([Problem])
         case timer
     }
 
@@ -51,9 +54,11 @@ public struct NodeAgent: Service {
         let watch = try KernelWatch(namespace)
         let reconciler = try Reconciler(
             settings, namespace: namespace, pods: book ?? NoAttachments(), surroundings: surroundings, logger: logger)
+        let mark = UInt16(truncatingIfNeeded: Int(surroundings.random() * 65536))
+        let prober = settings.probePeriod == nil ? nil : try TunnelProber(in: namespace, mark: mark, logger: logger)
         let end: Result<Void, any Error>
         do {
-            end = .success(try await serve(events, bell, watch, reconciler, desk, isReady: book?.recall() ?? false))
+            end = .success(try await serve(events, bell, watch, reconciler, prober, desk, isReady: book?.recall() ?? false))
         } catch {
             end = .failure(error)
         }
@@ -65,7 +70,7 @@ public struct NodeAgent: Service {
     /// - Parameter desk: `nil` without pods.
     private func serve(
         _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ watch: KernelWatch, _ reconciler: Reconciler,
-        _ desk: PodDesk?, isReady: Bool
+        _ prober: TunnelProber?, _ desk: PodDesk?, isReady: Bool
     ) async throws {
         try await cancelWhenGracefulShutdown { [self] in
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -75,7 +80,7 @@ public struct NodeAgent: Service {
                 }
                 group.addTask { for await event in source.events { bell.yield(.object(event)) } }
                 group.addTask { try await watch.run { bell.yield(.kernel($0)) } }
-                group.addTask { try await follow(events, bell, reconciler, desk, isReady: isReady) }
+                group.addTask { try await follow(events, bell, reconciler, prober, desk, isReady: isReady) }
                 // Whichever ends first, by itself or by an error, ends the others.
                 defer { group.cancelAll() }
                 try await group.next()
@@ -84,9 +89,12 @@ public struct NodeAgent: Service {
     }
 
     private func follow(
-        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ reconciler: Reconciler, _ desk: PodDesk?,
-        isReady: Bool
+        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ reconciler: Reconciler,
+        _ prober: TunnelProber?, _ desk: PodDesk?, isReady: Bool
     ) async throws {
+        var schedule = ProbeSchedule(period: prober == nil ? nil : settings.probePeriod)
+        var probing: Task<Void, Never>?
+        defer { probing?.cancel() }
         var status = StatusFile(settings.stateDirectory + "/status", logger)
         var timer: Task<Void, Never>?
         defer { timer?.cancel() }
@@ -104,9 +112,19 @@ public struct NodeAgent: Service {
                 await reconciler.take(notice)
                 if notice.hasNewTables { await desk?.tablesChanged() }
             case .attachments: await reconciler.attachmentsChanged()
+            case .probed(let problems):
+                schedule.ended(with: problems, at: surroundings.now())
+                await reconciler.take(probed: schedule.problems)
             case .timer: break
             }
-            let next = await reconciler.advance()
+            var next = await reconciler.advance()
+            let targets = await reconciler.tunnelTargets
+            if let prober, schedule.begin(targets, at: surroundings.now()) {
+                probing = Task { bell.yield(.probed(await prober.problems(targets))) }
+            } else if targets.isEmpty {
+                await reconciler.take(probed: [])
+            }
+            next = [next, schedule.waking].compactMap(\.self).min()
             let report = await reconciler.report
             status.write(report, waiting: waiting)
             // After the first whole round the node is as it should be as far as it can be, and may have pods.

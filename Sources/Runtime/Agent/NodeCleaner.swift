@@ -7,8 +7,8 @@ import NFTablesKernel
 import Netlink
 import Plan
 
-/// Takes down everything that agents made in this network namespace: routes of our protocol in our tables, our nf_tables, pods'
-/// links, and the state directory's files.
+/// Takes down everything that agents made in this network namespace: routes and rules of our protocol, our nf_tables, the tunnels'
+/// end, pods' links, and the state directory's files.
 ///
 /// ```
 ///  records in <state>/attachments ──► their links    links without a record: only when asked
@@ -47,7 +47,7 @@ public struct NodeCleaner {
             records[link].map { "link \(link) (\($0))" }
                 ?? "link \(link), of which no record is in \(settings.stateDirectory): see --clean-unknown-links"
         }
-        outcome.left += (after.routes.map(\.description) + after.tables.map { "table \($0)" })
+        outcome.left += (after.roads.map(\.description) + after.tables.map { "table \($0)" })
         if Set(after.links).isDisjoint(with: records.keys) { try removeFiles(&outcome) }
         return outcome
     }
@@ -63,7 +63,8 @@ public struct NodeCleaner {
         let routes = scene.routes.filter {
             !($0.device.map(spared.contains) ?? false) && !($0.device.map(doomed.contains) ?? false)
         }
-        _ = try KernelHost(namespace).apply(routes.sorted { Object.route($0) > .route($1) }.map { .remove(.route($0)) })
+        let roads = routes.map(Object.route) + scene.rules.map(Object.rule) + scene.tunnels.map(Object.link)
+        _ = try KernelHost(namespace).apply(roads.sorted(by: >).map { .remove($0) })
         let tables = try KernelTables(in: namespace)
         for id in scene.tables { try tables.apply([.deleteTable(id)]) }
     }
@@ -101,20 +102,28 @@ public struct NodeCleaner {
     private struct Scene {
         let links: [String]
         let routes: [Route]
+        let rules: [HostNetwork.Rule]
+        let tunnels: [Link]
         let tables: [NFTables.Table.ID]
+
+        /// All but pods' links, in the order in which they come to be.
+        var roads: [Object] { (tunnels.map(Object.link) + routes.map(Object.route) + rules.map(Object.rule)).sorted() }
 
         init(_ namespace: NetworkNamespace) throws {
             let state = try KernelHost(namespace).observe(
-                Interest([.routes], routeProtocols: [PacketPath.routeProtocol], routeTables: PacketPath.routeTables))
+                Interest([.routes, .rules], routeProtocols: [PacketPath.routeProtocol], routeTables: PacketPath.routeTables))
             links = state.links.map(\.name).filter(PacketPath.isPodLink).sorted()
             routes = state.routes
+            let owned = NodePlan.ownership(links: [], in: state)
+            rules = state.objects.values.compactMap { if case .rule(let rule) = $0, owned.owns($0) { rule } else { nil } }
+            tunnels = state.links.filter { owned.owns(link: $0.name) }
             let there = Set(try KernelTables(in: namespace).tables())
-            tables = (NodePlan.tables + HostPorts.tables).filter(there.contains)
+            tables = (NodePlan.tables + NodePlan.serviceTables + HostPorts.tables).filter(there.contains)
         }
 
         func lines(_ records: [String: String]) -> [String] {
             links.map { link in "link \(link)" + (records[link].map { " (\($0))" } ?? "") }
-                + routes.sorted { Object.route($0) < .route($1) }.map(\.description) + tables.map { "table \($0)" }
+                + roads.map(\.description) + tables.map { "table \($0)" }
         }
     }
 }

@@ -4,7 +4,7 @@ import Netlink
 
 /// A UDP socket over IPv6 in a namespace.
 final class Datagrams: Sendable {
-    private let socket: Descriptor
+    let socket: Descriptor
 
     /// - Parameter own: the namespace must have it on a link.
     init(in namespace: NetworkNamespace, at own: IPAddress, port: UInt16 = 0) throws {

@@ -18,10 +18,22 @@ final class TestNode {
     let neighbour: NetworkNamespace
     let holder: String
     let host: KernelHost
+    let name: String
     private let pause: Program
     private(set) var agent: Program?
 
+    /// A node whose network somebody else makes; `neighbour` is the namespace that its packets go to.
+    init(name: String, neighbour: NetworkNamespace) throws {
+        (self.name, self.neighbour) = (name, neighbour)
+        directory = try TemporaryDirectory()
+        pause = try Program([try Program.product("tulle-pod"), "pause", "--new", "net"])
+        holder = pause.line()
+        namespace = try NetworkNamespace(path: "/proc/\(holder)/ns/net")
+        host = try KernelHost(namespace)
+    }
+
     init(objects: String = TestNode.objects(1, 2)) throws {
+        name = "n1"
         directory = try TemporaryDirectory()
         pause = try Program([try Program.product("tulle-pod"), "pause", "--new", "net"])
         holder = pause.line()
@@ -75,13 +87,15 @@ final class TestNode {
 
 extension TestNode {
     /// - Parameter around: a command that runs the agent, such as strace.
-    /// - Parameter source: which node it is and where the objects come from; `nil`: n1, and a file.
+    /// - Parameter source: which node it is and where the objects come from; `nil`: this one, and a file.
     /// - Parameter state: of the node's own directory.
-    func launch(around: [String] = [], source: [String]? = nil, state: String = "state") throws {
+    /// - Parameter options: further words.
+    func launch(around: [String] = [], source: [String]? = nil, state: String = "state", options: [String] = []) throws {
         directory.remove("\(state)/status")
         agent = try tulle(
             ["--state", "\(directory.path)/\(state)", "--log-level", "debug"]
-                + (source ?? ["--node", "n1", "--objects", "\(directory.path)/objects.yaml"]), around: around, log: "log")
+                + (source ?? ["--node", name, "--objects", "\(directory.path)/objects.yaml"]) + options, around: around,
+            log: "log")
     }
 
     /// `tulle agent` in the node's namespace.
@@ -91,8 +105,8 @@ extension TestNode {
                 + [try Program.product("tulle"), "agent"] + words, log: "\(directory.path)/\(log)")
     }
 
-    func start() throws {
-        try launch()
+    func start(_ options: String...) throws {
+        try launch(options: options)
         try eventually("the agent is ready\n\(log)") { status.rounds > 0 && isReady }
     }
 

@@ -46,7 +46,7 @@ final class ClusterMirror: Sendable {
                 switch event {
                 case .listed(let objects): change { view in for object in objects { view.objects[object.key] = object.tree } }
                 case .added(let object), .modified(let object): change { $0.objects[object.key] = object.tree }
-                case .deleted(let key): change { $0.objects[key] = nil }
+                case .deleted(let key, _): change { $0.objects[key] = nil }
                 case .faults: break
                 }
             }

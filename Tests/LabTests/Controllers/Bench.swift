@@ -10,6 +10,8 @@ struct Bench {
     var now = Moment(sinceEpoch: .seconds(1_700_000_000))
     /// What was written, for those who look.
     var log: [Write] = []
+    /// What people were told.
+    var notices: [Notice] = []
     /// Called before each write of a controller.
     var watch: (MemoryCluster, Write) -> Void = { _, _ in }
     private var addresses = 1
@@ -22,7 +24,7 @@ struct Bench {
 
     static let controllers: [any Controller] = [
         DeploymentController(), ReplicaSetController(), StatefulSetController(), DaemonSetController(), EndpointSliceController(),
-        EndpointsController(), Scheduler(), PodGarbageController(), TaintEvictionController(),
+        EndpointsController(), EndpointsMirrorController(), Scheduler(), PodGarbageController(), TaintEvictionController(),
     ]
 }
 
@@ -108,6 +110,7 @@ extension Bench {
                 succeeded = (try? cluster.carryOut(write, at: now)) != nil
                 deliver()
             }
+            if succeeded { notices += work.notices }
             plane.finished(work, succeeded: succeeded, at: now, random: &dice)
             precondition(count < limit, "the controllers do not come to rest; last: \(log.suffix(6))")
         }

@@ -52,4 +52,67 @@ struct DriverTests {
         await running.value
         #expect(await driver.world.all(Kinds.pod).count >= 2)
     }
+
+    // The watch's word of the old pod's end took the new one out of the world, and nothing brought it back.
+    @Test("news of the end of an object changes nothing of another that has its name by now")
+    func namesake() async throws {
+        let driver = ControllerDriver(
+            [Scheduler()], writer: Writer(), seed: 1, clock: { Moment(sinceEpoch: .zero) }, sleep: { _ in })
+        var pod = Sample.pod("web-0")
+        let key = try #require(Item(pod)?.key)
+        pod[field: "metadata", "uid"] = "old"
+        await driver.learn(pod)
+        pod[field: "metadata", "uid"] = "new"
+        await driver.learn(pod)
+        await driver.forget(key, uid: "old")
+        #expect(await driver.world[key]?.uid == "new")
+        // What is still told of the old one is told too late.
+        pod[field: "metadata", "uid"] = "old"
+        await driver.learn(pod)
+        #expect(await driver.world[key]?.uid == "new")
+        await driver.forget(key, uid: "new")
+        #expect(await driver.world[key] == nil)
+    }
+
+    /// Refuses all writes but the first.
+    private actor Refuser: ObjectWriter {
+        private var count = 0
+        private(set) var told: [String] = []
+
+        func carryOut(_ write: Write) throws -> JSONValue? {
+            count += 1
+            if count > 1 { throw MemoryCluster.Refusal.unreadable }
+            var tree: JSONValue? = nil
+            if case .create(let created) = write { tree = created }
+            tree?[field: "metadata", "uid"] = .string("uid-\(count)")
+            return tree
+        }
+
+        func tell(_ notice: Notice) { told.append(notice.message) }
+    }
+
+    @Test("what was done is told though the write after it was refused", .timeLimit(.minutes(1)))
+    func told() async throws {
+        let writer = Refuser()
+        let (rests, rest) = AsyncStream.makeStream(of: Void.self)
+        let driver = ControllerDriver(
+            [ReplicaSetController()], writer: writer, seed: 1, clock: { Moment(sinceEpoch: .zero) },
+            // Asked for when the refused key waits: the look is over.
+            sleep: { _ in
+                rest.yield()
+                let (never, feed) = AsyncStream.makeStream(of: Never.self)
+                for await _ in never {}
+                withExtendedLifetime(feed) {}
+                throw CancellationError()
+            })
+        var set = Sample.workload("ReplicaSet")
+        set[field: "metadata", "uid"] = "set"
+        await driver.learn(set)
+        let running = Task { await driver.run() }
+        for await _ in rests { break }
+        running.cancel()
+        await running.value
+        let told = await writer.told
+        #expect(told.count == 1 && told.first?.hasPrefix("Created pod: ") == true, "\(told)")
+    }
 }

@@ -165,12 +165,59 @@ struct NodeTests {
         #expect(bench[Kinds.node, "n2"]?.spec["taints"] == nil)
     }
 
+    // They stayed NotReady for ever, because each of the two compared with its own memory.
+    @Test("pods are unready from the moment their node turned; what their kubelet says of them after that stands")
+    func turned() throws {
+        var bench = Bench(Bench.controllers + [NodeLifecycleController(grace: .seconds(40))], nodes: 1)
+        bench.apply(Sample.workload("ReplicaSet", replicas: 2))
+        bench.settle()
+        bench.wait(.seconds(41))
+        #expect(bench[Kinds.node, "n1"]?.condition("Ready")?["status"]?.string == "Unknown")
+        #expect(bench.pods.allSatisfy { !$0.isReadyPod })
+        bench.now = bench.now + .seconds(1)
+        for pod in bench.pods { bench.run(pod) }
+        bench.wait(.seconds(1))
+        #expect(bench.pods.allSatisfy { $0.isReadyPod })
+        #expect(bench[Kinds.node, "n1"]?.condition("Ready")?["status"]?.string == "Unknown")
+        #expect(bench.writesWhenLookedAtAgain() == [])
+    }
+
+    // `kubectl taint` says no time, and it was counted from now at each look.
+    @Test("a taint that people put there without a time evicts those that bear it for a while only")
+    func untimedTaint() {
+        var bench = Bench(Bench.controllers + [NodeLifecycleController(grace: .seconds(100_000))], nodes: 1)
+        bench.apply(
+            Sample.pod("p") {
+                $0[field: "spec", "tolerations"] = [["key": "k", "operator": "Exists", "tolerationSeconds": 60]]
+            })
+        bench.settle()
+        bench.edit(Kinds.node, "n1") { $0[field: "spec", "taints"] = [["key": "k", "effect": "NoExecute"]] }
+        bench.quiesce()
+        bench.wait(.seconds(30))
+        bench.edit(Kinds.pod, "p") { $0[field: "metadata", "labels", "look"] = "again" }
+        bench.wait(.seconds(29))
+        #expect(bench[Kinds.pod, "p"]?.isBeingDeleted == false)
+        bench.wait(.seconds(2))
+        #expect(bench[Kinds.pod, "p"]?.isBeingDeleted != false)
+    }
+
     @Test("pods of a node that is gone are taken away")
     func orphans() {
         var bench = Bench()
         bench.apply(Sample.workload("ReplicaSet"))
         bench.settle()
+        // Pods older than that went at once with their node, also when it only was registered anew.
+        bench.wait(.seconds(3600))
+        let there = bench.pods.filter { $0.nodeName == "n1" }.map(\.uid)
         bench.delete(Kinds.node, "n1")
+        bench.quiesce()
+        bench.wait(.seconds(39))
+        #expect(bench.pods.filter { $0.nodeName == "n1" }.map(\.uid) == there)
+        bench.addNode("n1")
+        bench.wait(.seconds(60))
+        #expect(bench.pods.filter { $0.nodeName == "n1" }.map(\.uid) == there)
+        bench.delete(Kinds.node, "n1")
+        bench.quiesce()
         bench.wait(.seconds(41))
         bench.settle()
         #expect(bench.pods.count == 3)

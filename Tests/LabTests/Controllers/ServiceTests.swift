@@ -163,6 +163,50 @@ struct ServiceTests {
         #expect(bench[Kinds.endpoints, "manual"] != nil)
     }
 
+    // Only slices are read: such a service had nobody behind it.
+    @Test("Endpoints that people wrote are mirrored into slices, which follow them and go with them")
+    func mirrored() throws {
+        var bench = Bench()
+        bench.apply(Sample.service { $0[field: "spec", "selector"] = nil })
+        bench.carryOut(
+            .create([
+                "apiVersion": "v1", "kind": "Endpoints",
+                "metadata": ["name": "web", "namespace": "default", "labels": ["team": "a"]],
+                "subsets": [
+                    [
+                        "addresses": [["ip": "192.0.2.1"], ["ip": "2001:db8::1"]], "notReadyAddresses": [["ip": "192.0.2.2"]],
+                        "ports": [["port": 80, "protocol": "TCP"]],
+                    ]
+                ],
+            ]))
+        bench.settle()
+        #expect(slices(bench, "IPv6").map { $0.tree["endpoints"]?.array?.count } == [1])
+        let slice = try #require(slices(bench).first)
+        #expect(slice.labels["kubernetes.io/service-name"] == "web" && slice.labels["team"] == "a")
+        #expect(slice.labels["endpointslice.kubernetes.io/managed-by"] == "endpointslicemirroring-controller.k8s.io")
+        #expect(slice.tree["ports"] == [["name": "", "protocol": "TCP", "port": 80]])
+        let endpoints = slice.tree["endpoints"]?.array ?? []
+        #expect(endpoints.map { $0["addresses"]?.array?.first?.string } == ["192.0.2.1", "192.0.2.2"])
+        #expect(endpoints.map { $0[field: "conditions", "ready"]?.bool } == [true, false])
+        #expect(bench.writesWhenLookedAtAgain() == [])
+        bench.edit(Kinds.endpoints, "web") {
+            $0[field: "subsets"] = [["addresses": [["ip": "192.0.2.9"]], "ports": [["port": 80, "protocol": "TCP"]]]]
+        }
+        bench.settle()
+        #expect(slices(bench).map(\.uid) == [slice.uid] && slices(bench, "IPv6").isEmpty)
+        #expect(slices(bench).first?.tree["endpoints"]?.array?.first?["addresses"] == ["192.0.2.9"])
+        // Whoever writes slices too says so.
+        bench.edit(Kinds.endpoints, "web") { $0[field: "metadata", "labels", "endpointslice.kubernetes.io/skip-mirror"] = "true" }
+        bench.settle()
+        #expect(slices(bench).isEmpty)
+        bench.edit(Kinds.endpoints, "web") { $0[field: "metadata", "labels"] = nil }
+        bench.settle()
+        #expect(slices(bench).count == 1)
+        bench.delete(Kinds.endpoints, "web")
+        bench.settle()
+        #expect(slices(bench).isEmpty)
+    }
+
     @Test("the kubernetes service and every namespace's furniture come by themselves and come back")
     func furniture() throws {
         let address = try #require(IPAddress("198.51.100.1"))

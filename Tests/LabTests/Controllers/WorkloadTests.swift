@@ -104,6 +104,34 @@ struct WorkloadTests {
         #expect(bench[Kinds.deployment, "web"]?.condition("Progressing")?["reason"]?.string == "NewReplicaSetAvailable")
     }
 
+    // `kubectl rollout status` ended with 1 when it looked in that moment.
+    @Test("a rollout is judged by its own time, not by that of the last one")
+    func ownTime() {
+        var bench = Bench()
+        bench.apply(Sample.workload("Deployment"))
+        bench.settle()
+        bench.wait(.seconds(3600))
+        var reasons: [String] = []
+        bench.watch = { _, write in
+            guard case .updateStatus(let tree) = write, let item = Item(tree), item.key.isOf(Kinds.deployment) else { return }
+            reasons += [item.condition("Progressing")?["reason"]?.string ?? ""]
+        }
+        bench.edit(Kinds.deployment, "web") { $0[field: "spec", "template", "spec", "hostname"] = "h" }
+        bench.settle()
+        #expect(reasons.first == "NewReplicaSetCreated" && reasons.last == "NewReplicaSetAvailable")
+        #expect(!reasons.contains("ProgressDeadlineExceeded"))
+        bench.wait(.seconds(3600))
+        bench.edit(Kinds.deployment, "web") { $0[field: "spec", "template", "spec", "hostname"] = nil }
+        reasons = []
+        bench.settle()
+        #expect(reasons.first == "FoundNewReplicaSet" && reasons.last == "NewReplicaSetAvailable")
+        // And one that never gets on is told.
+        bench.edit(Kinds.deployment, "web") { $0[field: "spec", "template", "spec", "nodeSelector"] = ["a": "b"] }
+        bench.quiesce()
+        bench.wait(.seconds(700))
+        #expect(reasons.last == "ProgressDeadlineExceeded")
+    }
+
     @Test("only as many old sets are kept as history asks for")
     func history() {
         var bench = Bench()
@@ -170,6 +198,21 @@ struct WorkloadTests {
         #expect(bench.pods.map(\.name) == ["web-0"])
     }
 
+    // Every example of a database has them; its pods were refused for a mount of a volume that was not there.
+    @Test("for a volume claim stands an emptyDir, and people are told")
+    func claims() {
+        var bench = Bench()
+        bench.apply(
+            Sample.workload("StatefulSet", replicas: 1) {
+                $0[field: "spec", "volumeClaimTemplates"] = [["metadata": ["name": "data"], "spec": [:]]]
+            })
+        bench.settle()
+        #expect(bench.pods.first?.spec["volumes"] == [["name": "data", "emptyDir": [:]]])
+        let told = bench.notices.first { $0.reason == "ClaimsNotServed" }
+        #expect(told?.message.contains("data is an emptyDir") == true && told?.severity == .warning)
+        #expect(bench.writesWhenLookedAtAgain() == [])
+    }
+
     @Test("a parallel stateful set does not wait")
     func parallel() {
         var bench = Bench()
@@ -212,6 +255,34 @@ struct WorkloadTests {
         bench.delete(Kinds.pod, bench.pods[0].name)
         bench.settle()
         #expect(bench.pods.count { $0.labels["v"] == "2" } == 1)
+    }
+
+    // With maxUnavailable 0 it stood still without a word.
+    @Test("a daemon set with a surge has the new pod available before the old one goes", arguments: [1, 2])
+    func surge(count: Int) {
+        var bench = Bench()
+        bench.apply(
+            Sample.workload("DaemonSet", replicas: nil) {
+                $0[field: "spec", "updateStrategy"] = [
+                    "type": "RollingUpdate", "rollingUpdate": ["maxSurge": JSONValue(count), "maxUnavailable": 0],
+                ]
+            })
+        bench.settle()
+        bench.watch = { cluster, write in
+            let pods = cluster.all(Kinds.pod).filter(\.isActivePod)
+            switch write {
+            case .delete(let key, _, _) where key.isOf(Kinds.pod):
+                let ready = Set(pods.filter { $0.key != key && $0.isReadyPod }.map(\.nodeName))
+                #expect(ready == ["n1", "n2", "n3"], "\(write)")
+            case .create(let tree) where tree["kind"] == "Pod": #expect(pods.count < 3 + count)
+            default: break
+            }
+        }
+        bench.edit(Kinds.daemonSet, "web") { $0[field: "spec", "template", "metadata", "labels", "v"] = "2" }
+        bench.settle()
+        #expect(bench.pods.map { $0.labels["v"] } == ["2", "2", "2"])
+        #expect(Set(bench.pods.map(\.nodeName)).count == 3)
+        #expect(bench.writesWhenLookedAtAgain() == [])
     }
 
     @Test("a daemon set follows nodes, their labels and taints, and rolls one node at a time")

@@ -75,6 +75,12 @@ private struct Script {
     var waiting: String? { container()?["state"]?["waiting"]?["reason"]?.string }
     var restarts: Int64? { container()?["restartCount"]?.number?.integer }
 
+    /// The watch tells of the pod with this status.
+    mutating func hear(_ status: JSONValue, after wait: Duration = .zero) {
+        tree[field: "status"] = status
+        tell(.changed(PodManifest(tree)), after: wait)
+    }
+
     mutating func delete(grace: Int, after wait: Duration = .zero) {
         guard case .object(var object) = tree, case .object(var metadata)? = object["metadata"] else { return }
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -86,6 +92,7 @@ private struct Script {
 
 @Suite("a pod's worker")
 struct PodWorkerTests {
+    // After a restart of a lab a pod stayed unready for ever: the node's controller had said so after the kubelet said it is Ready.
     @Test("volumes, the sandbox, ADD and the containers come in this order, and the status tells of each")
     func begins() throws {
         var script = try Script(#"{"containers":[{"name":"a","image":"echo"},{"name":"b","image":"echo"}]}"#)
@@ -109,7 +116,8 @@ struct PodWorkerTests {
         #expect(script.condition("ContainersReady") == "True" && script.status["qosClass"]?.string == "BestEffort")
     }
 
-    @Test("a failed ADD is told and tried again, later each time")
+    // CNI forbids an ADD after an ADD, and what came of one that died or was late is not known.
+    @Test("a failed ADD is told, taken back, and tried again in a new sandbox, later each time")
     func retries() throws {
         var script = try Script(#"{"containers":[{"name":"a","image":"echo"}]}"#)
         script.tell(.timer)
@@ -117,11 +125,19 @@ struct PodWorkerTests {
         script.tell(.sandboxReady)
         for wait in [1, 2, 4] {
             script.tell(.attachFailed("no address left"))
-            #expect(script.words.isEmpty && script.reasons == ["FailedCreatePodSandBox"])
+            #expect(script.words == ["DEL"] && script.reasons == ["FailedCreatePodSandBox"] && script.phase == "Pending")
+            script.tell(.detached)
+            #expect(script.words == ["remove"])
+            script.tell(.sandboxRemoved)
+            #expect(script.words.isEmpty)
             #expect(script.worker.nextDeadline == script.now + .seconds(wait))
             script.tell(.timer, after: .seconds(wait))
+            #expect(script.words == ["sandbox"])
+            script.tell(.sandboxReady)
             #expect(script.words == ["ADD"])
         }
+        script.tell(.attached([]))
+        #expect(script.words == ["start a 1"])
     }
 
     @Test("a container that crashes is started at once, then after 10 s, doubling, at most 5 minutes")
@@ -256,16 +272,84 @@ struct PodWorkerTests {
         #expect(script.words == ["TERM a"])
     }
 
-    @Test("a pod deleted while ADD is out waits for its answer, then DEL")
-    func deletedDuringAttach() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+    // Pods stayed Terminating for ever when they were deleted while their volumes were prepared.
+    @Test(
+        "a pod deleted while an order is out waits for its answer, then everything is taken back, and the object goes",
+        arguments: ["volumes", "no volumes", "sandbox", "no sandbox", "ADD", "no ADD", "start", "no start", "DEL", "remove"])
+    func deletedWhileBusy(_ stage: String) throws {
+        var script = try Script(#"{"restartPolicy":"Never","containers":[{"name":"a","image":"x"}]}"#)
+        let address = try #require(IPAddress("192.0.2.77"))
+        let way: [(order: String, answer: PodWorker.Event, failure: PodWorker.Event?)] = [
+            ("volumes", .volumesReady, .volumesFailed("")), ("sandbox", .sandboxReady, .sandboxFailed("")),
+            ("ADD", .attached([address]), .attachFailed("")),
+            (
+                "start", .started(container: "a", run: 1, id: "", image: "", note: nil),
+                .startFailed(container: "a", run: 1, reason: "CreateContainerError", message: "")
+            ),
+            ("end", .exited(container: "a", run: 1, code: 0, message: ""), nil), ("DEL", .detached, nil),
+            ("remove", .sandboxRemoved, nil),
+        ]
         script.tell(.timer)
-        script.tell(.volumesReady)
-        script.tell(.sandboxReady)
-        script.delete(grace: 30)
-        #expect(script.words.isEmpty)
-        script.tell(.attached([]))
-        #expect(script.words == ["DEL"])
+        for step in way {
+            guard stage.hasSuffix(step.order) else {
+                script.tell(step.answer)
+                continue
+            }
+            script.delete(grace: 30)
+            #expect(script.words.isEmpty)
+            script.tell(stage.hasPrefix("no ") ? try #require(step.failure) : step.answer)
+            break
+        }
+        // What is asked for from here on is answered at once.
+        var words = script.words
+        while let word = script.words.first, word != "remove object" {
+            switch word {
+            case "TERM a": script.exited("a", 0)
+            case "DEL": script.tell(.detached)
+            case "remove": script.tell(.sandboxRemoved)
+            default: Issue.record("\(word) is ordered for a pod that is to go")
+            }
+            words += script.words
+        }
+        #expect(words.suffix(2) == ["remove object", "forget"], "\(words)")
+        let wasAttached = ["ADD", "no ADD", "start", "no start"].contains(stage)
+        #expect(words.contains("DEL") == wasAttached, "\(words)")
+    }
+
+    // After every blip of a node its pods stayed NotReady: the kubelet compared with what it had said, not with what was there.
+    @Test("a status that somebody else wrote over is written again, once; the echo of our own is not")
+    func contradicted() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        let starting = script.status
+        script.started("a")
+        let ready = script.status
+        // Late echoes of what was said before, and of what is said now.
+        for status in [starting, ready, ready] {
+            script.hear(status)
+            #expect(script.orders.isEmpty)
+        }
+        var conditions = ConditionList(ready)
+        conditions.set("Ready", "False", reason: "NodeLost", message: "", at: script.now + .seconds(60))
+        var lost = ready
+        lost[field: "conditions"] = .array(conditions.entries)
+        script.hear(lost, after: .seconds(90))
+        #expect(script.condition("Ready") == "True")
+        let since = script.status["conditions"]?.array?.first { $0["type"] == "Ready" }?["lastTransitionTime"]?.string
+        #expect(since == script.now.description)
+        let again = script.status
+        for status in [again, again] {
+            script.hear(status)
+            #expect(script.orders.isEmpty)
+        }
+        // Conditions of others are theirs.
+        conditions = ConditionList(again)
+        conditions.set("example.org/gate", "False", reason: "", message: "", at: script.now)
+        var gated = again
+        gated[field: "conditions"] = .array(conditions.entries)
+        script.hear(gated)
+        script.hear(gated)
+        #expect(script.orders.isEmpty)
     }
 
     @Test("readiness follows its probe, by its thresholds")
@@ -361,6 +445,76 @@ struct PodWorkerTests {
         #expect(script.restarts == 3)
         var over = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#, status: #"{"phase":"Succeeded"}"#)
         #expect(over.tell(.timer).isEmpty)
+        // It was shown Pending and then Failed on its way out.
+        over.delete(grace: 30)
+        #expect(over.words == ["remove"] && over.orders.count == 1)
+        over.tell(.sandboxRemoved)
+        #expect(over.words == ["remove object", "forget"] && over.orders.count == 2)
+    }
+
+    @Test("a sidecar that crashes holds up the others only until they have begun")
+    func sidecarCrashes() throws {
+        var script = try Script(
+            #"{"restartPolicy":"OnFailure","initContainers":[{"name":"s","image":"x","restartPolicy":"Always"}],"containers":[{"name":"a","image":"x"}]}"#
+        )
+        try script.run()
+        script.started("s")
+        script.started("a")
+        script.exited("s", 1)
+        #expect(script.words == ["start s 2"])
+        script.started("s", 2)
+        script.exited("s", 1, run: 2)
+        #expect(script.words.isEmpty)
+        // The sidecar waits for its next start; the container does not.
+        script.exited("a", 1)
+        #expect(script.words == ["start a 2"])
+        script.started("a", 2)
+        script.exited("a", 0, run: 2)
+        #expect(script.words == ["DEL"] && script.phase == "Succeeded")
+    }
+
+    @Test("init containers run once more in a new sandbox, which has nothing of what they did in the old one")
+    func initialisesAgain() throws {
+        var script = try Script(
+            #"{"initContainers":[{"name":"i","image":"x"}],"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        script.started("i")
+        script.exited("i", 0)
+        script.started("a")
+        script.tell(.sandboxEnded)
+        script.exited("a", 137)
+        script.tell(.detached)
+        script.tell(.sandboxRemoved)
+        script.tell(.sandboxReady)
+        script.tell(.attached([]))
+        #expect(script.words == ["start i 2"] && script.condition("Initialized") == "False")
+        script.started("i", 2)
+        script.exited("i", 0, run: 2)
+        #expect(script.words == ["start a 2"])
+    }
+
+    @Test("a start that came to nothing for want of a ConfigMap is a try and no restart")
+    func tries() throws {
+        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        try script.run()
+        script.started("a")
+        script.exited("a", 1)
+        #expect(script.words == ["start a 2"] && script.restarts == 1)
+        for run in 2...4 {
+            script.tell(.startFailed(container: "a", run: run, reason: "CreateContainerConfigError", message: "no map"))
+            #expect(script.waiting == "CreateContainerConfigError")
+            script.tell(.timer, after: .seconds(5))
+            #expect(script.words == ["start a \(run + 1)"] && script.restarts == 1)
+        }
+    }
+
+    @Test("a probe by HTTPS is said to do no more than connect")
+    func secureProbe() throws {
+        var script = try Script(
+            #"{"containers":[{"name":"a","image":"x","livenessProbe":{"httpGet":{"port":443,"scheme":"HTTPS"}}}]}"#)
+        try script.run()
+        script.started("a")
+        #expect(script.reasons.contains("ProbeConnectsOnly"))
     }
 
     @Test("a pod that is gone without a deletion ends, and nobody is told")
@@ -375,70 +529,4 @@ struct PodWorkerTests {
         script.tell(.sandboxRemoved)
         #expect(script.words == ["forget"])
     }
-}
-
-@Suite("what a kubelet computes")
-struct KubeletValueTests {
-    @Test(
-        "moments are written as the API writes them",
-        arguments: [
-            (0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_767_225_599, "2025-12-31T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] as [(Int64, String)])
-    func moments(_ seconds: Int64, _ text: String) {
-        #expect(Moment(.seconds(seconds)).description == text)
-        #expect(Moment(.seconds(seconds) + .microseconds(42)).precise == text.dropLast() + ".000042Z")
-    }
-
-    @Test(
-        "variables are expanded as kubelet does",
-        arguments: [
-            ("$(A)", "1"), ("x$(A)y$(B)", "x1y"), ("$$(A)", "$(A)"), ("$(NONE)", "$(NONE)"), ("$A $", "$A $"), ("$(A", "$(A"),
-        ])
-    func expands(_ text: String, _ result: String) {
-        #expect(ContainerEnvironment.expand(text, ["A": "1", "B": ""]) == result)
-    }
-
-    @Test("services are told in variables, headless ones are not") func services() throws {
-        let services = try JSONReader().value(
-            """
-            [{"metadata":{"name":"my-db"},"spec":{"clusterIP":"192.0.2.50","ports":[{"name":"sql","port":5432},{"port":53,"protocol":"UDP"}]}},
-             {"metadata":{"name":"headless"},"spec":{"clusterIP":"None","ports":[{"port":1}]}}]
-            """)
-        let lines = ContainerEnvironment.variables(of: services.array ?? []).map { "\($0.name)=\($0.value)" }
-        #expect(
-            lines == [
-                "MY_DB_SERVICE_HOST=192.0.2.50", "MY_DB_SERVICE_PORT=5432", "MY_DB_SERVICE_PORT_SQL=5432",
-                "MY_DB_PORT=tcp://192.0.2.50:5432", "MY_DB_PORT_5432_TCP=tcp://192.0.2.50:5432", "MY_DB_PORT_5432_TCP_PROTO=tcp",
-                "MY_DB_PORT_5432_TCP_PORT=5432", "MY_DB_PORT_5432_TCP_ADDR=192.0.2.50",
-                "MY_DB_PORT_53_UDP=udp://192.0.2.50:53", "MY_DB_PORT_53_UDP_PROTO=udp", "MY_DB_PORT_53_UDP_PORT=53",
-                "MY_DB_PORT_53_UDP_ADDR=192.0.2.50",
-            ])
-    }
-
-    @Test(
-        "images are matched with their tags and without",
-        arguments: [
-            ("nginx", "nginx", true), ("nginx:1.27", "nginx", true), ("registry.example.org:5000/a/nginx:1", "*/nginx", true),
-            ("registry.example.org:5000/nginx", "registry.example.org:5000/*", true), ("mynginx", "nginx", false),
-            ("nginx@sha256:00", "nginx", true), ("nginx:1", "nginx:2", false),
-        ])
-    func images(_ image: String, _ pattern: String, _ isMatch: Bool) {
-        #expect(ImageCatalogue.matches(image, pattern) == isMatch)
-    }
-
-    @Test(
-        "resources are told in units of their divisor, rounded up",
-        arguments: [
-            ("limits.cpu", "1", "1"), ("limits.cpu", "1m", "250"), ("requests.memory", "1Mi", "64"), ("limits.memory", "0", "0"),
-        ])
-    func resources(_ name: String, _ divisor: String, _ value: String) throws {
-        let tree = try JSONReader().value(
-            #"{"spec":{"containers":[{"name":"a","resources":{"limits":{"cpu":"250m"},"requests":{"memory":"64Mi"}}}]}}"#)
-        let container = try #require(PodManifest(tree).containers.first)
-        #expect(ContainerEnvironment.resource(name, divisor, of: container) == value)
-    }
-
-    @Test("secrets are read from base64", arguments: [("", ""), ("YQ==", "a"), ("YWI=", "ab"), ("YWJj", "abc")])
-    func base64(_ text: String, _ bytes: String) { #expect(Base64.bytes(of: text) == Array(bytes.utf8)) }
 }

@@ -43,6 +43,27 @@ import Testing
         #expect(failure?.found == "the server is away")
     }
 
+    @Test(
+        "reached is who answers on every address, not reached who answers on none",
+        arguments: [
+            ("reach", [], "pod/b has no address yet"), ("reach", [nil, nil], nil), ("reach", [nil, "no route"], "a1: no route"),
+            // Nobody has been asked: that is no silence.
+            ("noreach", [], "pod/b has no address yet"), ("noreach", ["no answer", "no answer"], nil),
+            ("noreach", ["no answer", nil], "a1: answers pod/a"),
+            ("noreach", [nil, nil], "a0: answers pod/a; a1: answers pod/a"),
+        ] as [(String, [String?], String?)])
+    func reaches(word: String, silences: [String?], fault: String?) async throws {
+        let stage = FakeStage()
+        let answers = silences.enumerated().map { ScenarioReach(address: "a\($0)", silence: $1) }
+        stage.state.withLock { $0.reaches = [answers] }
+        do {
+            try await play("title a\n\(word) pod/a -> pod/b within 1s", on: stage)
+            #expect(fault == nil)
+        } catch let failure as ScenarioRun.Failure {
+            #expect(failure.found == fault)
+        }
+    }
+
     @Test("what leaks is named") func leaks() async throws {
         let stage = FakeStage()
         stage.state.withLock { $0.inventories = [["n1": ["link a", "link b"]], ["n1": ["link b", "link c"]]] }
@@ -96,6 +117,8 @@ private final class FakeStage: ScenarioStage {
         var isDeleted = false
         var failures = 0
         var inventories: [[String: [String]]] = []
+        /// What comes of probes, one after the other; the last stays.
+        var reaches: [[ScenarioReach]] = []
     }
 
     struct Away: Error, CustomStringConvertible {
@@ -131,7 +154,9 @@ private final class FakeStage: ScenarioStage {
         }
     }
 
-    func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> String? { nil }
+    func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
+        state.withLock { $0.reaches.count > 1 ? $0.reaches.removeFirst() : $0.reaches.first ?? [] }
+    }
     func reachAll() async throws -> String? { nil }
 
     func run(_ place: Scenario.Place, _ command: [String]) async throws -> ScenarioAnswer {
@@ -140,6 +165,7 @@ private final class FakeStage: ScenarioStage {
     }
 
     func kill(_ part: Scenario.Part) async throws {}
+    func pause(agentOf node: String, isPaused: Bool) async throws {}
     func power(node: String, isOn: Bool) async throws {}
 
     func inventory() async throws -> [String: [String]] {

@@ -32,6 +32,8 @@ import Testing
             .run(.host, ["kubectl", "get", "pods"], []),
             .kill(.apiServer),
             .kill(.agent(node: "n1")),
+            .pause(node: "n1", isPaused: true),
+            .pause(node: "n1", isPaused: false),
             .power(node: "n2", isOn: false),
             .power(node: "n2", isOn: true),
             .remember,
@@ -80,6 +82,8 @@ import Testing
         kubectl get pods
         kill api-server
         kill agent n1
+        pause agent n1
+        resume agent n1
         stop n2
         start n2
         remember
@@ -116,6 +120,7 @@ import Testing
             ("title a\nin web: hostname\n    says web", 3, "contains TEXT"),
             ("title a\nin web: hostname\n\n    matches (", 4, "contains TEXT"),
             ("title a\nkubectl", 2, "needs arguments"),
+            ("title a\npause n1", 2, "the agent of a node"),
             ("title a\nkill kubelet", 2, "api-server, or the agent"),
             ("title a\nremember all", 2, "“all” is not understood"),
             ("title a\nremember\n    more", 3, "nothing belongs below"),
@@ -162,7 +167,7 @@ import Testing
         #expect(
             Set(names).isSuperset(of: [
                 "pods-talk.txt", "statefulset-keeps-names.txt", "deployment-rolls.txt", "node-goes-and-comes-back.txt",
-                "no-leak.txt", "killed-and-restarted.txt",
+                "no-leak.txt", "agent-is-paused.txt", "killed-and-restarted.txt",
             ]))
     }
 }

@@ -4,6 +4,8 @@
 // memfd_create(2), close-on-exec: a file without a name, for input and output that may be larger than a pipe.
 int clinux_memory_file(const char *name);
 
+// statfs(2): 1 when what is at the path is kept in memory alone (TMPFS_MAGIC), else 0.
+int clinux_is_in_memory(const char *path);
 // mount(2) of a file system of this type; with `data` as it wants it.
 int clinux_mount(const char *type, const char *target, const char *data);
 // The same, MS_RDONLY.

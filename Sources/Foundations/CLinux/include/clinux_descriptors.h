@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// pipe2(2), both ends close-on-exec from birth: no program that another thread starts meanwhile inherits one.
+int clinux_pipe(int ends[2]);
+
 // A stream socket of AF_UNIX, close-on-exec.
 int clinux_unix_socket(void);
 

@@ -38,6 +38,8 @@ int clinux_signal_next(int descriptor);
 
 // mount(2): no mount made from here on is seen outside this mount namespace.
 int clinux_mounts_private(void);
+// mallopt(3), M_ARENA_MAX: threads share so many heaps. The C library makes up to eight a processor.
+void clinux_few_heaps(int count);
 // mount(2): /proc as the PID namespace of the caller sees it.
 int clinux_mount_proc(void);
 

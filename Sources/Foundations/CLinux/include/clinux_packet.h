@@ -22,5 +22,18 @@ int clinux_packet_open(void);
 ssize_t clinux_packet_receive(int socket, void *bytes, size_t count, struct clinux_packet *packet);
 // SIOCGIFNAME: the name of an interface of the socket's namespace; at least 16 bytes.
 int clinux_interface_name(int socket, int interface, char *name);
+// SIOCGIFINDEX: the index of an interface of the socket's namespace; -1 when there is none.
+int clinux_interface_index(int socket, const char *name);
+
+// socket(AF_PACKET, SOCK_RAW) that receives nothing yet and whose frames begin with a struct virtio_net_hdr (PACKET_VNET_HDR), which
+// says what of a checksum is left to the device; close-on-exec.
+int clinux_frame_open(void);
+// sendto with a sockaddr_ll: out by this interface. protocol is the Ethernet type, host order.
+ssize_t clinux_frame_send(int socket, int interface, uint16_t protocol, const void *bytes, size_t count);
+// bind: from now on the socket receives what comes in and goes out by this interface; nothing more where is_on is 0.
+int clinux_frame_listen(int socket, int interface, int is_on);
+// SIOCETHTOOL with ETHTOOL_GTXCSUM and ETHTOOL_STXCSUM: whether an interface's device computes checksums of what it sends.
+int clinux_checksum_offload(int socket, const char *name);
+int clinux_set_checksum_offload(int socket, const char *name, int on);
 
 #endif

@@ -74,6 +74,12 @@ extension ServiceIndex {
 extension ServiceIndex {
     public var names: Set<Name> { Set(services.keys) }
 
+    /// Every object that is known.
+    var keys: [ObjectKey] {
+        services.keys.map { ObjectKey(Service.resource.kind, namespace: $0.namespace, name: $0.name) }
+            + owners.keys.map { ObjectKey(EndpointSlice.resource.kind, namespace: $0.namespace, name: $0.name) }
+    }
+
     public func service(_ name: Name) -> Service? { services[name] }
 
     /// The ports of a service that packets can be sent to; empty when there is no such service, when it is headless or a name

@@ -17,21 +17,29 @@ struct HostGateway {
         var problems: [Problem] = []
         for prefix in peer.podPrefixes where facts.families.contains(prefix.family) {
             // A node without an address of the family has its problem already.
-            guard let source = own.address(prefix.family), let gateway = peer.address(prefix.family),
-                let uplink = facts.uplinks[source]
-            else { continue }
-            guard uplink.segment.contains(gateway) else {
+            guard let (_, gateway, uplink) = way(to: peer, prefix.family) else { continue }
+            guard let route = route(to: prefix, of: peer) else {
                 problems.append(
                     Problem(
                         .peerNotOnSegment, ObjectKey(Node.resource.kind, name: peer.name),
                         "its address \(gateway) is not in \(uplink.segment), the segment of this node's \(uplink.device)"))
                 continue
             }
-            objects.append(
-                .route(
-                    Route(
-                        prefix, via: gateway, device: uplink.device, source: source, proto: PacketPath.routeProtocol)))
+            objects.append(.route(route))
         }
         return (State(objects), problems)
+    }
+
+    /// The route to one range of another node; `nil` when there is none without a router in between.
+    func route(to prefix: IPPrefix, of peer: Member) -> Route? {
+        guard let (source, gateway, uplink) = way(to: peer, prefix.family), uplink.segment.contains(gateway) else { return nil }
+        return Route(prefix, via: gateway, device: uplink.device, source: source, proto: PacketPath.routeProtocol)
+    }
+
+    private func way(to peer: Member, _ family: IPFamily) -> (source: IPAddress, gateway: IPAddress, NodeFacts.Uplink)? {
+        guard let source = own.address(family), let gateway = peer.address(family), let uplink = facts.uplinks[source] else {
+            return nil
+        }
+        return (source, gateway, uplink)
     }
 }

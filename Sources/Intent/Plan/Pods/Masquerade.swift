@@ -5,25 +5,39 @@ public import NFTables
 ///
 /// Between pods, and between pods and nodes, the source is never changed: policies, logs and `explain` see who it really was.
 /// Costs one rule, and one element per range and node: nothing per pod.
-public func masquerade(_ family: IPFamily, podRanges: [IPPrefix], nodeAddresses: [IPAddress]) -> Table {
+///
+/// - Parameter reachable: where pods keep their own address besides.
+public func masquerade(
+    _ family: IPFamily, podRanges: [IPPrefix], nodeAddresses: [IPAddress], reachable: [IPPrefix] = []
+) -> Table {
     let table: TableFamily = family == .v4 ? .ip : .ip6
     let type: FieldType = family == .v4 ? .ipv4Address : .ipv6Address
-    let pods = NamedSet(
-        .init("pod-ranges", key: [type], isInterval: true),
-        Dictionary(podRanges.filter { $0.family == family }.map { ($0.key, NamedSet.Content(last: $0.lastKey)) }) { first, _ in
-            first
-        })
+    let pods = NamedSet(ranges: podRanges.filter { $0.family == family }, "pod-ranges", type)
     let nodes = NamedSet(
         .init("node-addresses", key: [type]),
         Dictionary(nodeAddresses.filter { $0.family == family }.map { (Value(.address($0)), NamedSet.Content()) }) { first, _ in
             first
         })
+    // The kernel refuses ranges that overlap: the wider one stays. Those of pods never do.
+    let widest = reachable.filter { range in range.family == family && !reachable.contains { $0 != range && $0.contains(range) } }
+    let others = NamedSet(ranges: widest, "reachable-ranges", type)
+    let isElsewhere: [Statement] = others.elements.isEmpty ? [] : [.isNotIn([.destinationAddress], set: "reachable-ranges")]
     let rule = NFTables.Rule(
-        table, .isIn([.sourceAddress], set: "pod-ranges"), .isNotIn([.destinationAddress], set: "pod-ranges"),
-        .isNotIn([.destinationAddress], set: "node-addresses"), .masquerade(.fullyRandom),
-        comment: "a pod talks to the world outside the cluster")
+        table,
+        [
+            .isIn([.sourceAddress], set: "pod-ranges"), .isNotIn([.destinationAddress], set: "pod-ranges"),
+            .isNotIn([.destinationAddress], set: "node-addresses"),
+        ] + isElsewhere + [.masquerade(.fullyRandom)], comment: "a pod talks to the world outside the cluster")
     let chain = Chain("postrouting", .init(.nat, .postrouting, priority: PacketPath.sourceTranslation), rules: [rule])
-    return Table(table, PacketPath.podTable, chains: [chain], sets: [pods, nodes])
+    return Table(table, PacketPath.podTable, chains: [chain], sets: [pods, nodes] + (others.elements.isEmpty ? [] : [others]))
+}
+
+extension NamedSet {
+    fileprivate init(ranges: [IPPrefix], _ name: String, _ type: FieldType) {
+        self.init(
+            .init(name, key: [type], isInterval: true),
+            Dictionary(ranges.map { ($0.key, NamedSet.Content(last: $0.lastKey)) }) { first, _ in first })
+    }
 }
 
 extension IPPrefix {

@@ -35,7 +35,7 @@ public enum Decoding {
             review.wrongForms = [.typeInvalid(.root, .string(tree.form), "must be an object")]
             return review
         }
-        review.check(tree, .structure(kind.kind), at: .root)
+        review.check(tree, .structure(kind.typeName), at: .root)
         return review
     }
 }

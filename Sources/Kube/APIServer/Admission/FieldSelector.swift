@@ -61,6 +61,11 @@ extension FieldSelector {
                     "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
                     "reportingComponent", "source", "type",
                 ]
+            case ("events.k8s.io", "Event"):
+                [
+                    "regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "regarding.apiVersion",
+                    "regarding.resourceVersion", "regarding.fieldPath", "reason", "reportingController", "type",
+                ]
             case ("apps", "ReplicaSet"): ["status.replicas"]
             default: []
             }

@@ -17,6 +17,7 @@ public enum Validation {
         if let custom = kind.custom {
             top.report(custom.schema.faults(of: object))
         } else {
+            if kind.isNewEvent, old == nil { newEvent(&top) }
             check(&top, old, kind.kind)
         }
         return top.faults

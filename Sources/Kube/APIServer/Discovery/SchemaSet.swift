@@ -10,14 +10,23 @@ struct SchemaSet {
                 schemas[kind.schemaName] = custom.document(of: kind)
                 add("ObjectMeta")
             } else {
-                add(kind.kind, as: kind)
+                add(kind.typeName, as: kind)
             }
         }
         for kind in Set(kinds.flatMap(\.subresources).compactMap(\.kind?.kind)).sorted() { add(kind) }
     }
 
     private mutating func add(_ name: String, as kind: ServedKind? = nil) {
-        guard let type = TypeTable.standard.types[name], schemas[type.schemaName] == nil else { return }
+        guard let type = TypeTable.standard.types[name] else {
+            // A kind that is known and refused.
+            guard let kind else { return }
+            schemas[kind.schemaName] = [
+                "type": "object", "x-kubernetes-group-version-kind": [kind.groupVersionKind.tree],
+                "description": .string("Not served: \(kind.refusal ?? "")."),
+            ]
+            return
+        }
+        guard schemas[type.schemaName] == nil else { return }
         var properties = JSONObject()
         if kind != nil {
             properties["apiVersion"] = ["type": "string", "description": .string(Descriptions.apiVersion)]
@@ -38,7 +47,7 @@ struct SchemaSet {
 extension ServedKind {
     /// `io.k8s.api.apps.v1.Deployment`; a custom one is named by its group backwards.
     var schemaName: String {
-        guard isCustom else { return TypeTable.standard.types[kind]?.schemaName ?? kind }
+        guard isCustom else { return TypeTable.standard.types[typeName]?.schemaName ?? kind }
         return (group.split(separator: ".").reversed().map(String.init) + [version, kind]).joined(separator: ".")
     }
 }

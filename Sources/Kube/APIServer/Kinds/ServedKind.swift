@@ -25,6 +25,8 @@ public struct ServedKind: Hashable, Sendable {
     /// The list of them, such as `PodList`.
     public var listKind: String
     public var verbs = Self.allVerbs
+    /// Why none can be made; `nil` for kinds that can be used.
+    var refusal: String?
     /// `nil` for built-in kinds, which have their types in ``TypeTable``.
     public var custom: CustomKind?
 

@@ -2,7 +2,7 @@ public import KubeAPI
 
 /// The built-in kinds. What a custom resource definition adds is made by ``ServedKind/init(crd:)``-like readers at run time.
 public enum ServedKinds {
-    public static let all: [ServedKind] = core + apps + networking + rest
+    public static let all: [ServedKind] = core + apps + networking + rest + refused + reviews
 
     /// By group, version and kind.
     public static let byKind = Dictionary(all.map { ($0.groupVersionKind, $0) }) { $1 }
@@ -46,6 +46,7 @@ extension ServedKinds {
 
     private static let rest: [ServedKind] = [
         kind("EndpointSlice", "endpointslices", in: "discovery.k8s.io"),
+        kind("Event", "events", ["ev"], in: "events.k8s.io"),
         kind("Lease", "leases", in: "coordination.k8s.io"),
         kind(
             "CustomResourceDefinition", "customresourcedefinitions", ["crd", "crds"], in: "apiextensions.k8s.io",

@@ -47,6 +47,25 @@ extension TypeTable {
         Secret: metadata data type stringData immutable?
         Event: metadata involvedObject reason message source firstTimestamp lastTimestamp count type eventTime series action
           related reportingComponent reportingInstance
+        Event/events: metadata eventTime series reportingController reportingInstance action reason regarding related note type
+          deprecatedSource deprecatedFirstTimestamp deprecatedLastTimestamp deprecatedCount
+        SelfSubjectAccessReview: metadata spec status
+        SelfSubjectAccessReviewSpec: resourceAttributes nonResourceAttributes
+        SubjectAccessReview: metadata spec status
+        LocalSubjectAccessReview: metadata spec status
+        SubjectAccessReviewSpec: resourceAttributes nonResourceAttributes user groups @6 uid
+        SubjectAccessReviewStatus: allowed reason evaluationError denied
+        ResourceAttributes: namespace verb group version resource subresource name
+        NonResourceAttributes: path verb
+        SelfSubjectRulesReview: metadata spec status
+        SelfSubjectRulesReviewSpec: namespace
+        SubjectRulesReviewStatus: resourceRules nonResourceRules incomplete evaluationError
+        SelfSubjectReview: metadata status
+        SelfSubjectReviewStatus: userInfo
+        UserInfo: username uid groups
+        TokenReview: metadata spec status
+        TokenReviewSpec: token audiences
+        TokenReviewStatus: authenticated user error audiences
         Binding: metadata target
         NamespaceSpec: finalizers
         NamespaceStatus: phase conditions

@@ -19,7 +19,7 @@ public struct TypeTable: Sendable {
 
     /// Every built-in type.
     public static let standard = TypeTable(
-        text: [coreTypes, podTypes, volumesTypes, appsTypes, networkingTypes, extensionsTypes, metaTypes])
+        text: [coreTypes, podTypes, volumesTypes, appsTypes, networkingTypes, extensionsTypes, metaTypes, reviewTypes])
 }
 
 public struct TypeDefinition: Hashable, Sendable {
@@ -28,7 +28,8 @@ public struct TypeDefinition: Hashable, Sendable {
     public var package: String
     public var fields: [FieldDefinition]
 
-    public var schemaName: String { "\(package).\(name)" }
+    /// What stands behind a slash in the name tells two types of one name apart.
+    public var schemaName: String { "\(package).\(name.prefix { $0 != "/" })" }
     public func field(_ name: String) -> FieldDefinition? { fields.first { $0.name == name } }
 }
 

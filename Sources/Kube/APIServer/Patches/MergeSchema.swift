@@ -13,7 +13,7 @@ public struct MergeSchema: Hashable, Sendable {
 
     /// The top of a built-in kind; of a custom one nothing is known.
     public init(_ kind: ServedKind) {
-        place = kind.isCustom ? .unknown : .structure(kind.kind)
+        place = kind.isCustom ? .unknown : .structure(kind.typeName)
     }
 
     private init(_ form: FieldForm?) {

@@ -8,6 +8,7 @@ import NIOCore
 extension APIHandler {
     func collection(_ exchange: Exchange) async throws -> Response {
         let kind = exchange.kind
+        if kind.isReview { return try await review(exchange) }
         switch exchange.method {
         case .get: return try await read(exchange)
         case .post:
@@ -26,7 +27,7 @@ extension APIHandler {
         var rendering = try exchange.rendering(api.rules, now: api.surroundings.now)
         rendering.includeObject = query.includeObject
         if query.isWatch { return try await watch(exchange, query, rendering) }
-        if rendering.form == .object, !query.selects, !kind.isCustom {
+        if rendering.form == .object, !query.selects, !kind.isConverted {
             let text = try await api.plainList(kind, in: exchange.target.namespace, query)
             return Response(status: .ok, headers: [.contentType: "application/json"], body: ResponseBody(byteBuffer: text))
         }
@@ -49,8 +50,22 @@ extension APIHandler {
         return WatchStream(watch: watch, first: first, query: query, rendering: rendering).response(on: exchange.channel)
     }
 
+    private func review(_ exchange: Exchange) async throws -> Response {
+        let kind = exchange.kind
+        guard exchange.method == .post, kind.isNamespaced == (exchange.target.namespace != nil) else {
+            throw Status.unknownMethod
+        }
+        let options = try WriteOptions(try exchange.query())
+        // A review has no name, and is in no store.
+        let place = Submission(kind: kind, namespace: exchange.namespace, name: nil)
+        let reading = try place.reading(try await json(exchange), options, api.rules)
+        let answer = try await AccessReviews(door: door).answer(kind, reading.object, by: exchange.caller)
+        return .json(answer, status: .created, warnings: reading.warnings)
+    }
+
     private func create(_ exchange: Exchange) async throws -> Response {
         let kind = exchange.kind
+        if let refusal = kind.refusal { throw Status.forbidden(kind, "", refusal) }
         let options = try WriteOptions(try exchange.query())
         let rendering = try exchange.rendering(api.rules, now: api.surroundings.now)
         let place = Submission(kind: kind, namespace: exchange.namespace, name: nil)

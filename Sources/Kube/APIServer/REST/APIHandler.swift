@@ -16,11 +16,15 @@ struct APIHandler: Sendable {
 
     func answer(_ request: Request, on channel: any Channel) async -> Response {
         do {
-            guard try await door.user(authorization: request.headers[.authorization]) != nil else { throw Status.unauthorized }
+            guard let user = try await door.user(authorization: request.headers[.authorization]) else {
+                throw Status.unauthorized
+            }
             if let health = Self.health(request) { return health }
             if request.method == .get, let document = document(request) { return document }
             guard let target = Target(path: request.uri.path), let kind = api.kinds.kind(target) else { throw Status.unknownPath }
-            return try await route(Exchange(request: request, target: target, kind: kind, channel: channel))
+            return try await route(
+                Exchange(
+                    request: request, caller: Caller(name: user, request.headers), target: target, kind: kind, channel: channel))
         } catch {
             return Status(describing: error).response
         }
@@ -44,6 +48,7 @@ struct APIHandler: Sendable {
     /// One request, and what its path is about.
     struct Exchange: Sendable {
         let request: Request
+        let caller: Caller
         let target: Target
         let kind: ServedKind
         let channel: any Channel

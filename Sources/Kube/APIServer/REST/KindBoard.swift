@@ -40,7 +40,7 @@ final class KindBoard: Sendable {
     /// One kind for each resource that is stored: versions share their objects.
     var stored: [ServedKind] {
         var seen: Set<String> = []
-        return all.filter { seen.insert($0.storage).inserted }
+        return all.filter { $0.refusal == nil && !$0.isReview && seen.insert($0.storage).inserted }
     }
 
     /// The kinds of one definition.
@@ -86,7 +86,7 @@ final class KindBoard: Sendable {
 
 extension ServedKind {
     /// The name of the resource in the store: without the version, because versions share their objects.
-    var storage: String { group.isEmpty ? plural : "\(group)/\(plural)" }
+    var storage: String { group.isEmpty || isNewEvent ? plural : "\(group)/\(plural)" }
 
     func key(_ namespace: String, _ name: String) -> ObjectKey {
         ObjectKey(resource: storage, namespace: isNamespaced ? namespace : "", name: name)

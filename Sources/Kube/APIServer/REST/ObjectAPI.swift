@@ -9,8 +9,14 @@ struct ObjectAPI: Sendable {
     let surroundings: Surroundings
     let desk: ServiceDesk
     let issuer = TokenIssuer()
+    /// Whether new pods get what ``PodAdmission`` adds.
+    let givesAccounts: Bool
 
-    init(store: Store, kinds: KindBoard, rules: APIRules, services: ServiceRanges = .standard, surroundings: Surroundings) {
+    init(
+        store: Store, kinds: KindBoard, rules: APIRules, services: ServiceRanges = .standard, givesAccounts: Bool = false,
+        surroundings: Surroundings
+    ) {
+        self.givesAccounts = givesAccounts
         (self.store, self.kinds, self.rules, self.surroundings) = (store, kinds, rules, surroundings)
         desk = ServiceDesk(services, surroundings: surroundings)
     }
@@ -35,6 +41,7 @@ struct ObjectAPI: Sendable {
             throw Status.internalError("\(stored.key) in the store is no JSON: \(error)")
         }
         if kind.isCustom, tree["apiVersion"] != .string(kind.apiVersion) { tree.set(.string(kind.apiVersion), at: "apiVersion") }
+        if kind.isNewEvent { tree = EventForm.shown(tree) }
         return tree
     }
 }
@@ -78,6 +85,7 @@ extension ObjectAPI {
         var made = life.made(object, uid: surroundings.uid(), now: surroundings.now)
         made = rules.defaulted(made, kind)
         if kind.isDefinition { made = CustomDefinition.established(made, now: surroundings.now) }
+        if givesAccounts, kind.isPod { made = try await admitted(made, kind) }
         if kind.isService { made = try desk.settled(made, replacing: nil, kind) }
         let faults = rules.faults(made, nil, kind)
         guard faults.isEmpty else { throw Status.invalid(kind, made.name, faults) }
@@ -90,11 +98,20 @@ extension ObjectAPI {
         }
         let ledger = kind.isService ? desk.ledger(for: made, replacing: nil, kind) : nil
         let stored = try await store.write(
-            Write(key: key, action: .create(StampedBody(made).body), condition: condition, ledger: ledger))
+            Write(key: key, action: .create(StampedBody(kind.stored(made)).body), condition: condition, ledger: ledger))
         if kind.isService { return try Self.tree(stored, as: kind) }
         made.set(.string(stored.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: made) }
         return made
+    }
+
+    private func admitted(_ pod: JSONValue, _ kind: ServedKind) async throws -> JSONValue {
+        var account: StoredObject?
+        if let accounts = kinds.kind(group: "", kind: "ServiceAccount") {
+            account = try await store.object(accounts.key(pod.namespace, PodAdmission.accountName(of: pod)))
+        }
+        let tree = try account.map { try JSONReader().document($0.body).value }
+        return try PodAdmission(account: tree, suffix: surroundings.suffix()).admitted(pod, kind)
     }
 
     /// Its namespace is there, and not on its way out: else a namespace could go with something still in it.
@@ -174,7 +191,8 @@ extension ObjectAPI {
         if life.isFree(object) { return try await remove(object, stored, kind) }
         let written = try await store.write(
             Write(
-                key: stored.key, action: .update(StampedBody(object).body, expected: stored.revision), ledger: ledger))
+                key: stored.key, action: .update(StampedBody(kind.stored(object)).body, expected: stored.revision), ledger: ledger
+            ))
         if ledger != nil { return Outcome(object: try Self.tree(written, as: kind)) }
         object.set(.string(written.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: object) }
@@ -233,7 +251,7 @@ extension ObjectAPI {
 
     /// - Parameter object: as watches see it last, but for its version.
     private func remove(_ object: JSONValue, _ stored: StoredObject, _ kind: ServedKind) async throws -> Outcome {
-        let text = StampedBody(object)
+        let text = StampedBody(kind.stored(object))
         let gone = try await store.write(
             Write(
                 key: stored.key, action: .delete(expected: stored.revision) { text.bytes(at: $1) },

@@ -27,13 +27,14 @@ enum ProtobufBody {
             default: break
             }
         }
-        guard WireTable.standard.types[kind] != nil, let type = TypeTable.standard.types[kind],
+        let name = apiVersion == "events.k8s.io/v1" && kind == "Event" ? "Event/events" : kind
+        guard WireTable.standard.types[name] != nil, let type = TypeTable.standard.types[name],
             type.field("metadata") != nil || kind == "DeleteOptions"
         else { throw unread("objects of the kind \"\(kind)\" are") }
         var object = JSONObject()
         object["apiVersion"] = .string(apiVersion)
         object["kind"] = .string(kind)
-        try read(raw, kind, type, into: &object)
+        try read(raw, name, type, into: &object)
         return .object(object)
     }
 

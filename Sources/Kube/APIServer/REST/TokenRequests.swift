@@ -28,7 +28,11 @@ extension ObjectAPI {
         let claims = ServiceAccountClaims(
             namespace: account.namespace, account: ServiceAccountClaims.Reference(name: account.name, uid: account.uid),
             pod: try await boundPod(sent.at("spec", "boundObjectRef"), account), audiences: audiences, notBefore: now.seconds,
-            expiry: now.advanced(by: lifetime).seconds)
+            // What a pod's volume asks for by itself lives longer than it says.
+            expiry: now.advanced(
+                by: lifetime == PodAdmission.tokenSeconds && sent.at("spec", "boundObjectRef") != nil
+                    ? PodAdmission.extendedSeconds : lifetime
+            ).seconds)
         var answer = sent
         answer.set("TokenRequest", at: "kind")
         answer.set("authentication.k8s.io/v1", at: "apiVersion")
@@ -42,7 +46,7 @@ extension ObjectAPI {
         guard let token = isDryRun ? "" : issuer.token(claims) else {
             throw Status.internalError("there is no key to sign tokens with yet")
         }
-        let end = Timestamp(seconds: claims.expiry).description
+        let end = now.advanced(by: lifetime).description
         answer.set(["token": .string(token), "expirationTimestamp": .string(end)], at: "status")
         return answer
     }

@@ -81,7 +81,7 @@ struct EventLines {
     }
 
     mutating func write(_ change: Change) throws {
-        if !query.selects, rendering.form == .object, !rendering.kind.isCustom {
+        if !query.selects, rendering.form == .object, !rendering.kind.isConverted {
             text.writeEvent(change.kind.rawValue, change.object.body)
             return
         }

@@ -45,27 +45,31 @@ public struct Server: Service {
     /// - Parameters:
     ///   - listeners: where it is reached. The server owns their descriptors, and must therefore be run.
     ///   - services: from where services get their addresses and node ports.
+    ///   - givesAccounts: new pods get their service account with a token, as kube-apiserver's admission does it. Somebody has to
+    ///     make the accounts: a pod whose account is not there is refused.
     ///   - pods: who answers logs, exec, attach and port-forward; `nil` when nobody runs pods.
     public init(
         _ store: Store, on listeners: [Listener], security: Security = .none, services: ServiceRanges = .standard,
-        pods: (any PodStreams)? = nil,
+        givesAccounts: Bool = false, pods: (any PodStreams)? = nil,
         webSockets: [WebSocketRoute] = [], limits: Limits = Limits(), surroundings: Surroundings, logger: Logger
     ) {
         self.init(
-            store, rules: .standard, on: listeners, security: security, services: services, pods: pods, webSockets: webSockets,
+            store, rules: .standard, on: listeners, security: security, services: services, givesAccounts: givesAccounts,
+            pods: pods, webSockets: webSockets,
             limits: limits,
             surroundings: surroundings, logger: logger)
     }
 
     init(
         _ store: Store, rules: APIRules, on listeners: [Listener], security: Security = .none,
-        services: ServiceRanges = .standard,
-        pods: (any PodStreams)? = nil,
+        services: ServiceRanges = .standard, givesAccounts: Bool = false, pods: (any PodStreams)? = nil,
         webSockets: [WebSocketRoute] = [], limits: Limits = Limits(), surroundings: Surroundings, logger: Logger
     ) {
         self.listeners = listeners
         self.logger = logger
-        api = ObjectAPI(store: store, kinds: KindBoard(rules), rules: rules, services: services, surroundings: surroundings)
+        api = ObjectAPI(
+            store: store, kinds: KindBoard(rules), rules: rules, services: services, givesAccounts: givesAccounts,
+            surroundings: surroundings)
         let routes = PodRoutes(api: api, tokens: security.tokens, streams: pods)
         let door = Doorkeeper(tokens: security.tokens, api: api)
         let handler = APIHandler(api: api, door: door, pods: routes, largestBody: limits.body)

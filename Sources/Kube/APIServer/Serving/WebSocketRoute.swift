@@ -15,7 +15,7 @@ public struct WebSocketRoute: Sendable {
     /// - Parameters:
     ///   - serves: whether the path, without its query, is this route's.
     ///   - subprotocols: best first. A client that offers none of them is refused, and asks again or reports it.
-    ///   - body: talks until it returns; then the connection is closed.
+    ///   - body: talks until it returns; then the client is told that it is over (code 1000), and the connection is closed.
     public init(
         serves: @escaping @Sendable (_ path: String) -> Bool, subprotocols: [String],
         _ body: @escaping @Sendable (WebSocket) async throws -> Void
@@ -64,8 +64,12 @@ public struct WebSocket: Sendable {
     let authorization: String?
     private let frames: NIOAsyncChannelInboundStream<WebSocketFrame>
     private let writer: NIOAsyncChannelOutboundWriter<WebSocketFrame>
-    /// Whether we have said goodbye.
-    private let isClosed = ClosedMark()
+    private let state = State()
+
+    private final class State: Sendable {
+        /// Whether somebody reads what comes, and whether we have said that we close.
+        let flags = Mutex((isRead: false, isClosed: false))
+    }
 
     fileprivate init(
         _ handshake: WebSocketHandshake, _ frames: NIOAsyncChannelInboundStream<WebSocketFrame>,
@@ -79,6 +83,7 @@ public struct WebSocket: Sendable {
 
     /// Hands every message to the closure, until the other side closes. Pings are answered on the way. May be called once.
     public func forEachMessage(_ body: (Message) async throws -> Void) async throws {
+        state.flags.withLock { $0.isRead = true }
         for try await frame in frames {
             switch frame.opcode {
             case .text: try await body(.text(frame.unmaskedData))
@@ -86,40 +91,52 @@ public struct WebSocket: Sendable {
             case .ping: try await writer.write(WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData))
             case .connectionClose:
                 // RFC 6455 §5.5.1: a close is answered by a close with the same code.
-                guard isClosed.mark() else { return }
-                try await writer.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: frame.unmaskedData))
+                if isFirstClose() {
+                    try await writer.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: frame.unmaskedData))
+                }
                 return
             default: break
             }
         }
     }
 
+    /// Says that nothing more comes. The client answers with its own close, where ``forEachMessage(_:)`` ends: whoever waits for that
+    /// knows that everything arrived, while a connection that is cut with something unread takes back what was sent, and kubectl takes one
+    /// that just ends for a broken one (RFC 6455 §7.4.1, code 1000).
+    public func close() async throws {
+        guard isFirstClose() else { return }
+        var data = ByteBuffer()
+        data.write(webSocketErrorCode: .normalClosure)
+        try await writer.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: data))
+    }
+
+    private func isFirstClose() -> Bool {
+        state.flags.withLock { flags in
+            defer { flags.isClosed = true }
+            return !flags.isClosed
+        }
+    }
+
+    /// The end of a conversation that nobody has ended yet.
+    fileprivate func finish() async throws {
+        try await close()
+        guard !state.flags.withLock({ $0.isRead }) else { return }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await forEachMessage { _ in } }
+            group.addTask { try await Task.sleep(for: Self.patience) }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// How long a client may take to answer a close.
+    public static let patience = Duration.seconds(5)
+
     /// Returns when the connection has room for more, so that a slow reader slows the writer down.
     public func send(_ message: Message) async throws {
         switch message {
         case .text(let data): try await writer.write(WebSocketFrame(fin: true, opcode: .text, data: data))
         case .binary(let data): try await writer.write(WebSocketFrame(fin: true, opcode: .binary, data: data))
-        }
-    }
-
-    /// Says that all went as it should (RFC 6455 §7.4.1, code 1000): kubectl takes a connection that just ends for a broken one.
-    fileprivate func close() async throws {
-        guard isClosed.mark() else { return }
-        var data = ByteBuffer()
-        data.write(webSocketErrorCode: .normalClosure)
-        try await writer.write(WebSocketFrame(fin: true, opcode: .connectionClose, data: data))
-    }
-}
-
-/// A close frame is sent once.
-private final class ClosedMark: Sendable {
-    private let isSet = Mutex(false)
-
-    /// Whether this was the first time.
-    func mark() -> Bool {
-        isSet.withLock { isSet in
-            defer { isSet = true }
-            return !isSet
         }
     }
 }
@@ -144,7 +161,7 @@ extension WebSocketRoute {
         try await channel.executeThenClose { inbound, outbound in
             let socket = WebSocket(handshake, inbound, outbound)
             try await body(socket)
-            try await socket.close()
+            try await socket.finish()
         }
     }
 }

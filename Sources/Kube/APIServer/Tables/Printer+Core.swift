@@ -79,6 +79,8 @@ extension Printer {
         ]
     }
 
+    static let newEvent = Printer(bare: event.columns) { object, now in event.cells(EventForm.stored(object), now) }
+
     private static func eventTimes(_ object: JSONValue, _ now: Timestamp) -> (first: String, last: String) {
         let began = object.at("firstTimestamp") ?? object.at("eventTime")
         let first = Age.text(since: began, now)

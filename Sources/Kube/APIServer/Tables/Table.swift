@@ -103,7 +103,8 @@ struct Printer {
     static let plain = Printer([.age]) { [.string($0.age($1))] }
 
     private static let builtIn: [String: Printer] = [
-        "/ConfigMap": configMap, "/Endpoints": endpoints, "/Event": event, "/Namespace": namespace, "/Node": node,
+        "/ConfigMap": configMap, "/Endpoints": endpoints, "/Event": event, "events.k8s.io/Event": newEvent,
+        "/Namespace": namespace, "/Node": node,
         "/Pod": pod, "/Secret": secret, "/Service": service, "/ServiceAccount": serviceAccount,
         "autoscaling/Scale": scale, "apps/ControllerRevision": controllerRevision, "apps/DaemonSet": daemonSet,
         "apps/Deployment": deployment,

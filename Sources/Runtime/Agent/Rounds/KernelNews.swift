@@ -18,6 +18,10 @@ enum KernelNews: Hashable, Sendable {
     case routeGone(Route.Key, isOurs: Bool)
     /// `nil` is an entry that does not stay, or is gone.
     case neighbour(IPAddress, link: String, MACAddress?)
+    /// Where a tunnel's end sends frames for a MAC; `nil` is an entry that does not stay, or is gone.
+    case frames(MACAddress, link: String, IPAddress?)
+    /// A rule of our protocol is gone.
+    case ruleGone(Rule)
     /// Forwarding was switched for all links of a family.
     case forwarding(IPFamily, Bool)
     /// A setting of a link.

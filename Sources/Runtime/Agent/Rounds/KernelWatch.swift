@@ -23,6 +23,7 @@ actor KernelWatch {
     init(_ namespace: NetworkNamespace) throws(KernelError) {
         let groups = [
             RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,
+            RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,
             // Forwarding, switched on or off.
             RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
         ]
@@ -80,6 +81,7 @@ actor KernelWatch {
         if let address = AddressMessage(message) { return self.address(address, isGone) }
         if let neighbour = NeighbourMessage(message) { return [self.neighbour(neighbour, isGone)].compactMap(\.self) }
         if let route = RouteMessage(message) { return [self.route(route, isGone)].compactMap(\.self) }
+        if isGone, let rule = RuleMessage(message) { return [ruleGone(rule)].compactMap(\.self) }
         return []
     }
 }
@@ -99,10 +101,19 @@ extension KernelWatch {
         return [.address(address, link: link, isGone: isGone)] + (isAdvertised ? [.advertised(link: link)] : [])
     }
 
-    /// A node with many peers learns and forgets neighbours all day long; only those on pods' links can be ours.
+    /// A node with many peers learns and forgets neighbours all day long; only those on our own links can be ours.
     private func neighbour(_ message: NeighbourMessage, _ isGone: Bool) -> KernelNews? {
-        guard let link = names[message.link], PacketPath.isPodLink(link), let address = message.destination else { return nil }
-        return .neighbour(address, link: link, isGone || !message.state.contains(.permanent) ? nil : message.mac)
+        guard let link = names[message.link], PacketPath.isOurLink(link) else { return nil }
+        let isThere = !isGone && message.state.contains(.permanent)
+        if message.family == .bridge {
+            return message.mac.map { .frames($0, link: link, isThere ? message.destination : nil) }
+        }
+        return message.destination.map { .neighbour($0, link: link, isThere ? message.mac : nil) }
+    }
+
+    private func ruleGone(_ message: RuleMessage) -> KernelNews? {
+        guard message.proto == PacketPath.routeProtocol else { return nil }
+        return Rule(message).map(KernelNews.ruleGone)
     }
 
     /// Others' routes that come are no news; one that goes may have stood in our way.
@@ -118,7 +129,7 @@ extension KernelWatch {
 
     private func setting(_ news: NetconfNews) -> KernelNews? {
         if news.isAboutAll { return news.isForwarding.map { .forwarding(news.family, $0) } }
-        return names[news.link].flatMap { PacketPath.isPodLink($0) ? .setting(link: $0) : nil }
+        return names[news.link].flatMap { PacketPath.isOurLink($0) ? .setting(link: $0) : nil }
     }
 }
 

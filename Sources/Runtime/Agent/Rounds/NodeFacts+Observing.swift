@@ -10,7 +10,7 @@ extension NodeFacts {
         var uplinks: [IPAddress: Uplink] = [:]
         var advertised: Set<String> = []
         for address in observed.addresses {
-            guard let link = observed.link(address.link), link.kind != .loopback, !PacketPath.isPodLink(link.name) else {
+            guard let link = observed.link(address.link), link.kind != .loopback, !PacketPath.isOurLink(link.name) else {
                 continue
             }
             uplinks[address.address.address] = Uplink(device: link.name, segment: address.address.prefix, mtu: link.mtu ?? 1500)
@@ -21,10 +21,5 @@ extension NodeFacts {
         }
         self.init(
             name: name, uplinks: uplinks, families: hasIPv6 ? [.v4, .v6] : [.v4], advertisedLinks: hasIPv6 ? advertised : [])
-    }
-
-    /// What pods get: the smallest of the links towards other nodes.
-    func podMTU(addresses: [IPAddress]) -> Int {
-        addresses.compactMap { uplinks[$0]?.mtu }.min() ?? 1500
     }
 }

@@ -42,7 +42,7 @@ extension NodeKeeper {
 
     /// Whether somebody else committed tables since our last commit.
     mutating func isTableNews() -> Bool {
-        guard !duties.tables.isEmpty else { return false }
+        guard !duties.tables.isEmpty || duties.contains(.services) else { return false }
         guard let known = generation, let now = try? tables.generation() else { return true }
         return now != known
     }
@@ -67,7 +67,7 @@ extension NodeKeeper {
             guard roadLinks.contains(name) else { return .no }
             stirred.insert(name)
             return .all
-        case .advertised(let link): return PacketPath.isPodLink(link) || facts.advertisedLinks.contains(link) ? .no : .all
+        case .advertised(let link): return PacketPath.isOurLink(link) || facts.advertisedLinks.contains(link) ? .no : .all
         case .address(let address, let link, let isGone):
             if PacketPath.isPodLink(link) { return .attachment(link) }
             // A router advertises the same address over and over.
@@ -82,11 +82,15 @@ extension NodeKeeper {
             return matter(of: route.device)
         case .neighbour(let address, let link, let mac):
             guard let wanted = said.objects[.neighbour(.init(address, on: link))] else { return .no }
-            return mac.map { wanted == .neighbour(Neighbour(address, on: link, .mac($0))) } == true ? .no : .attachment(link)
+            return mac.map { wanted == .neighbour(Neighbour(address, on: link, .mac($0))) } == true ? .no : matter(of: link)
+        case .frames(let mac, let link, let destination):
+            guard let wanted = said.objects[.forwarding(.init(mac, on: link))] else { return .no }
+            return destination.map { wanted == .forwarding(Forwarding(mac, on: link, to: $0)) } == true ? .no : .all
+        case .ruleGone(let rule): return said.objects[.rule(rule)] == nil ? .no : .all
         case .forwarding(let family, let isOn):
             let path = family == .v4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding"
             return said.objects[.sysctl(path)] != nil && !isOn ? .all : .no
-        case .setting(let link): return PacketPath.isPodLink(link) ? .attachment(link) : .no
+        case .setting(let link): return PacketPath.isPodLink(link) || said.objects.link(link) != nil ? matter(of: link) : .no
         }
     }
 
@@ -107,6 +111,7 @@ extension NodeKeeper {
     /// The links that roads to other nodes go over, and those that live by router advertisements.
     private var roadLinks: Set<String> {
         let own = snapshot.members[facts.name]?.claimedAddresses ?? []
-        return facts.advertisedLinks.union(own.compactMap { facts.uplinks[$0]?.device })
+        let tunnels = duties.contains(.overlay) ? PacketPath.tunnelLinks : []
+        return tunnels.union(facts.advertisedLinks).union(own.compactMap { facts.uplinks[$0]?.device })
     }
 }

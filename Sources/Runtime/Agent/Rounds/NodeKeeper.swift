@@ -17,6 +17,8 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     var tables: Tables
     let pods: any AttachmentBook
     let duties: Set<Duty>
+    let network: NetworkSettings
+    private var services: ServiceKeeper
 
     private(set) var snapshot = Snapshot()
     var facts: NodeFacts
@@ -34,12 +36,21 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     var podProblems: [Problem] = []
     private var unknownLinks: Set<String> = []
     private(set) var refusedObjects: [HostNetwork.Key: Problem] = [:]
+    /// The other nodes to try the tunnels with.
+    private(set) var tunnelTargets: [TunnelTarget] = []
+    /// Links of somebody else that have a tunnel's name: nothing is put on them.
+    private var strangers: Set<String> = []
+    /// By the name of the link. What stands on one is refused as well, and that is no problem of its own.
+    private var refusedTunnels: [String: Problem] = [:]
     private var refusedTables: [Table.ID: Problem] = [:]
 
     init(
-        node: String, host: any HostNetworkEnd, tables: Tables, pods: any AttachmentBook, duties: Set<Duty> = .all
+        node: String, host: any HostNetworkEnd, tables: Tables, pods: any AttachmentBook, duties: Set<Duty> = .all,
+        network: NetworkSettings = NetworkSettings(), services: ServiceKeeper = ServiceKeeper()
     ) {
         self.duties = duties
+        self.network = network
+        self.services = services
         self.host = host
         self.tables = tables
         self.pods = pods
@@ -62,20 +73,21 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     /// Everything that is wrong as far as the last rounds saw.
     var problems: [Problem] {
         let links = Array(linkProblems.values) + [Problem(unknownLinks: unknownLinks)].compactMap(\.self)
-        let refusals = Array(refusedObjects.values) + Array(refusedTables.values)
+        let standing = refusedObjects.filter { key, _ in !(said.objects[key]?.standsOn(Set(refusedTunnels.keys)) ?? false) }
+        let refusals = Array(standing.values) + Array(refusedTunnels.values) + Array(refusedTables.values)
         let contested = Problem(contested: restorations.contested.map(words))
         return snapshot.problems + said.problems.values.flatMap(\.self) + links + podProblems + refusals
-            + [contested].compactMap(\.self)
+            + services.problems + [contested].compactMap(\.self)
     }
 
     /// What flannel's plugin has to know; `nil` while this node is not known.
     var flannelFile: FlannelFile? {
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties)
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties, network: network)
         guard let own = plan.own else { return nil }
         return FlannelFile(
             own: own.podPrefixes.filter { facts.families.contains($0.family) },
-            ranges: snapshot.members.values.flatMap(\.podPrefixes), mtu: facts.podMTU(addresses: own.addresses),
-            masquerades: duties.contains(.pods))
+            ranges: snapshot.members.values.flatMap(\.podPrefixes), mtu: plan.podMTU,
+            masquerades: duties.contains(.pods) && network.masquerades)
     }
 
     private func words(_ thing: Thing) -> String {
@@ -115,14 +127,14 @@ extension NodeKeeper {
         let settings = Set(NodePlan.settings).union(said.objects.sysctls.map(\.path))
         var observed = try host.observe(
             Interest(
-                [.addresses, .neighbours, .routes, .qdiscs], sysctls: settings,
-                neighbourLinks: Set(before.all.values.map(\.link)),
+                [.addresses, .neighbours, .forwardings, .routes, .rules, .qdiscs], sysctls: settings,
+                neighbourLinks: Set(before.all.values.map(\.link)).union(PacketPath.tunnelLinks),
                 routeProtocols: [PacketPath.routeProtocol, PacketPath.advertisedProtocol],
                 routeTables: PacketPath.routeTables)
         ).filter(duties.concern)
         let after = pods.attachments()
         facts = NodeFacts(name: facts.name, observed: observed, hasIPv6: host.hasIPv6)
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: after.all, duties: duties)
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: after.all, duties: duties, network: network)
         let links = PodLinks(observed, before: before, after: after, known: unknownLinks)
         adoptNode(plan, also: links.addresses(in: observed))
 
@@ -130,7 +142,10 @@ extension NodeKeeper {
         let out = links.untouchable.union(links.absent.map(\.link))
         let resting = restorations.resting
         // A pod's link cannot be made again from here: its other end is in a namespace that only the runtime names.
-        let desired = new.objects.filter { !$0.standsOn(out) && !resting.contains(.object($0.key)) }
+        strangers = PacketPath.tunnelLinks.subtracting(NodePlan.ownership(links: [], in: observed).links)
+        let desired = new.objects.filter {
+            !$0.standsOn(out) && !resting.contains(.object($0.key)) && !isOnStranger($0)
+        }
         try lookAtSettings(of: desired, beyond: settings, in: &observed)
         observed = observed.filter { !$0.standsOn(links.untouchable) && !resting.contains(.object($0.key)) }
 
@@ -138,17 +153,21 @@ extension NodeKeeper {
         for (link, path) in links.lost { linkProblems[link] = Problem(link: link, recordAt: path) }
         unknownLinks = links.unknown
         podProblems = after.problems
-        let owned = NodePlan.ownership(links: Set(after.all.values.map(\.link)))
+        let owned = NodePlan.ownership(links: Set(after.all.values.map(\.link)), in: observed)
         var outcome = Outcome()
         let steps = difference(
             from: observed, to: desired, owned: owned, keys: plan.own == nil ? Set(desired.objects.keys) : nil)
         try say(steps, towards: new, &outcome, at: now)
         let tried = Set(steps.map(\.object.key))
         refusedObjects = refusedObjects.filter { tried.contains($0.key) }
+        refusedTunnels = refusedTunnels.filter { tried.contains(.link($0.key)) }
         stirred = []
         let ids = plan.own == nil ? Array(new.tables.keys) : duties.tables
         settle(tables: ids, to: new, &outcome, at: now)
+        settleServices(plan, &outcome, at: now)
         said = new
+        // What could not be made need not be tried.
+        tunnelTargets = plan.tunnelTargets().filter { refusedTunnels[$0.link] == nil }
         seen = after.all.filter { !links.moving.contains($0.value.link) }
         return outcome
     }
@@ -158,9 +177,17 @@ extension NodeKeeper {
         var outcome = Outcome()
         var ids: Set<Attachment.ID> = []
         var others: Set<NodePlan.Key> = []
-        for key in keys { if case .attachment(let id) = key { ids.insert(id) } else { others.insert(key) } }
+        var names: Set<ServiceIndex.Name> = []
+        for key in keys {
+            switch key {
+            case .attachment(let id): ids.insert(id)
+            case .service(let name): names.insert(name)
+            case .node, .peer, .tunnel, .masquerade: others.insert(key)
+            }
+        }
         if !ids.isEmpty { try settle(attachments: ids, &outcome, at: now) }
         if !others.isEmpty { try settle(planned: others, &outcome, at: now) }
+        if !names.isEmpty { try settle(services: names, &outcome) }
         return outcome
     }
 
@@ -169,19 +196,22 @@ extension NodeKeeper {
         var outcome = Outcome()
         let isKnown = snapshot.members[facts.name] != nil
         settle(tables: isKnown ? duties.tables : Array(said.tables.keys), to: said, &outcome, at: now)
+        settleServices(
+            NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties, network: network), &outcome, at: now)
         return outcome
     }
 
     /// Compared with what was last said.
     private mutating func settle(planned keys: Set<NodePlan.Key>, _ outcome: inout Outcome, at now: Duration) throws {
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties)
+        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties, network: network)
         guard plan.own != nil else { return }
         var (old, new) = (State(), Said())
         for key in keys {
-            for object in said[key]?.network.objects.values ?? [:].values { old.insert(object) }
+            for object in said[key]?.network.objects.values ?? [:].values where !isOnStranger(object) { old.insert(object) }
             if plan.contains(key) { new[key] = plan.part(key) }
         }
-        try say(difference(from: old, to: new.objects, owned: NodePlan.ownership), towards: new, &outcome, at: now)
+        let desired = strangers.isEmpty ? new.objects : new.objects.filter { !isOnStranger($0) }
+        try say(difference(from: old, to: desired, owned: NodePlan.ownership), towards: new, &outcome, at: now)
         let tables = keys.reduce(into: Set(new.tables.keys)) { $0.formUnion(said[$1]?.tables.keys ?? [:].keys) }
         if !tables.isEmpty { settle(tables: tables.sorted(), to: new, isAll: false, &outcome, at: now) }
         for key in keys { said[key] = new[key] }
@@ -191,7 +221,8 @@ extension NodeKeeper {
     private mutating func settle(attachments ids: Set<Attachment.ID>, _ outcome: inout Outcome, at now: Duration) throws {
         let before = pods.attachments()
         let plan = NodePlan(
-            facts: facts, snapshot: snapshot, attachments: before.all.filter { ids.contains($0.key) }, duties: duties)
+            facts: facts, snapshot: snapshot, attachments: before.all.filter { ids.contains($0.key) }, duties: duties,
+            network: network)
         var new = Said()
         for id in plan.attachments.keys { new[.attachment(id)] = plan.part(.attachment(id)) }
         let names = Set(ids.map(\.link))
@@ -200,8 +231,7 @@ extension NodeKeeper {
         let observed = try host.observe(
             Interest(
                 hasQdiscs ? [.neighbours, .routes, .qdiscs] : [.neighbours, .routes], sysctls: settings, links: names,
-                routeProtocols: [PacketPath.routeProtocol],
-                routeTables: PacketPath.routeTables))
+                routeProtocols: [PacketPath.routeProtocol], routeTables: [Route.mainTable]))
         let after = pods.attachments()
         let moving = after.moving(since: before)
 
@@ -242,6 +272,8 @@ extension NodeKeeper {
         return parts
     }
 
+    private func isOnStranger(_ object: Object) -> Bool { object.link.map(strangers.contains) ?? false }
+
     /// Which settings there are to look at is known only when the links are.
     private func lookAtSettings(of desired: State, beyond seen: Set<String>, in observed: inout State) throws {
         let more = Set(desired.sysctls.map(\.path)).subtracting(seen)
@@ -264,8 +296,15 @@ extension NodeKeeper {
                     && !object.standsOn(stirred)
             }.map { .object($0.key) }, at: now)
         // A refusal stands until the same thing is said again and accepted.
-        for step in steps { refusedObjects[step.object.key] = nil }
-        for refusal in refusals { refusedObjects[refusal.change.object.key] = Problem(.changeRefused, nil, "\(refusal)") }
+        for step in steps {
+            refusedObjects[step.object.key] = nil
+            if case .link(let link) = step.object { refusedTunnels[link.name] = nil }
+        }
+        for refusal in refusals {
+            refusedObjects[refusal.change.object.key] = Problem(.changeRefused, nil, "\(refusal)")
+            guard case .link(let link) = refusal.change.object, case .vxlan = link.kind else { continue }
+            refusedTunnels[link.name] = Problem(refusal, of: link, in: try host.observe(Interest([])))
+        }
     }
 
     /// One table that is refused does not keep the others from being right.
@@ -294,13 +333,58 @@ extension NodeKeeper {
         generation = isQuiet && after == before.map { $0 &+ commits } ? after : nil
     }
 
+    /// All services, compared with the kernel.
+    private mutating func settleServices(_ plan: NodePlan, _ outcome: inout Outcome, at now: Duration) {
+        let resting = restorations.resting
+        let ids = NodePlan.serviceTables.filter { !resting.contains(.table($0)) }
+        let before = try? tables.generation()
+        var commits: UInt32 = 0
+        for id in ids {
+            do {
+                let result = try services.settle(id, plan, &tables)
+                refusedTables[id] = nil
+                guard !result.changes.isEmpty else { continue }
+                commits += 1
+                outcome.changes += result.changes.map(\.description)
+                if result.isRestored { restorations.note([.table(id)], at: now) }
+            } catch {
+                outcome.refused += 1
+                refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
+            }
+        }
+        count(commits, since: before)
+    }
+
+    /// Some services, element by element: the tables are not looked at. A refusal says that they are not what they were believed to
+    /// be, and makes a full round due.
+    private mutating func settle(services names: Set<ServiceIndex.Name>, _ outcome: inout Outcome) throws {
+        guard duties.contains(.services), snapshot.members[facts.name] != nil else { return }
+        let before = try? tables.generation()
+        var commits: UInt32 = 0
+        defer { count(commits, since: before) }
+        for id in NodePlan.serviceTables {
+            let changes = try services.settle(names, of: id, snapshot, &tables)
+            if !changes.isEmpty { commits += 1 }
+            outcome.changes += changes.map(\.description)
+        }
+    }
+
+    /// Whether nobody else committed since the last time.
+    private mutating func count(_ commits: UInt32, since before: UInt32?) {
+        guard let known = generation, known == before, let after = try? tables.generation(), after == known &+ commits else {
+            generation = nil
+            return
+        }
+        generation = after
+    }
+
     /// - Parameter taken: addresses that belong to pods nobody has a record of.
     private func adoptNode(_ plan: NodePlan, also taken: Set<IPAddress>) {
         // A range that is refused makes no pool, as one that is not there.
         guard let own = plan.own else { return }
         pods.adopt(
             prefixes: own.podPrefixes.filter { plan.facts.families.contains($0.family) },
-            mtu: plan.facts.podMTU(addresses: own.addresses), reserved: taken.union(own.addresses))
+            mtu: plan.podMTU, reserved: taken.union(own.addresses))
     }
 }
 

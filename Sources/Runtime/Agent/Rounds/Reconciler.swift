@@ -19,6 +19,7 @@ actor Reconciler {
 
     private var keeper: NodeKeeper<KernelTables>
     private var sourceProblems: [Problem] = []
+    private var probeProblems: [Problem] = []
     private var rounds: Rounds<Errand>
     private var tableLooks = Crowding()
     private var areTablesDue = false
@@ -37,7 +38,10 @@ actor Reconciler {
         flannel = settings.flannelFile.map(FlannelWriter.init)
         keeper = NodeKeeper(
             node: settings.node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: pods,
-            duties: settings.duties)
+            duties: settings.duties, network: settings.network,
+            services: ServiceKeeper(
+                ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
+                isOurs: settings.duties.contains(.services), connections: KernelConnections(in: namespace)))
         rounds = Rounds(
             start: surroundings.now(), period: settings.period,
             debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
@@ -71,13 +75,23 @@ extension Reconciler {
             mark(keeper.list(objects))
             isListed = true
         case .added(let object), .modified(let object): mark(keeper.set(object))
-        case .deleted(let key): mark(keeper.remove(key))
+        case .deleted(let key, _): mark(keeper.remove(key))
         case .faults(let faults):
             sourceProblems = faults.map(Problem.init)
             // Said at once: before the first list there is no round that would say it.
             publish()
         }
     }
+
+    /// What trying the tunnels came to.
+    func take(probed problems: [Problem]) {
+        guard problems != probeProblems else { return }
+        probeProblems = problems
+        publish()
+    }
+
+    /// The other nodes to try the tunnels with, as the last whole round saw them.
+    var tunnelTargets: [TunnelTarget] { keeper.tunnelTargets }
 
     /// Somebody changed the kernel, perhaps we ourselves.
     func take(_ notice: KernelWatch.Notice) {
@@ -157,7 +171,7 @@ extension Reconciler {
     }
 
     private func publish(and more: [Problem] = []) {
-        let problems = Array(Set(keeper.problems + sourceProblems + more)).sorted()
+        let problems = Array(Set(keeper.problems + sourceProblems + probeProblems + more)).sorted()
         for problem in problems where !report.problems.contains(problem) {
             logger.warning("problem", metadata: ["problem": "\(problem)"])
         }

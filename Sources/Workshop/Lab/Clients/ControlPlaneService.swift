@@ -55,7 +55,8 @@ extension ControlPlaneService {
     private var controllers: [any Controller] {
         var controllers: [any Controller] = [
             DeploymentController(), ReplicaSetController(), StatefulSetController(), DaemonSetController(),
-            EndpointSliceController(), EndpointsController(), NamespaceFurnitureController(certificate: settings.certificate),
+            EndpointSliceController(), EndpointsController(), EndpointsMirrorController(),
+            NamespaceFurnitureController(certificate: settings.certificate),
             NodeLifecycleController(grace: settings.nodeGrace), TaintEvictionController(patience: settings.evictionPatience),
             PodGarbageController(), Scheduler(),
         ]
@@ -87,7 +88,7 @@ extension ControlPlaneService {
                     group.addTask { await driver.run() }
                     group.addTask { await review(driver) }
                 case .added(let object), .modified(let object): if let tree = object.tree { await driver.learn(tree) }
-                case .deleted(let key): await driver.forget(key)
+                case .deleted(let key, let uid): await driver.forget(key, uid: uid)
                 case .faults(let faults):
                     logger.debug("following the server", metadata: ["faults": "\(faults.map(\.description))"])
                 }

@@ -81,7 +81,7 @@ extension KubeletService {
             for object in objects { tell(object) }
             kubelet.tell(.synced)
         case .added(let object), .modified(let object): tell(object)
-        case .deleted(let key): kubelet.tell(.left(namespace: key.namespace, name: key.name))
+        case .deleted(let key, let uid): kubelet.tell(.gone(PodKey(namespace: key.namespace, name: key.name, uid: uid)))
         case .faults(let faults):
             logger.debug("following pods", metadata: ["node": "\(node)", "faults": "\(faults.map(\.description))"])
         }
@@ -95,17 +95,21 @@ extension KubeletService {
 // MARK: - The node
 
 extension KubeletService {
+    /// A node that somebody deletes is made again, with a lease of its own.
     private func keepNode() async {
-        var post = NodePost(host: host, facts: facts, client: client, circumstances: circumstances, logger: logger)
-        // The lease belongs to the node and goes with it, so the node comes first.
-        guard let uid = await post.register() else { return }
-        let owner: JSONValue = ["apiVersion": "v1", "kind": "Node", "name": .string(node), "uid": .string(uid)]
-        let keeper = LeaseKeeper(
-            LeaseRenewal(name: node, holder: node, duration: NodeHeartbeat.leaseDuration, owner: owner), client: client,
-            clock: circumstances.clock, now: circumstances.timestamp, random: circumstances.random, logger: logger)
-        await withDiscardingTaskGroup { group in
-            group.addTask { await keeper.run() }
-            await post.run()
+        while !Task.isCancelled {
+            var post = NodePost(host: host, facts: facts, client: client, circumstances: circumstances, logger: logger)
+            // The lease belongs to the node and goes with it, so the node comes first.
+            guard let uid = await post.register() else { return }
+            let owner: JSONValue = ["apiVersion": "v1", "kind": "Node", "name": .string(node), "uid": .string(uid)]
+            let keeper = LeaseKeeper(
+                LeaseRenewal(name: node, holder: node, duration: NodeHeartbeat.leaseDuration, owner: owner), client: client,
+                clock: circumstances.clock, now: circumstances.timestamp, random: circumstances.random, logger: logger)
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await keeper.run() }
+                await post.run(uid)
+                group.cancelAll()
+            }
         }
     }
 }

@@ -3,7 +3,8 @@ import KubeAPI
 import KubeClient
 import Logging
 
-/// Says of a node what it is and how it is: at the start, when it changes, and every few minutes.
+/// Says of a node what it is and how it is: at the start, when it changes, every few minutes, and when somebody else said
+/// something else.
 struct NodePost {
     let host: NodeHost
     let facts: KubeletService.Facts
@@ -12,6 +13,9 @@ struct NodePost {
     let logger: Logger
     private var fault: String? = Self.starting
     private var posted: Moment?
+    /// When the node was last read.
+    private var looked: Moment?
+    private var impatience = Self.shortest
 
     init(host: NodeHost, facts: KubeletService.Facts, client: APIClient, circumstances: Circumstances, logger: Logger) {
         (self.host, self.facts, self.client) = (host, facts, client)
@@ -20,8 +24,11 @@ struct NodePost {
 
     /// As kubelet: a status in which nothing changed is said again after five minutes.
     private static let repetition = Duration.seconds(300)
-    /// How often the plugin is asked: soon while it is not ready, for nothing else tells when it is.
-    private static let (impatience, calm) = (Duration.milliseconds(100), Duration.seconds(5))
+    /// How often the node is read: the controller of nodes may have given it up while this machine slept.
+    private static let review = Duration.seconds(10)
+    /// How often the plugin is asked: soon while it is not ready, for nothing else tells when it is; then ever more slowly, for
+    /// each time is a process.
+    private static let (shortest, longest, calm) = (Duration.milliseconds(100), Duration.seconds(2), Duration.seconds(5))
     private static let retry = Duration.milliseconds(500)
     private static let nodes = Kinds.resource(Kinds.node)
     private static let starting = Self.words("cni plugin not initialized")
@@ -71,28 +78,47 @@ extension NodePost {
         }
     }
 
-    /// Until the task is cancelled. A node that somebody deletes is made again.
-    mutating func run() async {
+    /// Until the task is cancelled, or the node is not there any more, or is another one.
+    ///
+    /// - Parameter uid: the node's, as ``register()`` gave it.
+    mutating func run(_ uid: String) async {
         while !Task.isCancelled {
             let now = circumstances.now()
             let fault = await fault()
             if Task.isCancelled { return }
-            if posted == nil || fault != self.fault || posted.map({ now - $0 >= Self.repetition }) ?? true {
-                do {
-                    try await post(fault, at: now)
-                    (self.fault, posted) = (fault, now)
-                } catch APIFailure.notFound {
-                    _ = await register()
-                    continue
-                } catch {
-                    logger.debug("the node's status was not written", metadata: ["node": "\(host.name)", "failure": "\(error)"])
-                    posted = nil
-                    try? await circumstances.sleep(Self.retry)
-                    continue
+            do {
+                if looked.map({ now - $0 >= Self.review }) ?? true {
+                    if try await isContradicted(uid) { posted = nil }
+                    looked = now
                 }
+                if posted == nil || fault != self.fault || posted.map({ now - $0 >= Self.repetition }) ?? true {
+                    try await post(fault, to: uid, at: now)
+                    (self.fault, posted) = (fault, now)
+                }
+            } catch is Gone {
+                return
+            } catch APIFailure.notFound {
+                return
+            } catch {
+                logger.debug("the node's status was not written", metadata: ["node": "\(host.name)", "failure": "\(error)"])
+                (posted, looked) = (nil, nil)
+                try? await circumstances.sleep(Self.retry)
+                continue
             }
-            try? await circumstances.sleep(fault == nil ? Self.calm : Self.impatience)
+            impatience = fault == nil ? Self.shortest : min(impatience * 2, Self.longest)
+            try? await circumstances.sleep(fault == nil ? Self.calm : impatience)
         }
+    }
+
+    private struct Gone: Error {}
+
+    /// Whether the API says of the node's readiness what was not said here.
+    private func isContradicted(_ uid: String) async throws -> Bool {
+        guard posted != nil else { return false }
+        let node = try await client.get(Self.nodes, host.name)
+        guard node[field: "metadata", "uid"]?.string == uid else { throw Gone() }
+        let ready = node[field: "status", "conditions"]?.array?.first { $0["type"]?.string == "Ready" }
+        return ready?["status"]?.string != (fault == nil ? "True" : "False")
     }
 
     /// Why the node is not ready; `nil` when it is.
@@ -105,9 +131,10 @@ extension NodePost {
         }
     }
 
-    private func post(_ fault: String?, at now: Moment) async throws {
+    private func post(_ fault: String?, to uid: String, at now: Moment) async throws {
         let heartbeat = heartbeat
         try await client.modify(Self.nodes, host.name, subresource: .status) { tree in
+            guard tree[field: "metadata", "uid"]?.string == uid else { throw Gone() }
             let old = tree["status"] ?? [:]
             var status = heartbeat.status(at: now, fault: fault, previous: old)
             // What others say of the node stays: their conditions, and fields nobody here knows.

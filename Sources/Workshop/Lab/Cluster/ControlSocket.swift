@@ -76,7 +76,7 @@ extension ControlSocket {
             _ = clinux_socket_send_timeout(socket, 5000)
         }
 
-        /// The question; its asker's descriptors belong to this value.
+        /// The question; its asker's descriptors belong to this value, and are open as long as it is there.
         var tree: JSONValue { state.withLock { $0.tree ?? .null } }
         var descriptors: [CInt] { state.withLock { $0.descriptors } }
 
@@ -84,12 +84,12 @@ extension ControlSocket {
             DescriptorWatch.shared.watch(socket) {
                 self.read(isWhole)
             } finish: {
-                self.end()
+                // Whoever still answers uses what came along: it is closed with this value.
+                self.hungUp.finish()
             }
         }
 
-        private func end() {
-            hungUp.finish()
+        deinit {
             Glibc.close(socket)
             state.withLock { for descriptor in $0.descriptors { Glibc.close(descriptor) } }
         }
@@ -178,6 +178,9 @@ public struct LabControl: Sendable {
     }
 
     public static func notUp(_ directory: LabDirectory) -> LabError {
-        LabError(.notUp, "no lab is up in \(directory.path)", remedy: "start one: tulle lab up")
+        let others = LabDirectory.namesUp
+        let hint = others.isEmpty ? "" : "; up are: \(others.joined(separator: ", ")); see --name"
+        return LabError(
+            .notUp, "no lab is up in \(directory.path)", remedy: "start one: tulle lab up\(directory.options)\(hint)")
     }
 }

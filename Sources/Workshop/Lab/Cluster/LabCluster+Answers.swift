@@ -3,6 +3,7 @@ import Addressing
 import Glibc
 import KubeAPI
 import KubeClient
+import NIOCore
 
 /// What the supervisor answers over the control socket.
 extension LabCluster {
@@ -91,31 +92,48 @@ extension LabCluster {
         return ["exit": JSONValue(Int(status))]
     }
 
-    /// To the asker's standard output, as it was said.
+    /// Into the pipe that the asker gave, as it was said; when it is followed, until the container ends or the asker goes.
     private func log(_ tree: JSONValue, _ descriptors: [CInt]) async throws -> JSONValue {
         let (pod, kubelet) = try await pod(tree)
         let container = try container(tree, of: pod)
-        let entries: [ContainerLogTail.Entry]
+        let say = try await said(by: container, tree, kubelet.kubelet)
+        // The asker's own may be closed before we are done with it.
+        guard let given = descriptors.first, case let output = fcntl(given, F_DUPFD_CLOEXEC, 3), output >= 0 else {
+            throw LabError(.processFailed, "a log needs a descriptor")
+        }
+        try await withThrowingDiscardingTaskGroup { group in
+            // An asker who does not read, such as a pager, holds up nobody else.
+            let pieces = Handoff<ByteBuffer>()
+            group.addTask { await PipeEnd.write(pieces, to: output) }
+            defer { pieces.finish() }
+            try await say { guard await pieces.give($0) else { throw CancellationError() } }
+        }
+        return [:]
+    }
+
+    private typealias Hearing = (ByteBuffer) async throws -> Void
+
+    private func said(by container: String, _ tree: JSONValue, _ kubelet: Kubelet) async throws -> (Hearing) async throws -> Void
+    {
+        let (namespace, pod) = (tree["namespace"]?.string ?? "default", tree["pod"]?.string ?? "")
+        let tail = tree["tail"]?.integer
         do {
-            entries = try await kubelet.kubelet.log(
-                namespace: tree["namespace"]?.string ?? "default", pod: tree["pod"]?.string ?? "", container: container,
-                isPrevious: tree["previous"] == true)
+            if tree["follow"] == true {
+                var options = LogOptions()
+                (options.container, options.follows, options.tailLines) = (container, true, tail.map { Int64($0) })
+                options.showsTimestamps = tree["timestamps"] == true
+                let session = try await kubelet.log(options, namespace: namespace, pod: pod)
+                return { try await session.run($0) }
+            }
+            let entries = try await kubelet.log(
+                namespace: namespace, pod: pod, container: container, isPrevious: tree["previous"] == true)
+            var selection = LogSelection(showsTimestamps: tree["timestamps"] == true)
+            if let tail { selection.skipped = max(0, entries.count { $0.isWhole } - tail) }
+            let text = ByteBuffer(bytes: selection.text(of: entries))
+            return { hear in if text.readableBytes > 0 { try await hear(text) } }
         } catch let status as Status {
             throw LabError(.unknown, status.message)
         }
-        var selection = LogSelection(showsTimestamps: tree["timestamps"] == true)
-        if let wanted = tree["tail"]?.integer { selection.skipped = max(0, entries.count { $0.isWhole } - wanted) }
-        let text = selection.text(of: entries)
-        guard let output = descriptors.first else { throw LabError(.processFailed, "a log needs a descriptor") }
-        try await offPool {
-            var rest = text[...]
-            while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { write(output, $0.baseAddress, $0.count) }
-                guard count > 0 else { return }
-                rest = rest.dropFirst(count)
-            }
-        }
-        return [:]
     }
 }
 

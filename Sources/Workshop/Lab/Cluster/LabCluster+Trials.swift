@@ -10,12 +10,13 @@ import NFTablesKernel
 extension LabCluster {
     /// Sends something from a pod or a node to addresses.
     ///
-    /// - Returns: `missing`: what was said of each address that did not answer.
+    /// - Returns: `answers`: each address, and with it its `silence` when it did not answer.
+    /// - Throws: when it could not be asked, which is no silence.
     func probe(_ tree: JSONValue) async throws -> JSONValue {
         let process = try await holder(tree["from"] ?? .null)
         let addresses = (tree["addresses"]?.array ?? []).compactMap(\.string)
         let (pod, port) = (supervisor.tools.pod, "\(tree["port"]?.integer ?? 0)")
-        var missing: [JSONValue] = []
+        var answers: [JSONValue] = []
         for address in addresses {
             let command: [String] =
                 switch tree["by"]?.string {
@@ -30,9 +31,10 @@ extension LabCluster {
             let child = try Child(command)
             let (status, _) = await child.ended(within: .seconds(10))
             let text = child.text().split(separator: "\n").first.map(String.init) ?? "no answer"
-            if status != 0 { missing.append(.string("\(address): \(text)")) }
+            guard status < 64 else { throw LabError(.unanswered, "probe of \(address): \(text)") }
+            answers.append(["address": .string(address), "silence": status == 0 ? .null : .string(text)])
         }
-        return ["missing": .array(missing)]
+        return ["answers": .array(answers)]
     }
 
     private func holder(_ place: JSONValue) async throws -> Int32 {
@@ -58,14 +60,21 @@ extension LabCluster {
         return node
     }
 
-    /// `kill -9` of a process that is started again: `api-server`, or the agent of a node.
+    /// `kill -9` of a process that is started again: `api-server`, or the agent of a node; with a `signal` it stands still or goes
+    /// on.
     func kill(_ tree: JSONValue) throws -> JSONValue {
         let name = tree["agent"]?.string.map { "agent of \($0)" } ?? "API server"
         guard let part = allParts.first(where: { $0.name == name }) else {
             throw LabError(.unknown, "there is no \(name); there are \(allParts.map(\.name).joined(separator: ", "))")
         }
         guard let process = part.record.process else { throw LabError(.processFailed, "\(name) is not running") }
-        Glibc.kill(process, SIGKILL)
+        let signals = ["STOP": SIGSTOP, "CONT": SIGCONT]
+        guard let signal = tree["signal"]?.string.flatMap({ signals[$0] }) else {
+            Glibc.kill(process, SIGKILL)
+            return ["process": JSONValue(Int(process))]
+        }
+        // Unlike a death, standing still is not handed on to the process that was started in the node's namespaces.
+        for process in [process] + descendants(of: process) { Glibc.kill(process, signal) }
         return ["process": JSONValue(Int(process))]
     }
 }
@@ -111,6 +120,15 @@ extension LabCluster {
 
     /// The lab's processes, by what they are, since their numbers change: those below the supervisor.
     private func processes() -> [String] {
+        descendants(of: supervisor.process).map { process in
+            let words = (Files.text(of: "/proc/\(process)/cmdline") ?? "").split(separator: "\0")
+            let program = words.first?.split(separator: "/").last ?? "?"
+            return "process \(program) \(words.dropFirst().first ?? "")"
+        }.sorted()
+    }
+
+    /// The processes that a process started, and those that they did.
+    private func descendants(of ancestor: Int32) -> [Int32] {
         let pairs = Files.names(in: "/proc").compactMap { name -> (parent: Int32, process: Int32)? in
             guard let process = Int32(name), let stat = Files.text(of: "/proc/\(name)/stat"), let end = stat.lastIndex(of: ")"),
                 let parent = stat[end...].split(separator: " ").dropFirst(2).first.flatMap({ Int32($0) })
@@ -118,15 +136,13 @@ extension LabCluster {
             return (parent, process)
         }
         let children = Dictionary(grouping: pairs, by: \.parent)
-        var lines: [String] = []
-        var waiting = (children[supervisor.process] ?? []).map(\.process)
+        var (found, waiting): ([Int32], [Int32]) = ([], [ancestor])
         while let process = waiting.popLast() {
-            waiting += (children[process] ?? []).map(\.process)
-            let words = (Files.text(of: "/proc/\(process)/cmdline") ?? "").split(separator: "\0")
-            let program = words.first?.split(separator: "/").last ?? "?"
-            lines.append("process \(program) \(words.dropFirst().first ?? "")")
+            let next = (children[process] ?? []).map(\.process)
+            found += next
+            waiting += next
         }
-        return lines.sorted()
+        return found
     }
 
     private func files(_ node: LabGround.Node) -> [String] {

@@ -42,6 +42,8 @@ final class LabCluster: Sendable {
     private static func agent(of node: LabGround.Node, _ supervisor: Supervisor) -> LabPart {
         let (directory, tools) = (supervisor.directory, supervisor.tools)
         let (name, holder) = (node.name, node.holder.identifier)
+        let options =
+            supervisor.settings.agentOptions + supervisor.settings.servicePrefixes.flatMap { ["--service-cidr", "\($0)"] }
         return LabPart(
             "agent of \(name)", log: directory.agentLog(name), supervisor.surroundings, logger: supervisor.logger
         ) { log in
@@ -49,7 +51,7 @@ final class LabCluster: Sendable {
                 [
                     tools.pod, "run", "--join", "\(holder)", "--namespaces", "net,uts,pid", "--", tools.tulle, "agent",
                     "--node", name, "--kubeconfig", directory.nodeKubeconfig(name), "--state", directory.agentState(name),
-                ], environment: Supervisor.environment, streams: Child.Streams(input: log, output: log, error: log))
+                ] + options, environment: Supervisor.environment, streams: Child.Streams(input: log, output: log, error: log))
         }
     }
 

@@ -7,6 +7,7 @@ import Synchronization
 ///
 /// ```
 ///   /run/tulle-lab/NAME/
+///     .tulle-lab                          the mark: without it nothing here is taken for a lab's
 ///     lab.json  kubeconfig  api.db        what it is, the way in, its objects
 ///     ca/  nodes/NAME/  *.log             keys; a node's state, pods and logs; what the parts say
 ///     supervisor.pid  control.sock        the lock; where it is asked
@@ -26,8 +27,19 @@ public struct LabDirectory: Hashable, Sendable {
 
     public init(name: String) { self.init("\(Self.home)/\(name)") }
 
+    /// The labs that are up in the usual place, by name.
+    static var namesUp: [String] { Files.names(in: home).filter { LabDirectory(name: $0).isUp }.sorted() }
+
+    /// The options that name this lab to a command, after a space; empty for the usual one.
+    public var options: String {
+        if path == Self.home + "/lab" { return "" }
+        guard path.hasPrefix(Self.home + "/") else { return " --directory \(path)" }
+        return " --name \(path.dropFirst(Self.home.count + 1))"
+    }
+
     public var kubeconfig: String { path + "/kubeconfig" }
     public var supervisorLog: String { path + "/supervisor.log" }
+    private var mark: String { path + "/.tulle-lab" }
     var settings: String { path + "/lab.json" }
     var lock: String { path + "/supervisor.pid" }
     var control: String { path + "/control.sock" }
@@ -52,8 +64,8 @@ public struct LabDirectory: Hashable, Sendable {
 // MARK: - Making and removing
 
 extension LabDirectory {
-    /// Whether a lab's settings are here.
-    public var isLab: Bool { access(settings, F_OK) == 0 }
+    /// Whether this directory was made for a lab, or taken for one when it was empty.
+    public var isLab: Bool { access(mark, F_OK) == 0 }
 
     /// Makes it, for its owner alone. One that is there must be a lab's, or empty.
     func make(for settings: LabSettings) throws(LabError) {
@@ -64,23 +76,23 @@ extension LabDirectory {
                 remedy: "take a shorter --directory or --name")
         }
         try Files.makeDirectories(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
-        guard mkdir(path, 0o700) != 0 else { return }
-        let answer = errno
-        guard answer == EEXIST else {
-            throw LabError(.stateUnusable, "make \(path): \(String(cString: strerror(answer)))", remedy: "see --directory")
+        if mkdir(path, 0o700) != 0 {
+            let answer = errno
+            guard answer == EEXIST else {
+                throw LabError(.stateUnusable, "make \(path): \(String(cString: strerror(answer)))", remedy: "see --directory")
+            }
+            guard isLab || Files.names(in: path).isEmpty else {
+                throw LabError(.stateUnusable, "\(path) is there and holds no lab", remedy: "name another --directory")
+            }
+            chmod(path, 0o700)
         }
-        guard isLab || isOurs || Files.names(in: path).isEmpty else {
-            throw LabError(.stateUnusable, "\(path) is there and holds no lab", remedy: "name another --directory")
-        }
-        chmod(path, 0o700)
+        // Before anything else: what is killed from here on left a lab's directory.
+        try Files.write("A lab of Tulle's; tulle lab down removes all of this directory.\n".utf8, to: mark, mode: 0o600)
     }
 
-    /// Half a lab, too.
-    private var isOurs: Bool { access(lock, F_OK) == 0 || access(path + "/ca", F_OK) == 0 || access(supervisorLog, F_OK) == 0 }
-
-    /// Removes it when it is a lab's; nothing of what is mounted or linked there.
+    /// Removes it when it is a lab's, or empty; nothing of what is mounted or linked there.
     func remove() {
-        guard isLab || isOurs || Files.names(in: path).isEmpty else { return }
+        guard isLab || Files.names(in: path).isEmpty else { return }
         Files.remove(path)
         // The last lab takes the home along.
         if path.hasPrefix(Self.home + "/") { rmdir(Self.home) }

@@ -21,13 +21,15 @@ struct LabGround: Sendable {
 
     /// Blocks for some tens of milliseconds a node.
     init(_ settings: LabSettings, in directory: LabDirectory, tools: Tools) throws {
-        let wire = try Self.naming("make the wire between the nodes") { try Fabric(tools: tools) }
+        let wire = try Self.naming("make the wire between the nodes") { try Fabric(tools: tools, wires: settings.segmentCount) }
         fabric = wire.holder
         let kernel = try KernelHost(fabric.namespace)
-        for (segment, address) in zip(settings.segments, settings.serverAddresses) {
-            try kernel.carryOut([
-                .add(.address(Address(InterfaceAddress(address, length: segment.length), on: Fabric.bridge)))
-            ])
+        for number in 0..<settings.segmentCount {
+            for (segment, address) in zip(settings.segments(ofWire: number), settings.routerAddresses(ofWire: number)) {
+                try kernel.carryOut([
+                    .add(.address(Address(InterfaceAddress(address, length: segment.length), on: Fabric.bridge(number))))
+                ])
+            }
         }
         let lengths = Dictionary(settings.segments.map { ($0.family, $0.length) }) { first, _ in first }
         var nodes: [Node] = []
@@ -35,16 +37,31 @@ struct LabGround: Sendable {
             // A node that starts knows no pod: what an earlier one left belongs to namespaces that are gone.
             for part in ["state", "pods"] { Files.remove("\(directory.node(name))/\(part)") }
             try Files.makeDirectories(directory.node(name), mode: 0o700)
+            try Self.keepInMemory(directory.node(name) + "/pods")
             var node = Node(
                 name: name, holder: try Holder(name, kinds: "net,uts,pid", tools: tools),
                 addresses: settings.addresses(ofNode: position))
             try Self.naming("plug \(name) in") {
-                node.port = try wire.connect(node.holder, addresses: node.addresses, lengths: lengths)
+                let number = settings.wire(ofNode: position)
+                node.port = try wire.connect(
+                    node.holder, addresses: node.addresses, lengths: lengths, wire: number,
+                    routers: settings.segmentCount > 1 ? settings.routerAddresses(ofWire: number) : [])
             }
             nodes.append(node)
         }
-        for address in settings.serverAddresses { try kernel.settleAddress(address) }
+        for number in 0..<settings.segmentCount {
+            for address in settings.routerAddresses(ofWire: number) { try kernel.settleAddress(address) }
+        }
         self.nodes = nodes
+    }
+
+    /// What the files of pods are kept in goes with the mount namespace of the lab, all at once. On a disk that is told of every
+    /// block that is free (ext4 with `discard`) removing those of a hundred pods takes three seconds.
+    private static func keepInMemory(_ path: String) throws(LabError) {
+        try Files.makeDirectories(path, mode: 0o700)
+        // Where /run is one, or after a restart, it is.
+        guard clinux_is_in_memory(path) == 0, clinux_mount("tmpfs", path, "mode=700") != 0 else { return }
+        throw LabError(.kernelLacks, "mount a tmpfs at \(path): \(String(cString: strerror(errno)))")
     }
 
     /// A kernel without veth or bridges answers in few words.

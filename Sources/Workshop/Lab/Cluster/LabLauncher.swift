@@ -21,26 +21,32 @@ public struct LabLauncher: Sendable {
     /// there before stay.
     ///
     /// - Parameters:
-    ///   - settings: `nil`: those of the lab that is there, or the usual ones.
+    ///   - settings: what it is to be. A lab that has stopped there must have been made like that; its port may be another.
+    ///   - asKept: true: a lab that has stopped there comes up as it was, whatever the settings say, but for a port they name.
     ///   - say: called for each step.
-    public func bringUp(_ settings: LabSettings?, say: @Sendable (String, String) -> Void) async throws -> Outcome {
+    public func bringUp(
+        _ settings: LabSettings, asKept: Bool, say: @Sendable (String, String) -> Void
+    ) async throws -> Outcome {
         let tools = try Tools(directory: programs)
         guard !directory.isUp else {
             throw LabError(
-                .alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status, or take it down: tulle lab down")
+                .alreadyUp, "a lab is up in \(directory.path)",
+                remedy: "see tulle lab status\(directory.options), or take it down: tulle lab down\(directory.options)")
         }
         // What is left of one whose directory was removed would stand in the way.
         try directory.endProcesses()
         let kept = try directory.readSettings()
-        if let kept, let settings, !settings.isSame(as: kept) {
+        if let kept, !asKept, !settings.isSame(as: kept) {
             throw LabError(
                 .settingsRefused, "the lab in \(directory.path) has stopped and was made with other settings",
-                remedy: "start it as it was: tulle lab up without options; or take it down first: tulle lab down")
+                remedy: "start it as it was: tulle lab up\(directory.options), without more options; or take it down first: "
+                    + "tulle lab down\(directory.options)")
         }
-        let wanted = settings ?? kept ?? LabSettings()
+        var wanted = kept ?? settings
+        if settings.port != 0 { wanted.port = settings.port }
         guard wanted.faults.isEmpty else { throw LabError(.settingsRefused, wanted.faults.joined(separator: "; ")) }
         try directory.make(for: wanted)
-        if kept == nil { try directory.write(wanted) }
+        if wanted != kept { try directory.write(wanted) }
         do {
             try await start(tools, say)
         } catch let error as LabError where error.code == .alreadyUp {
@@ -57,11 +63,10 @@ public struct LabLauncher: Sendable {
         truncate(directory.supervisorLog, 0)
         let log = open(directory.supervisorLog, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         var ends: [CInt] = [-1, -1]
-        guard log >= 0, pipe(&ends) == 0 else {
+        guard log >= 0, clinux_pipe(&ends) == 0 else {
             throw LabError(.stateUnusable, "write \(directory.supervisorLog): \(String(cString: strerror(errno)))")
         }
         defer { close(log) }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let child: Child
         do {
             defer { close(ends[1]) }
@@ -76,7 +81,9 @@ public struct LabLauncher: Sendable {
         }
         let lines = Self.lines(of: ends[0])
         let status = await child.ended()
-        guard status != 3 else { throw LabError(.alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status") }
+        guard status != 3 else {
+            throw LabError(.alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status\(directory.options)")
+        }
         guard status == 0 else { throw failure(LabError(.processFailed, "the lab's first process ended with \(status)")) }
         for await line in lines {
             switch Supervisor.Announcement(line) {
@@ -131,10 +138,10 @@ public struct LabLauncher: Sendable {
 }
 
 extension LabSettings {
-    /// Apart from the port, which is found when none is asked for.
+    /// Apart from the port: it is where the lab is found, not what it is.
     func isSame(as other: LabSettings) -> Bool {
         var one = self
-        if one.port == 0 { one.port = other.port }
+        one.port = other.port
         return one == other
     }
 }

@@ -10,8 +10,9 @@ final class LabMachine: Sendable {
     private let makeKubelet: @Sendable () -> KubeletService
     private let cable: Cable
     private let state: Mutex<KubeletService?>
-    private let switches: AsyncStream<Bool>
-    private let feed: AsyncStream<Bool>.Continuation
+    /// A kubelet when the power comes on, `nil` when it goes off.
+    private let switches: AsyncStream<KubeletService?>
+    private let feed: AsyncStream<KubeletService?>.Continuation
 
     /// The fabric's end of the node's link.
     struct Cable: Sendable {
@@ -23,8 +24,9 @@ final class LabMachine: Sendable {
     init(_ name: String, cable: Cable, agent: LabPart, makeKubelet: @escaping @Sendable () -> KubeletService) {
         (self.name, self.cable, self.agent, self.makeKubelet) = (name, cable, agent, makeKubelet)
         (switches, feed) = AsyncStream.makeStream()
-        state = Mutex(makeKubelet())
-        feed.yield(true)
+        let kubelet = makeKubelet()
+        state = Mutex(kubelet)
+        feed.yield(kubelet)
     }
 
     /// `nil` while the power is off.
@@ -32,25 +34,23 @@ final class LabMachine: Sendable {
 
     /// Turns the power on or off; what it has already it keeps. Returns at once.
     func turn(on isOn: Bool) throws {
-        let changed = state.withLock { kubelet -> Bool in
-            guard (kubelet != nil) != isOn else { return false }
+        try state.withLock { kubelet in
+            guard (kubelet != nil) != isOn else { return }
+            try cable.plug(in: isOn)
             kubelet = isOn ? makeKubelet() : nil
-            return true
+            feed.yield(kubelet)
         }
-        guard changed else { return }
-        try cable.plug(in: isOn)
-        feed.yield(isOn)
     }
 
     /// Runs what the machine runs, until the task is cancelled.
     func run() async throws {
         var power = switches.makeAsyncIterator()
-        while let isOn = await power.next() {
-            guard isOn, let kubelet else { continue }
+        while let now = await power.next() {
+            guard let kubelet = now else { continue }
             try await withThrowingDiscardingTaskGroup { group in
                 group.addTask { try await kubelet.run() }
                 group.addTask { [agent] in await agent.run() }
-                while let isOn = await power.next(), isOn {}
+                while let now = await power.next(), now != nil {}
                 group.cancelAll()
             }
         }

@@ -32,7 +32,10 @@ final class LabPart: Sendable {
 
     var record: Record { state.withLock { $0 } }
 
-    /// Keeps it running until the task is cancelled; then it is asked to end.
+    /// How long it has to end when it is asked to.
+    private static let grace = Duration.seconds(5)
+
+    /// Keeps it running until the task is cancelled; then it is asked to end, and after a while it has no choice.
     func run() async {
         var backoff = Backoff(first: .milliseconds(100), limit: .seconds(10))
         while !Task.isCancelled {
@@ -63,6 +66,10 @@ final class LabPart: Sendable {
             await child.ended()
         } onCancel: {
             child.signal(SIGTERM)
+            Task { [clock = surroundings.clock] in
+                try? await clock.sleep(for: Self.grace)
+                child.signal(SIGKILL)
+            }
         }
         let words = status > 128 ? "signal \(status - 128)" : "exit code \(status)"
         state.withLock { ($0.process, $0.ended) = (nil, words) }

@@ -27,7 +27,8 @@ public struct LabServer: ServiceLifecycle.Service {
             store, on: sockets.map { Listener(owning: $0) },
             security: Server.Security(
                 tls: try TLSIdentity(certificates: Array(certificate.utf8), key: Array(key.utf8)), tokens: AccessTokens(users)),
-            services: ServiceRanges(clusterIPs: settings.servicePrefixes), pods: RemotePodStreams(socket: directory.streams),
+            services: ServiceRanges(clusterIPs: settings.servicePrefixes), givesAccounts: true,
+            pods: RemotePodStreams(socket: directory.streams),
             surroundings: Surroundings(seconds: { now().sinceEpoch.components.seconds }, random: bits), logger: logger)
     }
 

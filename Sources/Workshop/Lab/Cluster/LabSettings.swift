@@ -6,17 +6,25 @@ public struct LabSettings: Hashable, Sendable {
     public enum Backend: String, Hashable, Sendable, CaseIterable {
         /// Nodes share a segment, and a route leads to each other node's pods.
         case hostGateway = "host-gw"
+        /// Packets between nodes are wrapped in UDP: needed as soon as there are several segments.
+        case vxlan
+        /// Nobody makes roads.
+        case none
     }
 
     public var name: String
     public var nodes: Int
-    public var backend = Backend.hostGateway
+    public var backend: Backend
+    /// With ``Backend/vxlan``: nodes of one segment send without wrapping.
+    public var isDirectOnSegment: Bool
     /// The first is the cluster's primary one.
     public var families: [IPFamily]
     /// One of each family, as all that follow.
     public var podPrefixes: [IPPrefix]
     public var servicePrefixes: [IPPrefix]
-    /// The wire between the nodes.
+    /// How many wires there are, with a router between them: the nodes are spread over them in turn.
+    public var segmentCount: Int
+    /// Of the wires between the nodes: one of each family for the first wire, then for the second.
     public var segments: [IPPrefix]
     /// What a user's images run, before ours.
     public var images: [ImageCatalogue.Entry]
@@ -29,9 +37,11 @@ public struct LabSettings: Hashable, Sendable {
     ///   - podPrefixes: of the families that are named; the others get the usual ones.
     public init(
         name: String = "lab", nodes: Int = 3, families: [IPFamily] = [.v4, .v6], podPrefixes: [IPPrefix] = [],
-        servicePrefixes: [IPPrefix] = [], images: [ImageCatalogue.Entry] = [], pods: Int = 0, port: UInt16 = 0
+        servicePrefixes: [IPPrefix] = [], images: [ImageCatalogue.Entry] = [], pods: Int = 0, port: UInt16 = 0,
+        backend: Backend = .hostGateway, isDirectOnSegment: Bool = false, segmentCount: Int = 1
     ) {
         (self.name, self.nodes, self.families, self.images) = (name, nodes, families, images)
+        (self.backend, self.isDirectOnSegment, self.segmentCount) = (backend, isDirectOnSegment, segmentCount)
         (self.pods, self.port) = (pods, port)
         func complete(_ given: [IPPrefix], _ usual: [IPPrefix]) -> [IPPrefix] {
             families.flatMap { family in
@@ -44,34 +54,54 @@ public struct LabSettings: Hashable, Sendable {
         )
         self.podPrefixes = pods
         self.servicePrefixes = services
-        segments = families.compactMap { family in
-            Self.usualSegments.first { segment in
+        let free = families.map { family in
+            Self.usualSegments.filter { segment in
                 segment.family == family && !(pods + services).contains { $0.overlaps(segment) }
             }
         }
+        segments = (0..<max(1, segmentCount)).flatMap { wire in free.compactMap { $0.dropFirst(wire).first } }
     }
 
     static let usualPodPrefixes = ["10.244.0.0/16", "fd00:10:244::/56"].compactMap { IPPrefix($0) }
     static let usualServicePrefixes = ["10.96.0.0/16", "fd00:10:96::/112"].compactMap { IPPrefix($0) }
     /// The first that is in nobody's way.
-    static let usualSegments = ["172.30.0.0/24", "172.29.0.0/24", "198.18.0.0/24", "fd30::/64", "fd31::/64", "fd32::/64"]
-        .compactMap { IPPrefix($0) }
+    static let usualSegments = [
+        "172.30.0.0/24", "172.29.0.0/24", "198.18.0.0/24", "172.28.0.0/24", "198.18.1.0/24", "fd30::/64", "fd31::/64",
+        "fd32::/64", "fd33::/64", "fd34::/64",
+    ].compactMap { IPPrefix($0) }
 }
 
 // MARK: - Names and addresses
 
 extension LabSettings {
     public static let mostNodes = 100
+    public static let mostSegments = 3
     /// The API's port on the wire.
     static let serverPort: UInt16 = 6443
 
     public var nodeNames: [String] { (1...max(1, nodes)).map { "node-\($0)" } }
 
-    /// A node's addresses, by its position.
-    func addresses(ofNode position: Int) -> [IPAddress] { segments.compactMap { $0.address(at: UInt128(11 + position)) } }
+    /// The wire that a node is on, by its position.
+    func wire(ofNode position: Int) -> Int { position % max(1, segmentCount) }
 
-    /// The fabric's own addresses, where nodes and pods find the API.
-    var serverAddresses: [IPAddress] { segments.compactMap { $0.address(at: 1) } }
+    /// The prefixes of one wire.
+    func segments(ofWire wire: Int) -> [IPPrefix] { Array(segments.dropFirst(wire * families.count).prefix(families.count)) }
+
+    /// A node's addresses, by its position.
+    func addresses(ofNode position: Int) -> [IPAddress] {
+        segments(ofWire: wire(ofNode: position)).compactMap { $0.address(at: UInt128(11 + position)) }
+    }
+
+    /// The fabric's own addresses on a wire: those of the router, where there is one.
+    func routerAddresses(ofWire wire: Int) -> [IPAddress] { segments(ofWire: wire).compactMap { $0.address(at: 1) } }
+
+    /// Where nodes and pods find the API.
+    var serverAddresses: [IPAddress] { routerAddresses(ofWire: 0) }
+
+    /// What every agent is told of the network.
+    var agentOptions: [String] {
+        ["--backend", backend.rawValue] + (isDirectOnSegment ? ["--vxlan-direct-routing"] : [])
+    }
 
     /// The address of the service `kubernetes`.
     var serviceAddress: IPAddress? { servicePrefixes.first?.address(at: 1) }
@@ -93,6 +123,12 @@ extension LabSettings {
     public var faults: [String] {
         var faults: [String] = []
         if !(1...Self.mostNodes).contains(nodes) { faults.append("--nodes \(nodes): from 1 to \(Self.mostNodes)") }
+        if !(1...Self.mostSegments).contains(segmentCount) {
+            faults.append("--segments \(segmentCount): from 1 to \(Self.mostSegments)")
+        } else if segmentCount > nodes {
+            faults.append("--segments \(segmentCount): there are only \(nodes) nodes to be on them")
+        }
+        if isDirectOnSegment, backend != .vxlan { faults.append("--vxlan-direct-routing goes with --backend vxlan") }
         if !(0...1000).contains(pods) { faults.append("--pods \(pods): from 0 to 1000") }
         let letters = name.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 }
         if name.isEmpty || name.utf8.count > 40 || !letters || name.hasPrefix("-") || name.hasSuffix("-") {
@@ -101,7 +137,7 @@ extension LabSettings {
         faults +=
             Self.faults(of: podPrefixes, families, "--pod-cidr") + Self.faults(of: servicePrefixes, families, "--service-cidr")
         faults += podPrefixes.compactMap(roomFault) + servicePrefixes.compactMap(Self.serviceFault) + overlaps
-        if segments.count < families.count {
+        if segments.count < families.count * max(1, segmentCount) {
             faults.append("--pod-cidr and --service-cidr leave no prefix for the wire between nodes")
         }
         for entry in images where entry.pattern.isEmpty { faults.append("--image: the pattern before the = is empty") }
@@ -172,6 +208,7 @@ extension LabSettings {
         func texts(_ values: [some CustomStringConvertible]) -> JSONValue { .array(values.map { .string($0.description) }) }
         return [
             "name": .string(name), "nodes": JSONValue(nodes), "backend": .string(backend.rawValue),
+            "isDirectOnSegment": .bool(isDirectOnSegment), "segmentCount": JSONValue(segmentCount),
             "families": .array(families.map { .string($0.name) }), "podPrefixes": texts(podPrefixes),
             "servicePrefixes": texts(servicePrefixes), "segments": texts(segments), "pods": JSONValue(pods),
             "port": JSONValue(Int(port)), "images": .array(images.map { .string($0.text) }),
@@ -186,9 +223,11 @@ extension LabSettings {
             podPrefixes: texts("podPrefixes").compactMap { IPPrefix($0) },
             servicePrefixes: texts("servicePrefixes").compactMap { IPPrefix($0) },
             images: texts("images").compactMap { ImageCatalogue.Entry(text: $0) }, pods: tree["pods"]?.integer ?? 0,
-            port: UInt16(clamping: tree["port"]?.integer ?? 0))
+            port: UInt16(clamping: tree["port"]?.integer ?? 0),
+            backend: (tree["backend"]?.string).flatMap(Backend.init) ?? .hostGateway,
+            isDirectOnSegment: tree["isDirectOnSegment"] == true, segmentCount: tree["segmentCount"]?.integer ?? 1)
         segments = texts("segments").compactMap { IPPrefix($0) }
-        guard faults.isEmpty, !families.isEmpty, segments.count == families.count else {
+        guard faults.isEmpty, !families.isEmpty, segments.count == families.count * segmentCount else {
             throw LabError(
                 .stateUnusable, "the lab's settings are damaged: \(faults.joined(separator: "; "))", remedy: "tulle lab down")
         }
@@ -209,7 +248,9 @@ extension ImageCatalogue.Entry {
         switch program {
         case .echo: "\(pattern)=echo"
         case .idle: "\(pattern)=idle"
-        case .command(let words): "\(pattern)=\(words.joined(separator: " "))"
+        // agnhost and shells are the catalogue's own: no text makes them.
+        case .agnhost: "\(pattern)=echo"
+        case .command(let words), .shell(let words): "\(pattern)=\(words.joined(separator: " "))"
         }
     }
 }

@@ -59,11 +59,13 @@ public struct Supervisor: Sendable {
         try Self.raiseLimits()
         let (ground, credentials, sockets) = try await offPool { try prepare() }
         say(.step("fabric", settings.segments.map(\.description).joined(separator: ", ")))
+        // The first and the last: one line says it for a hundred, too.
+        let ends = Set([0, ground.nodes.count - 1]).sorted().map { ground.nodes[$0] }
         say(
             .step(
                 "nodes",
-                ground.nodes.map { node in "\(node.name) \(node.addresses.map(\.description).joined(separator: " "))" }
-                    .joined(separator: ", ")))
+                ends.map { node in "\(node.name) \(node.addresses.map(\.description).joined(separator: " "))" }
+                    .joined(separator: " … ")))
         let (client, transport) = try client(directory.supervisorKubeconfig)
         let cluster = LabCluster(self, ground, credentials, client: client, serverURL: sockets.url)
         let control = try ControlSocket(path: directory.control)

@@ -10,6 +10,8 @@ public actor Kubelet {
     private let inputs: AsyncStream<Input>
     private let input: AsyncStream<Input>.Continuation
     private var pods: [PodKey: Kept] = [:]
+    /// Pods whose work here is done and whose objects may stay a while, such as for a finalizer.
+    private var ended: Set<PodKey> = []
 
     private enum Input: Sendable {
         case change(PodChange)
@@ -74,17 +76,19 @@ extension Kubelet {
         case .present(let tree):
             let manifest = PodManifest(tree)
             let key = manifest.key
+            guard !ended.contains(key) else { return }
             if pods[key] != nil { return handle(.changed(manifest), key, &group) }
             // A pod of this name with another UID is a new one; the old one ends first by its own `gone`.
-            for old in pods.keys where old.namespace == key.namespace && old.name == key.name { handle(.gone, old, &group) }
+            for old in pods.keys where old.isNamesake(of: key) { handle(.gone, old, &group) }
+            ended = ended.filter { !$0.isNamesake(of: key) }
             let input = input
             let runner = PodRunner(key, host: host, api: api) { input.yield(.event(key, $0)) }
             let worker = PodWorker(manifest, settings: settings, at: now())
             pods[key] = Kept(worker: worker, runner: runner, voice: PodVoice(key, api))
             handle(manifest.isBeingDeleted ? .changed(manifest) : .timer, key, &group)
-        case .gone(let key): handle(.gone, key, &group)
-        case .left(let namespace, let name):
-            for key in pods.keys where key.namespace == namespace && key.name == name { handle(.gone, key, &group) }
+        case .gone(let key):
+            handle(.gone, key, &group)
+            ended.remove(key)
         case .synced: clear()
         }
     }
@@ -99,11 +103,13 @@ extension Kubelet {
             case .write, .record, .removeObject: voice.say(order)
             case .forget:
                 pods[key] = nil
+                // One whose object is gone is not told of again.
+                if !kept.worker.isGone { ended.insert(key) }
                 group.addTask { await runner.clean() }
             default: group.addTask { await runner.carryOut(order, of: manifest) }
             }
         }
-        if !voice.isSpeaking { group.addTask { await voice.speak() } }
+        if voice.hasToSpeak { group.addTask { await voice.speak() } }
         wake(key, &group)
     }
 

@@ -29,9 +29,8 @@ extension KubeletAPI {
 public enum PodChange: Sendable {
     /// A pod that is there, as it is now: new or changed.
     case present(JSONValue)
+    /// The object is not there any more.
     case gone(PodKey)
-    /// The pod of this name is not there any more, whichever it was.
-    case left(namespace: String, name: String)
     /// All that were there at the start have been told: what the node still has of others goes.
     case synced
 }

@@ -1,3 +1,4 @@
+import APIServer
 public import Addressing
 public import KubeAPI
 
@@ -21,8 +22,6 @@ public struct NodeHeartbeat: Hashable, Sendable {
 
     /// How long a node is taken for alive after its last word.
     public static let leaseDuration = Duration.seconds(40)
-    /// How often the lease is renewed.
-    public static let renewal = Duration.seconds(10)
 }
 
 extension NodeHeartbeat {
@@ -70,24 +69,13 @@ extension NodeHeartbeat {
             ],
             "nodeInfo": [
                 "architecture": Self.architecture, "operatingSystem": "linux", "kernelVersion": .string(kernelVersion),
-                "osImage": .string(osImage), "containerRuntimeVersion": "tulle://0.1.0", "kubeletVersion": "v1.36.0-tulle",
+                "osImage": .string(osImage), "containerRuntimeVersion": "tulle://0.1.0",
+                // The same release as the API's: `kubectl version` and `kubectl get nodes` agree.
+                "kubeletVersion": Discovery.version["gitVersion"] ?? "",
                 "kubeProxyVersion": "", "machineID": .string(machineID), "bootID": .string(bootID),
                 "systemUUID": .string(machineID),
             ],
             "daemonEndpoints": ["kubeletEndpoint": ["Port": 10250]],
-        ]
-    }
-
-    /// The lease in `kube-node-lease` that is renewed at that moment.
-    public func lease(at now: Moment) -> JSONValue {
-        [
-            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-            "metadata": ["name": .string(name), "namespace": "kube-node-lease"],
-            "spec": [
-                "holderIdentity": .string(name),
-                "leaseDurationSeconds": .number(JSONNumber(Self.leaseDuration.components.seconds)),
-                "renewTime": .string(now.precise),
-            ],
         ]
     }
 

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Netlink
 import Synchronization
@@ -27,7 +28,7 @@ final class ChildProcess: Sendable {
     {
         var ends: [CInt] = [-1, -1]
         var given: [CInt] = [-1, -1]
-        guard pipe2(&ends) == 0, pipe2(&given) == 0 else { throw LabError(.processFailed, "start \(name): no pipe") }
+        guard clinux_pipe(&ends) == 0, clinux_pipe(&given) == 0 else { throw LabError(.processFailed, "start \(name): no pipe") }
         // What the lab gives is smaller than a pipe (64 KiB): it never waits for the child. Before the child is there, for one
         // that ends without reading would end us too (SIGPIPE).
         _ = input.withUnsafeBytes { write(given[1], $0.baseAddress, $0.count) }
@@ -73,13 +74,6 @@ final class ChildProcess: Sendable {
         kill(identifier, SIGKILL)
         _ = wait()
     }
-}
-
-/// pipe2(2) with `O_CLOEXEC`, which Glibc's module hides.
-private func pipe2(_ ends: inout [CInt]) -> CInt {
-    guard pipe(&ends) == 0 else { return -1 }
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-    return 0
 }
 
 extension ChildProcess {

@@ -3,7 +3,7 @@ import HostNetwork
 import HostNetworkKernel
 import Netlink
 
-/// The wire between the nodes: a bridge in a namespace of its own.
+/// The wire between the nodes: a bridge in a namespace of its own; or several, and the namespace is the router between them.
 ///
 /// ```
 ///   node-1          fabric                    node-2
@@ -12,32 +12,54 @@ import Netlink
 ///                          └─ to-node-2 ─────── eth0
 /// ```
 final class Fabric {
-    static let bridge = "wire"
+    /// What a wire is called, by its position.
+    static func bridge(_ wire: Int = 0) -> String { wire == 0 ? "wire" : "wire-\(wire + 1)" }
+
     /// What a node's own link is called.
     static let uplink = "eth0"
+
+    /// `RTPROT_STATIC`: as a person would have made them.
+    private static let routeProtocol: UInt8 = 4
 
     let holder: Holder
     private let host: KernelHost
     private var plugged = 0
 
-    init(tools: Tools) throws {
+    init(tools: Tools, wires: Int = 1) throws {
         holder = try Holder("fabric", kinds: "net,uts,pid", tools: tools)
         host = try KernelHost(holder.namespace)
-        try host.carryOut([.add(.link(Link(Self.bridge, .bridge, makesLinkLocal: false)))])
+        for wire in 0..<wires { try host.carryOut([.add(.link(Link(Self.bridge(wire), .bridge, makesLinkLocal: false)))]) }
+        if wires > 1 { try host.carryOut((0..<wires).flatMap(Self.routing)) }
+    }
+
+    /// The router passes what it could answer on the same wire, as routers of clouds do: nothing with a pod's address.
+    private static func routing(_ wire: Int) -> [HostNetwork.Change] {
+        // Without a link-local address the kernel does not ask for a next hop.
+        let linkLocal = InterfaceAddress(.v6(IPv6Address(rawValue: 0xFE80 << 112 | UInt128(0xFF00 + wire))), length: 64)
+        return [HostNetwork.Change.add(.address(Address(linkLocal, on: bridge(wire))))]
+            + [
+                Sysctl("net/ipv4/conf/\(bridge(wire))/rp_filter", "1"), Sysctl("net/ipv4/ip_forward", "1"),
+                Sysctl("net/ipv6/conf/all/forwarding", "1"),
+            ].map { .add(.sysctl($0)) }
     }
 
     /// Plugs a node in, with its addresses.
     ///
-    /// - Parameter lengths: how long the segment's prefix is, by family.
+    /// - Parameters:
+    ///   - lengths: how long the segment's prefix is, by family.
+    ///   - wire: which one, by its position.
+    ///   - routers: where the node sends what is for none of its neighbours.
     /// - Returns: what its port on the bridge is called.
     @discardableResult
-    func connect(_ node: Holder, addresses: [IPAddress], lengths: [IPFamily: Int]) throws -> String {
+    func connect(
+        _ node: Holder, addresses: [IPAddress], lengths: [IPFamily: Int], wire: Int = 0, routers: [IPAddress] = []
+    ) throws -> String {
         // The kernel allows fifteen bytes; names of real nodes are longer.
         let port = node.name.utf8.count <= 12 ? "to-\(node.name)" : "to-\(plugged + 1)"
         host.namespaces[node.name] = node.namespace
         let peer = Link.Peer(Self.uplink, in: node.name, mtu: 1500)
         try host.carryOut([
-            .add(.link(Link(port, .veth(peer: peer), mtu: 1500, master: Self.bridge, makesLinkLocal: false)))
+            .add(.link(Link(port, .veth(peer: peer), mtu: 1500, master: Self.bridge(wire), makesLinkLocal: false)))
         ])
         // The kernel's own link-local address could not be used for a second or two (duplicate address detection), and a router
         // without one cannot ask for its neighbours: the first packets to cross would wait.
@@ -48,6 +70,9 @@ final class Fabric {
         for address in addresses {
             let length = lengths[address.family] ?? address.family.bitWidth
             wanted.insert(.address(Address(InterfaceAddress(address, length: length), on: Self.uplink)))
+        }
+        for router in routers {
+            wanted.insert(.route(Route(.all(router.family), via: router, device: Self.uplink, proto: Self.routeProtocol)))
         }
         let inside = try KernelHost(node.namespace)
         let outcome = try inside.settle(wanted, owned: Ownership(links: [Self.uplink]))

@@ -99,9 +99,9 @@ extension LabStage {
 // MARK: - Packets
 
 extension LabStage {
-    public func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> String? {
+    public func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
         let addresses = try await addresses(of: to)
-        guard !addresses.isEmpty else { return "\(to) has no address yet" }
+        guard !addresses.isEmpty else { return [] }
         var question: JSONValue = ["do": "probe", "addresses": .array(addresses.map { .string($0) })]
         switch from {
         case .node(let name): question[at: "from", "node"] = .string(name)
@@ -113,8 +113,9 @@ extension LabStage {
         case .tcp(let port): question[at: "by"] = "tcp"; question[at: "port"] = .number(JSONNumber(Int64(port)))
         case .udp(let port): question[at: "by"] = "udp"; question[at: "port"] = .number(JSONNumber(Int64(port)))
         }
-        let missing = try await ask(question)["missing"]?.array ?? []
-        return missing.isEmpty ? nil : missing.compactMap(\.string).joined(separator: "; ")
+        return (try await ask(question)["answers"]?.array ?? []).map { answer in
+            ScenarioReach(address: answer["address"]?.string ?? "", silence: answer["silence"]?.string)
+        }
     }
 
     private func addresses(of place: Scenario.Place) async throws -> [String] {
@@ -181,6 +182,10 @@ extension LabStage {
         var question: JSONValue = ["do": "kill"]
         if case .agent(let node) = part { question[at: "agent"] = .string(node) }
         _ = try await ask(question)
+    }
+
+    public func pause(agentOf node: String, isPaused: Bool) async throws {
+        _ = try await ask(["do": "kill", "agent": .string(node), "signal": isPaused ? "STOP" : "CONT"])
     }
 
     public func power(node: String, isOn: Bool) async throws {

@@ -41,6 +41,8 @@ public struct Scenario: Hashable, Sendable {
         case run(Place, [String], [Expectation])
         /// `kill -9`.
         case kill(Part)
+        /// The agent of a node stands still (SIGSTOP), or goes on.
+        case pause(node: String, isPaused: Bool)
         /// The node's power goes off, or comes back.
         case power(node: String, isOn: Bool)
         /// Keeps in mind what is on every node: links, addresses, routes, rules, processes.

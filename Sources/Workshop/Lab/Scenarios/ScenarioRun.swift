@@ -93,14 +93,20 @@ extension ScenarioRun {
             let found = try await stage.objects(word, namespace: namespace, labels: labels).count
             return found == count ? nil : "there are \(found)"
         case .reach(let from, let to, let probe, let isExpected):
-            let missing = try await stage.reach(from: from, to: to, probe)
-            return isExpected ? missing : missing == nil ? "\(to) answers \(from)" : nil
+            let answers = try await stage.reach(from: from, to: to, probe)
+            guard !answers.isEmpty else { return "\(to) has no address yet" }
+            let wrong = answers.filter { ($0.silence == nil) != isExpected }
+            guard !wrong.isEmpty else { return nil }
+            return wrong.map { "\($0.address): \($0.silence ?? "answers \(from)")" }.joined(separator: "; ")
         case .reachAll: return try await stage.reachAll()
         case .run(let place, let command, let expectations):
             let answer = try await stage.run(place, command)
             return Self.shortfall(of: answer, expectations)
         case .kill(let part):
             try await stage.kill(part)
+            return nil
+        case .pause(let node, let isPaused):
+            try await stage.pause(agentOf: node, isPaused: isPaused)
             return nil
         case .power(let node, let isOn):
             try await stage.power(node: node, isOn: isOn)

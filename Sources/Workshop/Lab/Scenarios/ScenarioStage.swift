@@ -13,15 +13,27 @@ public protocol ScenarioStage: Sendable {
     func patch(_ name: Scenario.Name, _ patch: JSONValue) async throws
     /// Asks for an object to go; none is no error.
     func delete(_ name: Scenario.Name) async throws
-    /// Sends something and says what was missing; `nil` when an answer came over every family that both ends have.
-    func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> String?
+    /// Sends something to each address of a place. No address yet is an empty answer.
+    func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach]
     /// What of all pairs of pods does not reach each other; `nil` when all do, and there are at least two.
     func reachAll() async throws -> String?
     func run(_ place: Scenario.Place, _ command: [String]) async throws -> ScenarioAnswer
     func kill(_ part: Scenario.Part) async throws
+    func pause(agentOf node: String, isPaused: Bool) async throws
     func power(node: String, isOn: Bool) async throws
     /// What is on the nodes, by node: a line for each link, address, route, rule and process of ours.
     func inventory() async throws -> [String: [String]]
+}
+
+/// What came of a probe to one address.
+public struct ScenarioReach: Hashable, Sendable {
+    public var address: String
+    /// Why there was no answer; `nil` when there was one.
+    public var silence: String?
+
+    public init(address: String, silence: String?) {
+        (self.address, self.silence) = (address, silence)
+    }
 }
 
 /// What a command wrote, both streams together, and how it ended.

@@ -60,7 +60,8 @@ struct ScenarioWords {
 extension ScenarioWords {
     /// The verbs, as the error for an unknown one names them.
     static let verbs = [
-        "apply", "patch", "delete", "wait", "reach", "noreach", "in", "on", "kubectl", "kill", "stop", "start", "remember",
+        "apply", "patch", "delete", "wait", "reach", "noreach", "in", "on", "kubectl", "kill", "pause", "resume", "stop", "start",
+        "remember",
         "unchanged",
     ]
 
@@ -115,6 +116,10 @@ extension ScenarioWords {
             case "agent": return .kill(.agent(node: try next("the node whose agent it is")))
             case let word: throw fault("“\(word)”: what can be killed is api-server, or the agent of a node: kill agent n1")
             }
+        case "pause", "resume":
+            let word = try next("agent and a node")
+            guard word == "agent" else { throw fault("“\(word)”: what can be paused is the agent of a node: \(verb) agent n1") }
+            return .pause(node: try next("the node whose agent it is"), isPaused: verb == "pause")
         case "stop": return .power(node: try next("a node"), isOn: false)
         case "start": return .power(node: try next("a node"), isOn: true)
         case "remember": return .remember

@@ -3,13 +3,12 @@ import Glibc
 import KubeAPI
 import NIOCore
 
-/// `kubectl attach`: what a container says from now on, and its input where it has one.
+/// `kubectl attach` of a container without a terminal: what it says from now on, and its input where it has one.
 ///
 /// What it says comes from its log, so a line is seen when it is whole.
 struct AttachSession: StreamSession {
     let options: StreamOptions
     let path: String
-    let hasTerminal: Bool
     let isWritten: @Sendable () async -> Bool
     /// The container's input, a copy of our own; `nil`: it has none, or the client wants none.
     let input: CInt?
@@ -18,10 +17,10 @@ struct AttachSession: StreamSession {
     private let typed = Handoff<ByteBuffer>()
 
     init(
-        _ options: StreamOptions, path: String, hasTerminal: Bool, isWritten: @escaping @Sendable () async -> Bool, input: CInt?,
+        _ options: StreamOptions, path: String, isWritten: @escaping @Sendable () async -> Bool, input: CInt?,
         leave: @escaping @Sendable () async -> Void
     ) {
-        (self.options, self.path, self.hasTerminal) = (options, path, hasTerminal)
+        (self.options, self.path) = (options, path)
         (self.isWritten, self.input, self.leave) = (isWritten, input, leave)
     }
 
@@ -55,10 +54,9 @@ struct AttachSession: StreamSession {
     }
 
     private func say(_ entry: ContainerLogTail.Entry, _ listener: StreamListener) async throws {
-        let isError = entry.isError && !hasTerminal
-        guard isError ? options.stderr : options.stdout else { return }
+        guard entry.isError ? options.stderr : options.stdout else { return }
         var bytes = ByteBuffer(bytes: entry.text)
-        if entry.isWhole { bytes.writeString(hasTerminal ? "\r\n" : "\n") }
-        try await listener.send(isError ? .errors : .output, bytes)
+        if entry.isWhole { bytes.writeString("\n") }
+        try await listener.send(entry.isError ? .errors : .output, bytes)
     }
 }

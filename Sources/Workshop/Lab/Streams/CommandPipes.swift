@@ -62,8 +62,7 @@ final class CommandPipes: Sendable {
     /// Both ends of a pipe.
     static func pair() throws(LabError) -> (reading: CInt, writing: CInt) {
         var ends: [CInt] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw LabError(.processFailed, "make a pipe: errno \(errno)") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        guard clinux_pipe(&ends) == 0 else { throw LabError(.processFailed, "make a pipe: errno \(errno)") }
         return (ends[0], ends[1])
     }
 
@@ -117,6 +116,8 @@ enum PipeEnd {
             }
             try await channel.executeThenClose { _, outbound in
                 while let bytes = try await source.take() { try await outbound.write(bytes) }
+                // What is written may wait for the reader yet, and closing would throw it away: nothing more comes after it.
+                try await channel.channel.writeAndFlush(ByteBuffer())
             }
         } catch {
             // Nobody reads it: what else comes is passed over.

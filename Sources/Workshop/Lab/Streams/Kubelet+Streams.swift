@@ -32,7 +32,13 @@ extension Kubelet {
         }
     }
 
-    private func log(_ options: LogOptions, _ pod: Kept) throws -> any StreamSession {
+    /// The log of the container's run, to be followed.
+    func log(_ options: LogOptions, namespace: String, pod: String) throws -> LogSession {
+        guard let kept = kept(namespace, pod) else { throw Status.notFound("pod \"\(pod)\" does not run here") }
+        return try log(options, kept)
+    }
+
+    private func log(_ options: LogOptions, _ pod: Kept) throws -> LogSession {
         let record = try pod.worker.record(named: options.container)
         let id = try options.isPrevious ? previous(record, pod) : current(record, pod)
         let path = pod.runner.logFile(ofContainer: record.name, id: id)
@@ -107,8 +113,9 @@ extension Kubelet {
             throw Status.badRequest("container \(record.name) does not have stdin enabled")
         }
         let (key, runner, id) = (pod.worker.manifest.key, pod.runner, record.id)
+        if let terminal = await runner.terminal(of: record.name) { return TerminalSession(options, terminal) }
         return AttachSession(
-            options, path: runner.logFile(ofContainer: record.name, id: id), hasTerminal: record.manifest.hasTerminal,
+            options, path: runner.logFile(ofContainer: record.name, id: id),
             isWritten: { await self.isWriting(key, record.name, id) },
             input: options.stdin ? await runner.input(of: record.name) : nil,
             leave: { if record.manifest.takesInputOnce { await runner.closeInput(of: record.name) } })

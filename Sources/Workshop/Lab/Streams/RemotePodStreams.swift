@@ -55,14 +55,20 @@ public struct RemotePodStreams: PodStreams {
                 try await withThrowingDiscardingTaskGroup { group in
                     group.addTask {
                         try await socket.forEachMessage { message in
-                            if case .binary(let bytes) = message { try await outbound.write(StreamFrame(.data, bytes)) }
+                            // A kubelet that is done takes no more; that it is done is heard beside.
+                            if case .binary(let bytes) = message { try? await outbound.write(StreamFrame(.data, bytes)) }
                         }
                         throw ClientLeft()
                     }
-                    while let frame = try await frames.next() {
-                        isOver = frame.kind == .end
-                        guard frame.kind == .data else { break }
-                        try await socket.send(.binary(frame.content))
+                    while let frame = try await frames.next(), frame.kind == .data || frame.kind == .end {
+                        if frame.kind == .data {
+                            try await socket.send(.binary(frame.content))
+                        } else {
+                            isOver = true
+                            try await socket.close()
+                            // The reader ends with the client's answer.
+                            try await Task.sleep(for: WebSocket.patience)
+                        }
                     }
                     group.cancelAll()
                 }

@@ -1,6 +1,7 @@
 public import KubeAPI
 
-/// Watches over nodes: one whose kubelet is silent becomes Unknown, its state becomes taints, and its pods are no longer Ready.
+/// Watches over nodes: one whose kubelet is silent becomes Unknown, its state becomes taints, and pods that were Ready when it
+/// turned are Ready no longer. What a kubelet says of a pod after that stands.
 public struct NodeLifecycleController: Controller {
     public static let name = "node-controller"
     public let kinds = [Kinds.node, Kinds.lease, Kinds.pod]
@@ -74,7 +75,9 @@ public struct NodeLifecycleController: Controller {
     }
 
     private func unready(_ node: Item, in world: World, at now: Moment, _ outcome: inout Outcome) {
-        for pod in world.pods(on: node.name) where pod.isReadyPod {
+        // A node that never said anything has pods of which a kubelet speaks, or none.
+        guard let turn = node.condition("Ready")?["lastTransitionTime"]?.string.flatMap(Moment.init) else { return }
+        for pod in world.pods(on: node.name) where pod.isReadyPod && pod.readySince.map({ $0 < turn }) ?? true {
             var (status, conditions) = (pod.status, ConditionList(pod.status))
             conditions.set("Ready", "False", reason: "NodeLost", message: "Node \(node.name) is not ready", at: now)
             status[field: "conditions"] = .array(conditions.entries)
@@ -116,6 +119,11 @@ extension NodeLifecycleController {
             var taint: JSONValue = ["key": .string(Self.prefix + entry.key), "effect": .string(entry.effect)]
             taint[field: "timeAdded"] = .string(now.description)
             taints.append(taint)
+        }
+        // People leave out when they put one there, and it has to be known how long pods have borne it.
+        for index in taints.indices
+        where taints[index]["effect"]?.string == "NoExecute" && taints[index][field: "timeAdded"] == nil {
+            taints[index][field: "timeAdded"] = .string(now.description)
         }
         guard taints != present else { return node.tree }
         var tree = node.tree

@@ -8,7 +8,7 @@ public struct PodGarbageController: Controller {
 
     /// How many ended pods are kept.
     private let threshold: Int
-    /// How long a node that nobody has heard of may yet appear.
+    /// How long a node that is not there may yet appear, or come again.
     private let quarantine: Duration
 
     public init(threshold: Int = 12500, quarantine: Duration = .seconds(40)) {
@@ -35,10 +35,11 @@ public struct PodGarbageController: Controller {
         if pod.nodeName.isEmpty {
             return pod.isBeingDeleted && (pod.metadata.finalizers.isEmpty) ? Outcome(writes: [Self.removal(of: pod)]) : Outcome()
         }
-        guard world[Kinds.node, "", pod.nodeName] == nil else { return Outcome() }
+        guard let since = world.absence(ofNode: pod.nodeName) else { return Outcome() }
         if pod.isBeingDeleted, !pod.metadata.finalizers.isEmpty { return Outcome() }
-        let age = now - pod.createdAt
-        if age < quarantine { return Outcome(again: quarantine - age) }
+        // It may have been given to a node that was never there.
+        let away = now - max(since, pod.createdAt)
+        if away < quarantine { return Outcome(again: quarantine - away) }
         return Outcome(writes: [Self.removal(of: pod)])
     }
 

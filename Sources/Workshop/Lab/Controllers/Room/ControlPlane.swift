@@ -36,6 +36,8 @@ public struct ControlPlane: Sendable {
     private let controllers: [any Controller]
     private var lanes: [Lane]
     private var delayed: [Job: Moment] = [:]
+    /// None of them is due before.
+    private var earliest: Moment?
     private var backoffs: [Job: Backoff] = [:]
 
     fileprivate struct Lane {
@@ -71,6 +73,7 @@ extension ControlPlane {
 
     /// The next key of a controller that is not at work, with what it wants. A key that wants nothing is done at once.
     public mutating func next(at now: Moment, random: inout Dice) -> Step {
+        world.pass(to: now)
         wake(at: now)
         for position in lanes.indices where lanes[position].busy == nil {
             while let key = lanes[position].take() {
@@ -127,9 +130,12 @@ extension ControlPlane {
 
     private mutating func delay(_ job: Job, until moment: Moment) {
         delayed[job] = delayed[job].map { min($0, moment) } ?? moment
+        earliest = min(earliest ?? moment, moment)
     }
 
     private mutating func wake(at now: Moment) {
+        guard let earliest, earliest <= now else { return }
+        defer { self.earliest = delayed.values.min() }
         let due = delayed.filter { $0.value <= now }
         for (job, _) in due.sorted(by: { ($0.value, $0.key.key) < ($1.value, $1.key.key) }) {
             delayed[job] = nil

@@ -39,11 +39,14 @@ extension Outcome {
 
     mutating func look(at moment: Moment, from now: Moment) { look(after: moment - now) }
 
+    /// Of what the writes so far do.
     mutating func note(
         _ about: Item, _ reason: String, _ message: String, _ severity: Notice.Severity = .normal,
         by controller: any Controller.Type
     ) {
-        notices.append(Notice(about: about, severity: severity, reason: reason, message: message, source: controller.name))
+        notices.append(
+            Notice(
+                about: about, severity: severity, reason: reason, message: message, source: controller.name, after: writes.count))
     }
 
     /// Writes the status when it is another one.

@@ -2,7 +2,7 @@ public import KubeAPI
 
 /// Runs a ``ControlPlane``: tells it what happens, carries out what it wants.
 ///
-/// Whoever owns it feeds ``learn(_:)`` and ``forget(_:)`` from lists and watches, and calls ``run()`` when all of
+/// Whoever owns it feeds ``learn(_:)`` and ``forget(_:uid:)`` from lists and watches, and calls ``run()`` when all of
 /// ``kinds`` were listed. Time comes in from outside.
 public actor ControllerDriver {
     private var plane: ControlPlane
@@ -41,9 +41,10 @@ extension ControllerDriver {
         poke.yield()
     }
 
-    public func forget(_ key: ObjectKey) {
-        if let uid = plane.world[key]?.uid { departed.insert(uid) }
-        plane.forget(key)
+    /// An object is gone. Another of its name, of which the answer to a write told before, is not.
+    public func forget(_ key: ObjectKey, uid: String) {
+        departed.insert(uid)
+        if plane.world[key]?.uid == uid { plane.forget(key) }
         poke.yield()
     }
 
@@ -80,23 +81,21 @@ extension ControllerDriver {
     }
 
     private func carryOut(_ work: ControlPlane.Work) async {
-        var succeeded = true
+        var done = 0
         for write in work.writes {
             do {
                 if let tree = try await writer.carryOut(write) {
                     learn(tree)
-                } else if case .delete(let key, let uid, _) = write, plane.world[key]?.uid == uid {
-                    forget(key)
+                } else if case .delete(let key, let uid, _) = write {
+                    forget(key, uid: uid)
                 }
+                done += 1
             } catch {
-                succeeded = false
                 break
             }
         }
-        if succeeded {
-            for notice in work.notices { await writer.tell(notice) }
-        }
-        plane.finished(work, succeeded: succeeded, at: clock(), random: &random)
+        for notice in work.notices where notice.after <= done { await writer.tell(notice) }
+        plane.finished(work, succeeded: done == work.writes.count, at: clock(), random: &random)
         poke.yield()
     }
 

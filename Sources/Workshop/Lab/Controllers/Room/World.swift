@@ -22,7 +22,11 @@ public struct World: Sendable {
     private var namespaces: [Place: Set<String>] = [:]
     private var owned: [String: Set<ObjectKey>] = [:]
     private var marked: [Mark: Set<ObjectKey>] = [:]
+    /// Pods by the node they are on; those without one are under the empty name.
     private var bound: [String: Set<ObjectKey>] = [:]
+    /// Nodes that went, and when that was seen; `nil` until it has been.
+    private var departures: [String: Moment?] = [:]
+    private var began: Moment?
 
     public init() {}
 }
@@ -60,11 +64,19 @@ extension World {
     public mutating func forget(_ key: ObjectKey) -> Change? {
         guard let old = items[key] else { return nil }
         remove(old)
+        if key.isOf(Kinds.node) { departures.updateValue(nil, forKey: key.name) }
         return Change(key: key, old: old, new: nil)
+    }
+
+    /// It is this late now: what was learned since the last time was learned now.
+    mutating func pass(to now: Moment) {
+        if began == nil { began = now }
+        for (name, seen) in departures where seen == nil { departures.updateValue(now, forKey: name) }
     }
 
     private mutating func insert(_ item: Item) {
         let place = Place(item.key)
+        if item.key.isOf(Kinds.node) { departures.removeValue(forKey: item.name) }
         items[item.key] = item
         places[place, default: []].insert(item.key)
         namespaces[place.everywhere, default: []].insert(item.namespace)
@@ -93,7 +105,7 @@ extension World.Place {
 }
 
 extension Item {
-    fileprivate var boundNode: String? { key.isOf(Kinds.pod) ? spec["nodeName"]?.string : nil }
+    fileprivate var boundNode: String? { key.isOf(Kinds.pod) ? nodeName : nil }
 }
 
 extension Dictionary where Value == Set<ObjectKey> {
@@ -144,6 +156,12 @@ extension World {
 
     /// The same in no order, for those who only count: the scheduler does for every node and pod.
     func unorderedPods(on node: String) -> [Item] { (bound[node] ?? []).compactMap { items[$0] } }
+
+    /// Since when a node is not there; one that nobody ever told of, since the beginning.
+    func absence(ofNode name: String) -> Moment? {
+        if self[Kinds.node, "", name] != nil { return nil }
+        return (departures[name] ?? nil) ?? began
+    }
 
     /// How many there are, without looking at them.
     public func count(_ kind: GroupVersionKind, in namespace: String) -> Int { places[Place(kind, namespace)]?.count ?? 0 }

@@ -54,6 +54,8 @@ public struct Notice: Hashable, Sendable {
     public var message: String
     /// Who says it: `replicaset-controller`.
     public var source: String
+    /// How many of its look's writes have to be done before it is true.
+    public var after = 0
 }
 
 /// What carries writes out: a client of the API, or ``MemoryCluster`` in tests.

@@ -32,8 +32,7 @@ public struct Scheduler: Controller {
     }
 
     private func pending(in world: World) -> [ObjectKey] {
-        // Pods without a node are filed under the empty name or none at all.
-        world.all(Kinds.pod).filter(Self.isPending).map(\.key)
+        world.pods(on: "").filter(Self.isPending).map(\.key)
     }
 
     private static func isPending(_ pod: Item) -> Bool {

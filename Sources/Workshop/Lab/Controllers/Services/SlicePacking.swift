@@ -83,7 +83,9 @@ struct SlicePacking {
         for position in contents.indices where contents[position].isWritten && !contents[position].endpoints.isEmpty {
             fill(position)
         }
-        let room = contents.indices.filter { !contents[$0].isWritten && contents[$0].endpoints.count + left.count <= 100 }
+        let room = contents.indices.filter {
+            !contents[$0].isWritten && contents[$0].endpoints.count + left.count <= EndpointSliceController.limit
+        }
         if !left.isEmpty, let fullest = room.max(by: { contents[$0].endpoints.count < contents[$1].endpoints.count }) {
             fill(fullest)
         }

@@ -70,11 +70,21 @@ extension DaemonPlaces {
         }
     }
 
-    /// A failed pod is made again, and of two the older stays.
+    /// A failed pod is made again, and of two the older stays. With a surge one of each revision stays, until the new one has
+    /// taken over.
     private func trim(_ here: [Item], _ outcome: inout Outcome) {
         for pod in here where pod.isFinished && !pod.isBeingDeleted { delete(pod, &outcome) }
-        for pod in here.filter(\.isActivePod).dropFirst() { delete(pod, &outcome) }
+        let active = here.filter(\.isActivePod)
+        guard surge > 0 else {
+            for pod in active.dropFirst() { delete(pod, &outcome) }
+            return
+        }
+        let (new, old) = (active.filter(isNew), active.filter { !isNew($0) })
+        for pod in new.dropFirst() + old.dropFirst() { delete(pod, &outcome) }
+        if let new = new.first, let old = old.first, isAvailable(new) || !old.isReadyPod { delete(old, &outcome) }
     }
+
+    private func isNew(_ pod: Item) -> Bool { pod.labels[Revisions.label] == hash }
 
     private func create(on node: Item, _ outcome: inout Outcome, in world: World, _ random: inout Dice) {
         var name: String
@@ -118,9 +128,18 @@ extension DaemonPlaces {
 // MARK: - Updating
 
 extension DaemonPlaces {
-    func roll(_ outcome: inout Outcome) {
-        guard set.spec[field: "updateStrategy", "type"]?.string ?? "RollingUpdate" == "RollingUpdate" else { return }
+    private var isRolling: Bool { self.set.spec[field: "updateStrategy", "type"]?.string ?? "RollingUpdate" == "RollingUpdate" }
+
+    /// On how many nodes a new pod may run beside the old one.
+    private var surge: Int {
+        guard isRolling, let amount = Amount(set.spec[field: "updateStrategy", "rollingUpdate", "maxSurge"]) else { return 0 }
+        return amount.of(nodes.count { verdict(on: $0).runs }, roundingUp: true)
+    }
+
+    func roll(_ outcome: inout Outcome, in world: World, _ random: inout Dice) {
+        guard isRolling else { return }
         let places = nodes.filter { verdict(on: $0).runs }
+        guard surge == 0 else { return add(on: places, &outcome, in: world, &random) }
         let amount = Amount(set.spec[field: "updateStrategy", "rollingUpdate", "maxUnavailable"]) ?? .count(1)
         var budget = amount.of(places.count, roundingUp: true)
         var candidates: [Item] = []
@@ -130,7 +149,7 @@ extension DaemonPlaces {
                 budget -= 1
                 continue
             }
-            let isOld = pod.labels[Revisions.label] != hash
+            let isOld = !isNew(pod)
             if !isAvailable(pod) {
                 budget -= 1
                 // It serves nobody: replacing it costs nothing.
@@ -140,6 +159,24 @@ extension DaemonPlaces {
             }
         }
         for pod in candidates.prefix(max(0, budget)) { delete(pod, &outcome) }
+    }
+
+    /// New pods beside old ones. The old one goes when the new one is available: ``populate(_:in:_:)`` sees to it.
+    private func add(on places: [Item], _ outcome: inout Outcome, in world: World, _ random: inout Dice) {
+        var budget = surge
+        var candidates: [Item] = []
+        for node in places {
+            let here = (byNode[node.name] ?? []).filter { !$0.isFinished }
+            guard let old = here.first(where: { !isNew($0) }) else { continue }
+            if let new = here.first(where: isNew) {
+                if !isAvailable(new) { budget -= 1 }
+            } else if isAvailable(old) {
+                candidates.append(node)
+            } else {
+                create(on: node, &outcome, in: world, &random)
+            }
+        }
+        for node in candidates.prefix(max(0, budget)) { create(on: node, &outcome, in: world, &random) }
     }
 }
 
@@ -159,7 +196,7 @@ extension DaemonPlaces {
             current += 1
             if pod.isReadyPod { ready += 1 }
             if isAvailable(pod) { available += 1 }
-            if pod.labels[Revisions.label] == hash { updated += 1 }
+            if isNew(pod) { updated += 1 }
         }
         var status = set.status
         func count(_ name: String, _ number: Int) { status[field: name] = number == 0 ? nil : JSONValue(number) }

@@ -33,7 +33,7 @@ public struct DaemonSetController: Controller {
         var outcome = Outcome()
         if !set.isBeingDeleted {
             places.populate(&outcome, in: world, &random)
-            if outcome.writes.isEmpty { places.roll(&outcome) }
+            if outcome.writes.isEmpty { places.roll(&outcome, in: world, &random) }
         }
         for moment in places.ripening { outcome.look(at: moment, from: now) }
         outcome.setStatus(places.status, of: set)

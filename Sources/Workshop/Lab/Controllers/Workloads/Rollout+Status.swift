@@ -58,10 +58,7 @@ extension Rollout {
             return
         }
         if reason == "DeploymentPaused" { return set("Unknown", "DeploymentResumed", "Deployment is resumed") }
-        if let made { return set("True", made.reason, made.message) }
-        if known == nil, let newest {
-            return set("True", "FoundNewReplicaSet", "Found new replica set \"\(newest.name)\"")
-        }
+        if known == nil, let newest { return begin(newest, since: deployment.createdAt, set) }
         let subject = newest.map { "ReplicaSet \"\($0.name)\"" } ?? "Deployment \"\(deployment.name)\""
         if isComplete(status) {
             if reason != "NewReplicaSetAvailable" {
@@ -71,6 +68,11 @@ extension Rollout {
         }
         // A rollout that was complete and lost a pod has no deadline, as long as nothing new is asked.
         if reason == "NewReplicaSetAvailable", status["replicas"] == status["updatedReplicas"] { return }
+        // A rollout begins, and its time with it: the last one's is not its own.
+        if reason == "NewReplicaSetAvailable" {
+            guard let newest else { return }
+            return begin(newest, since: known?["lastUpdateTime"]?.string.flatMap(Moment.init) ?? deployment.createdAt, set)
+        }
         if hasProgressed(to: status) { return set("True", "ReplicaSetUpdated", "\(subject) is progressing.") }
         if reason == "ProgressDeadlineExceeded" { return }
         let since = known?["lastUpdateTime"]?.string.flatMap(Moment.init) ?? now
@@ -79,6 +81,14 @@ extension Rollout {
         } else {
             outcome.look(at: since + .seconds(deadline + 1), from: now)
         }
+    }
+
+    /// - Parameter time: a set that is older was there before: a rollback found it.
+    private func begin(_ newest: Item, since time: Moment, _ set: (String, String, String) -> Void) {
+        let isNew = newest.createdAt >= time
+        set(
+            "True", isNew ? "NewReplicaSetCreated" : "FoundNewReplicaSet",
+            "\(isNew ? "Created" : "Found") new replica set \"\(newest.name)\"")
     }
 
     private func isComplete(_ status: JSONValue) -> Bool {

@@ -20,8 +20,6 @@ struct Rollout {
     var outcome = Outcome()
     /// Set by a step for the status that ends the look.
     var collisions: Int?
-    /// What the step did, for the Progressing condition.
-    var made: (reason: String, message: String)?
     /// The Deployment's own tree when its metadata has to be written; the status then waits for the next look.
     private var tree: JSONValue
 
@@ -251,7 +249,6 @@ extension Rollout {
         mark(&set)
         outcome.writes.append(.create(set))
         setRevision(revision)
-        made = ("NewReplicaSetCreated", "Created new replica set \"\(name)\"")
         outcome.note(
             deployment, "ScalingReplicaSet", "Scaled up replica set \(name) from 0 to \(replicas)", by: DeploymentController.self)
     }

@@ -2,7 +2,8 @@ public import KubeAPI
 
 /// Pods with a name of their own: `web-0`, `web-1` …, made, replaced and taken away in order.
 ///
-/// Volume claims are not made: the lab serves no volumes that outlive a pod.
+/// Volume claims are not made: the lab serves no volumes that outlive a pod. An emptyDir takes the place of each, and an event
+/// says so.
 public struct StatefulSetController: Controller {
     public static let name = "statefulset-controller"
     public let kinds = [Kinds.statefulSet, Kinds.pod, Kinds.controllerRevision]

@@ -70,6 +70,9 @@ extension StatefulSetPods {
                     outcome.note(
                         set, "SuccessfulCreate", "create Pod \(name) in StatefulSet \(set.name) successful",
                         by: StatefulSetController.self)
+                    if let note = claimNote {
+                        outcome.note(set, "ClaimsNotServed", note, .warning, by: StatefulSetController.self)
+                    }
                 }
                 if isMonotonic { return false }
                 continue
@@ -158,8 +161,24 @@ extension StatefulSetPods {
         tree[field: "metadata", "labels", Revisions.label] = .string(revision)
         tree[field: "spec", "hostname"] = .string("\(set.name)-\(ordinal)")
         if let service = set.spec["serviceName"]?.string, !service.isEmpty { tree[field: "spec", "subdomain"] = .string(service) }
+        let volumes = (tree[field: "spec", "volumes"]?.array ?? []).filter { !claims.contains($0["name"]?.string ?? "") }
+        if !claims.isEmpty {
+            tree[field: "spec", "volumes"] = .array(volumes + claims.map { ["name": .string($0), "emptyDir": [:]] })
+        }
         identify(&tree, ordinal)
         return tree
+    }
+
+    /// The volumes that claims would be made for.
+    private var claims: [String] {
+        (set.spec["volumeClaimTemplates"]?.array ?? []).compactMap { $0[field: "metadata", "name"]?.string }
+    }
+
+    /// `nil` when nothing is claimed.
+    private var claimNote: String? {
+        guard !claims.isEmpty else { return nil }
+        return "volumeClaimTemplates are not served in the lab: \(claims.joined(separator: ", ")) is an emptyDir, "
+            + "and what is written there goes with its pod; to keep it, mount a hostPath"
     }
 
     private func identify(_ tree: inout JSONValue, _ ordinal: Int) {

@@ -72,6 +72,9 @@ public enum Action: Hashable, Sendable {
     case get(host: String, port: UInt16, path: String, headers: [String], isTLS: Bool)
     case connect(host: String, port: UInt16)
     case wait(Duration)
+
+    /// It asks for TLS.
+    var isSecure: Bool { if case .get(_, _, _, _, isTLS: true) = self { true } else { false } }
 }
 
 public struct Probe: Hashable, Sendable {

@@ -85,5 +85,7 @@ public struct PodKey: Hashable, Sendable, CustomStringConvertible {
         (self.namespace, self.name, self.uid) = (namespace, name, uid)
     }
 
+    func isNamesake(of other: Self) -> Bool { namespace == other.namespace && name == other.name }
+
     public var description: String { "\(name)_\(namespace)(\(uid))" }
 }

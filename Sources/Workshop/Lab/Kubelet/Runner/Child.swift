@@ -39,14 +39,13 @@ final class Child: Sendable {
         let what = arguments.prefix(2).joined(separator: " ")
         let (given, kept) = (clinux_memory_file("input"), clinux_memory_file("output"))
         var ends: [CInt] = [-1, -1]
-        guard given >= 0, kept >= 0, !reports || pipe(&ends) == 0 else {
+        guard given >= 0, kept >= 0, !reports || clinux_pipe(&ends) == 0 else {
             throw LabError(.processFailed, "start \(what): errno \(errno)")
         }
         defer {
             close(given)
             if ends[1] >= 0 { close(ends[1]) }
         }
-        for end in ends where end >= 0 { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         _ = input.withUnsafeBytes { pwrite(given, $0.baseAddress, $0.count, 0) }
 
         var actions = posix_spawn_file_actions_t()
@@ -133,7 +132,7 @@ extension Child {
         state.withLock { if $0.status == nil { kill(identifier, number) } }
     }
 
-    /// How it ended; killed when that takes longer.
+    /// How it ended; killed when that takes longer, or when nobody waits for it any more.
     func ended(within limit: Duration) async -> (status: CInt, isLate: Bool) {
         await withTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -142,7 +141,7 @@ extension Child {
             }
             group.addTask {
                 try? await Task.sleep(for: limit)
-                return !Task.isCancelled
+                return true
             }
             let isLate = await group.next() ?? false
             if isLate { self.signal(SIGKILL) }
@@ -161,7 +160,7 @@ extension Child {
     /// What it wrote to descriptor 3 before that was closed everywhere.
     func reported() async -> String {
         guard report >= 0 else { return "" }
-        let copy = dup(report)
+        let copy = fcntl(report, F_DUPFD_CLOEXEC, 3)
         _ = fcntl(copy, F_SETFL, O_NONBLOCK)
         return await withCheckedContinuation { continuation in
             let collected = Collected()

@@ -25,6 +25,7 @@ struct ContainerEnvironment {
         set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         set("HOSTNAME", pod.usesHostNetwork ? pod.tree["spec"]?["nodeName"]?.string ?? pod.hostname : pod.hostname)
         set("HOME", "/root")
+        if container.hasTerminal { set("TERM", "xterm") }
         for (name, value) in services { set(name, value) }
         for source in container.environmentSources {
             guard let data = (source.isSecret ? secrets : configMaps)[source.name] else {

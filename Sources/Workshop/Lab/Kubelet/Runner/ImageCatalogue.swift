@@ -4,8 +4,12 @@ public struct ImageCatalogue: Hashable, Sendable {
         /// Answers on every port of the container.
         case echo
         case idle
-        /// The host's own programs: the container's command, or this one.
+        /// ``AgnhostProgram``.
+        case agnhost
+        /// The host's own programs: this one, to which a container's arguments are added.
         case command([String])
+        /// The host's own programs: what a container's arguments say, or this one.
+        case shell([String])
     }
 
     public struct Entry: Hashable, Sendable {
@@ -23,11 +27,12 @@ public struct ImageCatalogue: Hashable, Sendable {
     public init(_ entries: [Entry] = []) { self.entries = entries + Self.builtIn }
 
     private static let builtIn: [Entry] = [
-        Entry("*echo*", .echo), Entry("*agnhost*", .echo), Entry("*nginx*", .echo), Entry("*whoami*", .echo),
+        Entry("*echo*", .echo), Entry("*agnhost*", .agnhost), Entry("*nginx*", .echo), Entry("*whoami*", .echo),
         Entry("*pause*", .idle),
-        Entry("*busybox*", .command(["sh"])), Entry("*alpine*", .command(["sh"])), Entry("*debian*", .command(["bash"])),
-        Entry("*ubuntu*", .command(["bash"])), Entry("*python*", .command(["python3"])), Entry("*curl*", .command(["sh"])),
-        Entry("*netshoot*", .command(["sh"])),
+        // Images with a default command (CMD) and no entry point: arguments are the whole command.
+        Entry("*busybox*", .shell(["sh"])), Entry("*alpine*", .shell(["sh"])), Entry("*debian*", .shell(["bash"])),
+        Entry("*ubuntu*", .shell(["bash"])), Entry("*python*", .shell(["python3"])), Entry("*curl*", .shell(["sh"])),
+        Entry("*netshoot*", .shell(["bash"])),
     ]
 }
 
@@ -37,16 +42,22 @@ extension ImageCatalogue {
         for container: ContainerManifest, command: [String], arguments: [String], echo: [String], idle: [String]
     ) -> (words: [String], note: String?) {
         let entry = entries.first { Self.matches(container.image, $0.pattern) }
+        if entry?.program == .agnhost {
+            let words = AgnhostProgram.words(command + arguments, echo: echo, hasPorts: !container.ports.isEmpty, idle: idle)
+            return (words ?? command + arguments, nil)
+        }
         // A command is run whatever the image: it is looked for on the host.
         if !command.isEmpty { return (command + arguments, nil) }
         switch entry?.program {
         case .command(let own): return (own + arguments, nil)
+        case .shell(let own): return (arguments.isEmpty ? own : arguments, nil)
         case .idle: return (idle, nil)
         // Without a port there is nothing to answer on.
-        case .echo: return (container.ports.isEmpty ? idle : echo, nil)
+        case .echo, .agnhost: return (container.ports.isEmpty ? idle : echo, nil)
         case nil:
-            let note =
-                "Image \"\(container.image)\" is not in the lab's catalogue and nothing is pulled: the echo server runs in its place"
+            // Here too: nothing to answer on without a port.
+            let what = container.ports.isEmpty ? "it has no ports, so nothing runs" : "the echo server runs"
+            let note = "Image \"\(container.image)\" is not in the lab's catalogue and nothing is pulled: \(what) in its place"
             return (container.ports.isEmpty ? idle : echo, note)
         }
     }

@@ -21,8 +21,11 @@ actor PodRunner {
         var run: Int
         var environment: [(name: String, value: String)]
         var workingDirectory: String?
+        /// `USER:GROUP`; `nil`: root.
+        var user: String?
         /// Where its input is written; `nil`: it has none, or it was closed.
         var input: CInt?
+        var terminal: ContainerTerminal?
     }
 
     init(_ key: PodKey, host: NodeHost, api: any KubeletAPI, report: @escaping @Sendable (PodWorker.Event) -> Void) {
@@ -195,14 +198,21 @@ extension PodRunner {
             for mount in try mounts(of: container, in: pod) { command += ["--mount", mount] }
             if container.hasReadOnlyRoot { command.append("--read-only") }
             if let directory = container.workingDirectory { command += ["--workdir", directory] }
-            if let user = container.runAsUser ?? pod.runAsUser {
-                command += ["--user", "\(user):\(container.runAsGroup ?? pod.runAsGroup ?? 0)"]
+            let user = (container.runAsUser ?? pod.runAsUser).map {
+                "\($0):\(container.runAsGroup ?? pod.runAsGroup ?? 0)"
             }
-            let input = try container.takesInput ? CommandPipes.pair() : nil
-            defer { if let input { close(input.reading) } }
-            let child = try Child(
-                command + ["--"] + words, environment: environment, streams: input.map { .init(input: $0.reading) },
-                reports: true)
+            if let user { command += ["--user", user] }
+            let given = try ContainerInput(container)
+            command += given.words
+            let child: Child
+            do {
+                defer { given.closeContainersEnds() }
+                child = try Child(
+                    command + ["--"] + words, environment: environment, streams: given.streams, reports: true,
+                    inherited: given.inherited)
+            }
+            // It ends with the container, also with one that cannot be run.
+            if let terminal = given.terminal { Task { await terminal.show() } }
             let lines = await child.reported().split(separator: "\n").map(String.init)
             if let error = lines.first(where: { $0.hasPrefix("error ") }) {
                 _ = await child.ended()
@@ -214,13 +224,15 @@ extension PodRunner {
             }
             containers[container.name] = Running(
                 child: child, process: process, run: run, environment: environment,
-                workingDirectory: container.workingDirectory, input: input?.writing)
+                workingDirectory: container.workingDirectory, user: user, input: given.takeInput(), terminal: given.terminal)
             report(
                 .started(
                     container: container.name, run: run, id: id,
                     image: "tulle.local/\(container.image)", note: note))
             let code = await child.ended()
             closeInput(of: container.name)
+            // Its number is the next process's.
+            containers[container.name] = nil
             let text = String((Files.text(of: message) ?? "").prefix(4096))
             report(.exited(container: container.name, run: run, code: code, message: text))
         } catch {
@@ -262,6 +274,9 @@ extension PodRunner {
         containers[container]?.input.map { fcntl($0, F_DUPFD_CLOEXEC, 3) }
     }
 
+    /// `nil`: the container has none, or does not run.
+    func terminal(of container: String) -> ContainerTerminal? { containers[container]?.terminal }
+
     /// The container reads to the end of its input.
     func closeInput(of container: String) {
         if let input = containers[container]?.input { close(input) }
@@ -281,6 +296,7 @@ extension PodRunner {
         }
         var words = [host.launcher, "run", "--join", "\(running.process)", "--namespaces", "net,mnt,uts,pid,ipc"]
         if let directory = running.workingDirectory { words += ["--workdir", directory] }
+        if let user = running.user { words += ["--user", user] }
         var environment = running.environment
         if takesTerminal {
             words.append("--tty")
@@ -303,7 +319,8 @@ extension PodRunner {
                 return status == 0 ? nil : child.text().isEmpty ? "exit status \(status)" : child.text()
             case .connect(let target, let port):
                 return try await ask(["--tcp"], target, port, limit, address)
-            case .get(_, _, _, _, true): return "HTTPS probes are not made in the lab"
+            // An event has said that no TLS is spoken.
+            case .get(let target, let port, _, _, true): return try await ask(["--tcp"], target, port, limit, address)
             case .get(let target, let port, let path, let headers, false):
                 return try await ask(["--http", path] + headers.flatMap { ["--header", $0] }, target, port, limit, address)
             }

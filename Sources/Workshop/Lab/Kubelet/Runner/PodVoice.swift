@@ -14,7 +14,8 @@ final class PodVoice: Sendable {
 
     init(_ key: PodKey, _ api: any KubeletAPI) { (self.key, self.api) = (key, api) }
 
-    var isSpeaking: Bool { state.withLock { $0.isSpeaking || $0.waiting.isEmpty } }
+    /// Something waits, and nobody is saying it.
+    var hasToSpeak: Bool { state.withLock { !$0.isSpeaking && !$0.waiting.isEmpty } }
 
     func say(_ order: PodWorker.Order) {
         state.withLock { state in
@@ -41,7 +42,8 @@ final class PodVoice: Sendable {
                 failures = 0
             } catch {
                 failures += 1
-                guard !Task.isCancelled, failures < 600 else { continue }
+                // A pod that is not removed would stay for ever: nobody is told of it again.
+                guard !Task.isCancelled, failures < 600 || order == .removeObject else { continue }
                 restore(order)
                 try? await Task.sleep(for: .milliseconds(min(5000, 100 << min(failures, 6))))
             }

@@ -29,6 +29,8 @@ struct ContainerRecord: Hashable, Sendable {
     var backoff: CrashBackoff
     /// A start was ordered, and neither its success nor its failure has come.
     var isStarting = false
+    /// Its last start came to nothing before anything ran.
+    var isTrying = false
     /// When it may be tried again.
     var retryAt: Moment?
     /// It was told to end; nothing starts it before it has.

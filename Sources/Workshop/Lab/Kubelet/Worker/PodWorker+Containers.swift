@@ -1,27 +1,39 @@
 import KubeAPI
 
 extension PodWorker {
-    /// Starts what should run: the init containers one after the other, then the others at once.
+    /// Starts what should run: the init containers one after the other, then the others at once. Sidecars hold up only what has
+    /// not begun; init containers that have done their work in this sandbox are not run again.
     mutating func run() {
         endOverdue()
         for index in containers.indices where containers[index].role != .main {
             let record = containers[index]
             if record.role == .sidecar {
                 keepRunning(index)
-                if !containers[index].hasStarted { return askProbes() }
+                if !isInitialized, !containers[index].hasStarted { return askProbes() }
                 continue
             }
-            if record.ending?.code == 0 { continue }
+            if isInitialized || record.ending?.code == 0 { continue }
             if record.ending != nil, manifest.restartPolicy == .never { return stop(then: .finish, grace: stopGraceOfPod) }
             keepRunning(index)
             return askProbes()
         }
+        isInitialized = true
         for index in containers.indices where containers[index].role == .main { keepRunning(index) }
         askProbes()
         let mains = containers.filter { $0.role == .main }
         if mains.allSatisfy({ $0.ending != nil && !restarts($0) }) {
             stop(then: .finish, grace: stopGraceOfPod)
             continueStopping()
+        }
+    }
+
+    /// A new sandbox has nothing of what init containers did in the old one: they run once more.
+    mutating func startAnew() {
+        isInitialized = false
+        for index in containers.indices where containers[index].role == .initial {
+            guard let ending = containers[index].ending else { continue }
+            containers[index].lastEnding = ending
+            containers[index].state = .waiting(reason: "PodInitializing", message: "")
         }
     }
 
@@ -71,11 +83,12 @@ extension PodWorker {
     }
 
     private mutating func start(_ record: inout ContainerRecord) {
-        if record.lastEnding != nil, record.retryAt != nil || record.ending != nil {
+        if record.lastEnding != nil, !record.isTrying {
             record.restarts += 1
             record.backoff.restarted(at: now)
         }
         record.run += 1
+        record.isTrying = false
         (record.isStarting, record.isStopping, record.retryAt, record.killAt) = (true, false, nil, nil)
         (record.hasStarted, record.isReady, record.probes) = (false, false, [:])
         if record.ending != nil || !record.hasRun { record.state = .waiting(reason: "ContainerCreating", message: "") }
@@ -101,6 +114,10 @@ extension PodWorker {
         self.record("Pulled", "Container image \"\(record.manifest.image)\" already present on machine", of: record)
         self.record("Created", "Created container: \(record.name)", of: record)
         self.record("Started", "Started container \(record.name)", of: record)
+        if ProbeKind.allCases.contains(where: { record.probe($0)?.action.isSecure == true }) {
+            self.record(
+                "ProbeConnectsOnly", "a probe by HTTPS only connects in the lab: no TLS is spoken", isWarning: true, of: record)
+        }
         if let hook = record.manifest.postStart {
             orders.append(
                 .hook(
@@ -113,13 +130,14 @@ extension PodWorker {
         guard record.isStarting else { return }
         record.isStarting = false
         record.state = .waiting(reason: reason, message: message)
-        // Its next start is a try, no restart.
+        // It never ran: its next start is another try, no restart.
+        record.isTrying = true
         record.retryAt = now + .seconds(5) * settings.factor
         self.record("Failed", "Error: \(message)", isWarning: true, of: record)
         if reason == "RunContainerError" {
             // It was made and ended at once, as a runtime has it.
             let ending = ContainerRecord.Ending(code: 128, reason: "StartError", message: message, finishedAt: now, id: record.id)
-            record.retryAt = nil
+            (record.retryAt, record.isTrying) = (nil, false)
             record.state = .terminated(ending)
         }
     }

@@ -15,9 +15,7 @@ extension PodWorker {
         }
         let phase = status["phase"]?.string
         if phase == "Succeeded" || phase == "Failed" {
-            stage = .finished
-            // Its last status stands as it is.
-            written = status
+            (stage, wasOver) = (.finished, true)
         }
     }
 
@@ -36,14 +34,30 @@ extension PodWorker {
     }
 
     mutating func writeStatus() {
-        guard !(stage == .finished && written == manifest.status) else { return }
+        guard !wasOver, !isGone else { return }
         let status = self.status()
-        guard status != written, !isGone else { return }
+        guard status != written else { return }
         written = status
+        unheard.append(StatusDigest(status))
+        if unheard.count > 16 { unheard.removeFirst() }
         // A status that is not the last of this round would only be written over.
         orders.removeAll { if case .write = $0 { true } else { false } }
         let place = orders.firstIndex(of: .removeObject) ?? orders.endIndex
         orders.insert(.write(status), at: place)
+    }
+
+    /// The API tells what the status is there. When somebody else wrote over ours (the controller of nodes does, while this node
+    /// is not heard of), ours is said again.
+    mutating func hear(_ status: JSONValue) {
+        guard let written else { return }
+        let (told, own) = (StatusDigest(status), StatusDigest(written))
+        if told == own {
+            unheard = []
+        } else if !unheard.contains(told) {
+            // What we say again turns at this moment: whoever wrote the other thing sees that it was answered.
+            for (type, isTrue) in own.conditions where told.conditions[type] != isTrue { transitions[type] = (isTrue, now) }
+            (self.written, unheard) = (nil, [])
+        }
     }
 
     private mutating func status() -> JSONValue {
@@ -73,7 +87,7 @@ extension PodWorker {
 // MARK: - Conditions
 
 extension PodWorker {
-    private static let own = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
+    static let own = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
 
     private mutating func conditions() -> [JSONValue] {
         let initial = containers.filter { $0.role != .main }
@@ -103,7 +117,7 @@ extension PodWorker {
             condition("Ready", areReady && closed.isEmpty, whyNotReady),
             condition("ContainersReady", areReady, why),
             condition("PodScheduled", true),
-        ] + others
+        ]
     }
 
     private mutating func condition(
@@ -169,5 +183,36 @@ extension PodWorker {
         if let startedAt = ending.startedAt { terminated["startedAt"] = .string(startedAt.description) }
         if !ending.message.isEmpty { terminated["message"] = .string(ending.message) }
         return .object(terminated)
+    }
+}
+
+/// What is a kubelet's to say in a pod's status, by its meaning: two that differ in it contradict each other.
+struct StatusDigest: Hashable, Sendable {
+    struct Container: Hashable, Sendable {
+        var state: String
+        var isReady: Bool
+        var restarts: Int64
+    }
+
+    var phase: String
+    /// Whether each condition that a kubelet sets is true.
+    var conditions: [String: Bool] = [:]
+    var containers: [String: Container] = [:]
+    var addresses: [String] = []
+
+    init(_ status: JSONValue) {
+        phase = status["phase"]?.string ?? ""
+        for condition in status["conditions"]?.array ?? [] {
+            guard let type = condition["type"]?.string, PodWorker.own.contains(type) else { continue }
+            conditions[type] = condition["status"]?.string == "True"
+        }
+        for list in ["initContainerStatuses", "containerStatuses"] {
+            for entry in status[list]?.array ?? [] {
+                containers[entry["name"]?.string ?? ""] = Container(
+                    state: entry["state"]?.object?.members.first?.key ?? "", isReady: entry["ready"]?.bool ?? false,
+                    restarts: entry["restartCount"]?.number?.integer ?? 0)
+            }
+        }
+        addresses = (status["podIPs"]?.array ?? []).compactMap { $0["ip"]?.string }
     }
 }

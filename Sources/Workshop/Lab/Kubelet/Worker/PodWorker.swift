@@ -5,8 +5,8 @@ public import KubeAPI
 ///
 /// ```
 ///   volumes ─► sandbox ─► network (CNI ADD) ─► running ─► stopping ─► network (DEL) ─► sandbox away ─► finished | ended
-///                 ▲                                            │ the sandbox died under the pod            │
-///                 └────────────────────────────────────────────┴───────────────────────────────────────────┘
+///                 ▲          │ ADD failed                      │ the sandbox died under the pod            │
+///                 └──────────┴─────────────────────────────────┴───────────────────────────────────────────┘
 /// ```
 public struct PodWorker: Sendable {
     /// What is the same for all pods of a node.
@@ -84,12 +84,20 @@ public struct PodWorker: Sendable {
     var stopGrace = Duration.zero
     /// ADD was ordered: DEL has to follow, whatever came of it.
     var isAttached = false
+    /// How often ADD has failed, each time in a sandbox of its own.
+    var failedAttachments = 0
     var hasSandbox = false
     var isGone = false
+    /// The init containers have done their work in this sandbox.
+    var isInitialized = false
     var addresses: [IPAddress] = []
     var containers: [ContainerRecord]
+    /// It had succeeded or failed before this worker: its last status stands, nothing is known here that would be better.
+    var wasOver = false
     var transitions: [String: (status: Bool, since: Moment)] = [:]
     var written: JSONValue?
+    /// Statuses that were written and may not have come back by the watch yet, oldest first.
+    var unheard: [StatusDigest] = []
     var orders: [Order] = []
     var now: Moment
 
@@ -146,7 +154,7 @@ extension PodWorker {
         case .gone:
             isGone = true
             stop(then: .delete, grace: manifest.isBeingDeleted ? .zero : .seconds(1))
-        case .volumesReady: if stage == .volumes { enter(.sandbox) }
+        case .volumesReady: if stage == .volumes { enter(.sandbox) } else { isBusy = false }
         case .volumesFailed(let message): fail("FailedMount", message)
         case .sandboxReady:
             hasSandbox = true
@@ -155,10 +163,9 @@ extension PodWorker {
         case .sandboxFailed(let message): fail("FailedCreatePodSandBox", "Failed to create pod sandbox: \(message)")
         case .sandboxEnded: loseSandbox()
         case .attached(let addresses):
-            self.addresses = addresses
+            (self.addresses, failedAttachments) = (addresses, 0)
             if stage == .attaching { enter(.running) } else { isBusy = false }
-        case .attachFailed(let message):
-            fail("FailedCreatePodSandBox", "Failed to create pod sandbox: plugin type=\"tulle-cni\" failed (add): \(message)")
+        case .attachFailed(let message): attachFailed(message)
         case .detached:
             isAttached = false
             if stage == .detaching { enter(.removing) }
@@ -180,6 +187,7 @@ extension PodWorker {
 
     private mutating func take(_ manifest: PodManifest) {
         self.manifest = manifest
+        hear(manifest.status)
         guard manifest.isBeingDeleted else { return }
         stop(then: .delete, grace: manifest.deletionGracePeriod ?? manifest.gracePeriod)
     }
@@ -195,9 +203,24 @@ extension PodWorker {
     private mutating func fail(_ reason: String, _ message: String) {
         isBusy = false
         failures += 1
-        // Not kubelet's figure but its manner: soon, and ever more slowly.
-        retryAt = now + min(.seconds(60), .seconds(1) * Double(1 << min(failures - 1, 6))) * settings.factor
+        wait(failures)
         record(reason, message, isWarning: true)
+    }
+
+    /// Not kubelet's figure but its manner: soon, and ever more slowly.
+    private mutating func wait(_ failures: Int) {
+        retryAt = now + min(.seconds(60), .seconds(1) * Double(1 << min(failures - 1, 6))) * settings.factor
+    }
+
+    /// CNI forbids a second ADD without a DEL between them, and what came of a failed one is not known: the sandbox goes, and
+    /// the next has another ID.
+    private mutating func attachFailed(_ message: String) {
+        isBusy = false
+        failedAttachments += 1
+        record(
+            "FailedCreatePodSandBox",
+            "Failed to create pod sandbox: plugin type=\"tulle-cni\" failed (add): \(message)", isWarning: true)
+        if stage == .attaching { stop(then: .restart, grace: .zero) }
     }
 
     mutating func enter(_ next: Stage) {
@@ -250,7 +273,9 @@ extension PodWorker {
         switch after {
         case .restart:
             addresses = []
+            startAnew()
             enter(.sandbox)
+            if failedAttachments > 0 { wait(failedAttachments) }
         case .finish: enter(.finished)
         case .delete: end()
         }

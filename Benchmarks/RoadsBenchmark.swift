@@ -1,0 +1,115 @@
+import Addressing
+import CLinux
+import Cluster
+import Glibc
+import HostNetwork
+import HostNetworkKernel
+import KubeAPI
+import NFTables
+import NFTablesKernel
+import Netlink
+import Plan
+
+/// Roads between nodes: what a thousand of them cost, and what packets make of them.
+///
+/// Planned by the agent's own plan and committed by its hands, in namespaces.
+enum RoadsBenchmark {
+    static func run(nodes: Int, pairs: Int, seconds: Int) throws {
+        try synthetic(nodes)
+        for (name, backend) in [("vxlan", Backend.vxlan(.init())), ("host-gw", .hostGateway)] {
+            let stage = try RoadStage(backend)
+            let traffic = try (0..<pairs).map { _ in
+                (try stage.throughput(.ours, seconds), try stage.throughput(.byHand, seconds))
+            }
+            let ours = median(traffic.map(\.0)), byHand = median(traffic.map(\.1))
+            print(
+                "pod to pod, \(name), beside the same by hand, \(pairs) pairs (figures: ≥ 0.95 of the throughput, ≤ 1.05 of the time)"
+            )
+            print(
+                "  throughput  \(text(ours / 1e9)) Gbit/s, by hand \(text(byHand / 1e9)), ratio \(text(median(traffic.map { $0 / $1 })))"
+            )
+            let turns = try (0..<pairs).map { _ in (try stage.pingPong(.ours), try stage.pingPong(.byHand)) }
+            print(
+                "  ping-pong   \(text(median(turns.map(\.0)))) µs, by hand \(text(median(turns.map(\.1)))), "
+                    + "ratio \(text(median(turns.map { $0 / $1 })))")
+        }
+    }
+
+    // MARK: - A thousand nodes
+
+    private static func synthetic(_ count: Int) throws {
+        let objects = (1...count).map(node)
+        var wholes: [Double] = []
+        var added: [Double] = []
+        for _ in 0..<9 {
+            let namespace = try NetworkNamespace.new()
+            let host = try KernelHost(namespace)
+            var tables = try KernelTables(in: namespace)
+            try RoadStage.carryOut(host, uplink: "uplink")
+            var snapshot = Snapshot()
+            snapshot.replace(with: objects)
+            let begin = clinux_clock(CLOCK_MONOTONIC)
+            var plan = plan(snapshot)
+            let whole = plan.parts(plan.keys)
+            let observed = try host.observe(Interest(in: whole.network))
+            try carryOut(difference(from: observed, to: whole.network, owned: NodePlan.ownership), on: host)
+            for (id, table) in whole.tables { try tables.settle(id, to: table) }
+            wholes.append(Double(clinux_clock(CLOCK_MONOTONIC) - begin) / 1e6)
+
+            let start = clinux_clock(CLOCK_PROCESS_CPUTIME_ID)
+            let keys = Set(snapshot.set(node(count + 1)).flatMap(NodePlan.keys))
+            let old = plan.parts(keys)
+            plan = Self.plan(snapshot)
+            let new = plan.parts(keys)
+            try carryOut(difference(from: old.network, to: new.network, owned: NodePlan.ownership), on: host)
+            for (id, table) in new.tables { try tables.settle(id, to: table) }
+            added.append(Double(clinux_clock(CLOCK_PROCESS_CPUTIME_ID) - start) / 1e6)
+
+            // The right work: everything is there now, and nothing is left to do.
+            let all = plan.parts(plan.keys)
+            let rest = difference(from: try host.observe(Interest(in: all.network)), to: all.network, owned: NodePlan.ownership)
+            guard rest.isEmpty, all.network.routes.count == 4 * count + 2 else {
+                throw KernelError(.inputOutput, "make the roads to \(count + 1) nodes: \(rest.count) steps are left")
+            }
+        }
+        print("roads to \(count) nodes, vxlan, both families (figures: ≤ 150 ms, one more ≤ 2 ms of processor time)")
+        print("  all         \(text(median(wholes))) ms, computed and committed, with the tables of masquerading")
+        print("  one more    \(text(median(added))) ms of processor time")
+    }
+
+    private static func plan(_ snapshot: Snapshot) -> NodePlan {
+        let uplinks = addresses(1).map { address in
+            (address, NodeFacts.Uplink(device: "uplink", segment: segment(address.family), mtu: 1500))
+        }
+        let facts = NodeFacts(name: name(1), uplinks: Dictionary(uplinks) { first, _ in first })
+        return NodePlan(facts: facts, snapshot: snapshot, attachments: [:], network: NetworkSettings(backend: .vxlan(.init())))
+    }
+
+    private static func name(_ number: Int) -> String { "ip-198-18-\(number / 256)-\(number % 256).example.internal" }
+
+    /// 198.18.0.0/16 and 2001:db8::/64 are the nodes', 10.0.0.0/8 and 2001:db8:1::/48 the pods'.
+    private static func addresses(_ number: Int) -> [IPAddress] {
+        [IPFamily.v4, .v6].compactMap { segment($0).address(at: UInt128(number)) }
+    }
+
+    private static func segment(_ family: IPFamily) -> IPPrefix {
+        family == .v4 ? IPPrefix(.v4(IPv4Address(198, 18, 0, 0)), length: 16) : IPPrefix(.v6(RoadStage.documentation), length: 64)
+    }
+
+    private static func node(_ number: Int) -> Node {
+        var node = Node(metadata: ObjectMeta(name: name(number)))
+        node.status.addresses = addresses(number).map { Node.Address(.internalIP, $0.description) }
+        node.spec.podCIDRs = [
+            IPPrefix(.v4(IPv4Address(rawValue: 10 << 24 | UInt32(number) << 8)), length: 24),
+            IPPrefix(.v6(IPv6Address(rawValue: RoadStage.documentation.rawValue | 1 << 80 | UInt128(number) << 64)), length: 64),
+        ]
+        return node
+    }
+
+    private static func carryOut(_ changes: [HostNetwork.Change], on host: KernelHost) throws {
+        if let refusal = try host.apply(changes).first { throw refusal.kernelError }
+    }
+
+    private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+    private static func text(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }
+}

@@ -1,0 +1,124 @@
+import Addressing
+import Cluster
+import KubeAPI
+import NFTables
+import Plan
+import Synchronization
+import Testing
+
+@testable import Agent
+
+@Suite("services, as an agent keeps them") struct ServiceKeeperTests {
+    /// Connections that are only written down.
+    private final class Ended: ConnectionsEnd {
+        let flows = Mutex<Set<ServiceFlow>>([])
+        func end(_ flows: Set<ServiceFlow>) { self.flows.withLock { $0.formUnion(flows) } }
+    }
+
+    private let four = Table.ID(.ip, PacketPath.serviceTable)
+
+    private func node() throws -> Node {
+        var node = Node(metadata: ObjectMeta(name: "n1"))
+        node.status.addresses = [Node.Address(.internalIP, "192.0.2.1")]
+        node.spec.podCIDRs = [try #require(IPPrefix("10.244.1.0/24"))]
+        return node
+    }
+
+    private func service(_ name: String, at address: String) throws -> Service {
+        let tree: JSONValue = [
+            "apiVersion": "v1", "kind": "Service", "metadata": ["name": .string(name), "namespace": "shop"],
+            "spec": ["clusterIP": .string(address), "ports": [["name": "p", "port": 80, "protocol": "UDP"]]],
+        ]
+        return try #require(Registry.standard.read(tree).object as? Service)
+    }
+
+    private func slice(_ service: String, _ addresses: String...) throws -> EndpointSlice {
+        let tree: JSONValue = [
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": [
+                "name": .string("\(service)-1"), "namespace": "shop", "labels": [EndpointSlice.serviceLabel: .string(service)],
+            ],
+            "ports": [["name": "p", "port": 8080, "protocol": "UDP"]],
+            "endpoints": .array(
+                addresses.map { ["addresses": [.string($0)], "nodeName": "n1", "conditions": ["ready": true]] }),
+        ]
+        return try #require(Registry.standard.read(tree).object as? EndpointSlice)
+    }
+
+    private func plan(_ snapshot: Snapshot) -> NodePlan {
+        NodePlan(facts: NodeFacts(name: "n1", uplinks: [:]), snapshot: snapshot, attachments: [:])
+    }
+
+    private func names(_ subjects: Set<Snapshot.Subject>) -> Set<ServiceIndex.Name> {
+        Set(subjects.compactMap { if case .service(let name) = $0 { name } else { nil } })
+    }
+
+    @Test("without a service there is no table; the first brings it, the last takes it away")
+    func table() throws {
+        var (keeper, kernel, snapshot) = (ServiceKeeper(), MemoryTables(), Snapshot())
+        snapshot.set(try node())
+        #expect(try keeper.settle(four, plan(snapshot), &kernel).changes.isEmpty)
+        let touched = names(snapshot.set(try service("web", at: "10.96.0.10")))
+        #expect(try !keeper.settle(touched, of: four, snapshot, &kernel).isEmpty)
+        #expect(try kernel.observe(four) != nil)
+        _ = try keeper.settle(names(snapshot.remove(try service("web", at: "10.96.0.10").key)), of: four, snapshot, &kernel)
+        #expect(try kernel.observe(four) == nil)
+    }
+
+    @Test("a change is said element by element, and a look at everything then finds nothing to do")
+    func keyed() throws {
+        let ended = Ended()
+        var (keeper, kernel, snapshot) = (ServiceKeeper(connections: ended), MemoryTables(), Snapshot())
+        snapshot.set(try node())
+        for number in 1...20 {
+            snapshot.set(try service("web-\(number)", at: "10.96.0.\(number)"))
+            snapshot.set(try slice("web-\(number)", "10.244.1.1", "10.244.1.2"))
+        }
+        _ = try keeper.settle(four, plan(snapshot), &kernel)
+        let touched = names(snapshot.set(try slice("web-7", "10.244.1.2")))
+        #expect(touched.count == 1)
+        let changes = try keeper.settle(touched, of: four, snapshot, &kernel)
+        let elements = changes.reduce(0) { count, change in
+            switch change {
+            case .addElements(_, _, let elements), .deleteElements(_, _, let elements): count + elements.count
+            default: count + 1000
+            }
+        }
+        #expect(elements == 5)
+        #expect(ended.flows.withLock { $0.map(\.answerer) } == [.endpoint(SocketAddress(.v4(IPv4Address(10, 244, 1, 1)), 8080))])
+        #expect(try keeper.settle(four, plan(snapshot), &kernel).changes.isEmpty)
+        // Another agent finds what it left, with every endpoint in its place.
+        var next = ServiceKeeper()
+        #expect(try next.settle(four, plan(snapshot), &kernel).changes.isEmpty)
+    }
+
+    @Test("what somebody deletes or flushes is put back, and told as such")
+    func drift() throws {
+        var (keeper, kernel, snapshot) = (ServiceKeeper(), MemoryTables(), Snapshot())
+        snapshot.set(try node())
+        snapshot.set(try service("web", at: "10.96.0.10"))
+        snapshot.set(try slice("web", "10.244.1.1"))
+        #expect(try !keeper.settle(four, plan(snapshot), &kernel).isRestored)
+        let whole = try kernel.observe(four)?.table
+        for change in [NFTables.Change.deleteTable(four), .flushChain(four, "fronts")] {
+            try kernel.apply([change])
+            let result = try keeper.settle(four, plan(snapshot), &kernel)
+            #expect(!result.changes.isEmpty && result.isRestored)
+            #expect(try kernel.observe(four)?.table == whole)
+        }
+    }
+
+    @Test("without the duty the tables go; without our Node object they stay")
+    func duty() throws {
+        var (keeper, kernel, snapshot) = (ServiceKeeper(), MemoryTables(), Snapshot())
+        snapshot.set(try node())
+        snapshot.set(try service("web", at: "10.96.0.10"))
+        _ = try keeper.settle(four, plan(snapshot), &kernel)
+        snapshot.remove(try node().key)
+        #expect(try keeper.settle(four, plan(snapshot), &kernel).changes.isEmpty)
+        #expect(try kernel.observe(four) != nil)
+        var other = ServiceKeeper(isOurs: false)
+        #expect(try !other.settle(four, plan(snapshot), &kernel).changes.isEmpty)
+        #expect(try kernel.observe(four) == nil)
+    }
+}

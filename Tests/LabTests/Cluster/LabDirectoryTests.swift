@@ -1,0 +1,39 @@
+import Glibc
+import Testing
+
+@testable import Lab
+
+@Suite("the directory of a lab") struct LabDirectoryTests {
+    @Test(
+        "what was not made for a lab is refused, and never removed", arguments: ["ca", "supervisor.log", "lab.json", "notes.txt"])
+    func foreign(_ name: String) throws {
+        let scratch = try Scratch()
+        let path = scratch.path + "/data"
+        try Files.makeDirectories(path)
+        try Files.write("mine".utf8, to: "\(path)/\(name)", mode: 0o600)
+        let lab = LabDirectory(path)
+        let refusal = #expect(throws: LabError.self) { try lab.make(for: LabSettings()) }
+        #expect(refusal?.code == .stateUnusable && refusal?.description.contains("holds no lab") == true)
+        try lab.takeDown()
+        #expect(Files.text(of: "\(path)/\(name)") == "mine")
+    }
+
+    @Test("what was made for a lab, or was empty, goes with everything in it", arguments: [true, false])
+    func own(_ isThere: Bool) throws {
+        let scratch = try Scratch()
+        let lab = LabDirectory(scratch.path + "/data")
+        if isThere { try Files.makeDirectories(lab.path) }
+        try lab.make(for: LabSettings())
+        try lab.make(for: LabSettings())
+        try Files.makeDirectories(lab.path + "/ca")
+        try lab.takeDown()
+        #expect(access(lab.path, F_OK) != 0)
+    }
+
+    @Test("a stopped lab comes up again at another port, and not with other nodes") func same() {
+        var other = LabSettings(name: "one", nodes: 3)
+        #expect(other.isSame(as: LabSettings(name: "one", nodes: 3, port: 7000)))
+        other.nodes = 4
+        #expect(!other.isSame(as: LabSettings(name: "one", nodes: 3)))
+    }
+}

@@ -1,0 +1,86 @@
+import Addressing
+import Glibc
+import KubeAPI
+import Testing
+
+@testable import Lab
+
+@Suite("a lab that is up", .tags(.kernel), .enabled(if: kernelIsThere), .serialized, .timeLimit(.minutes(5)))
+struct LabUpTests {
+    @Test("nodes become Ready, pods reach each other, and when it is down nothing is left") func whole() throws {
+        let bench = try LabBench()
+        let before = try HostFingerprint()
+        try bench.up("--nodes", "2", "--pods", "3")
+        try bench.untilReady(pods: 3)
+
+        let ping = try bench.tulle("ping")
+        #expect(ping.status == 0 && ping.output.contains("All 24 ways are open: 3 pods on 2 nodes"), "\(ping.output)")
+        let figures = try JSONReader().value(bench.tulle("ping", "--count", "1", "-o", "json").output)
+        #expect(figures["sources"]?.array?.count == 5)
+        let pod = try #require(figures["pods"]?.array?.first?["name"]?.string)
+
+        let inside = try bench.tulle("exec", pod, "--", "sh", "-c", "hostname; echo said to nobody >&2; exit 7")
+        #expect(inside.output == pod + "\n" && inside.error == "said to nobody\n" && inside.status == 7)
+        let node = try bench.tulle("node", "node-1", "--", "sh", "-c", "hostname; ip -o address show dev eth0")
+        #expect(node.status == 0 && node.lines.first == "node-1" && node.output.contains("172.30.0.11/24"), "\(node.output)")
+        let log = try bench.tulle("logs", pod)
+        #expect(log.output == "listening tcp 80\n" && log.status == 0, "\(log.error)")
+        #expect(try bench.tulle("logs", pod, "--tail", "0").output == "")
+
+        let again = try bench.tulle("up")
+        #expect(again.status == 3 && again.error.contains("is up"))
+        #expect(!bench.processes.isEmpty)
+
+        try bench.downToNothing()
+        #expect(try HostFingerprint().changes(since: before) == [])
+        // A second time there is nothing to do.
+        #expect(try bench.tulle("down").status == 0)
+        #expect(try bench.tulle("status").status == 4)
+    }
+
+    @Test(
+        "kubectl applies examples/hello.yaml and sees it become Ready",
+        .enabled(if: LabKubectl.isThere, "no kubectl is installed"))
+    func kubectl() throws {
+        let bench = try LabBench()
+        try bench.up("--nodes", "2")
+        let kubectl = try #require(LabKubectl.path)
+        func run(_ words: String...) throws -> LabBench.Outcome {
+            let outcome = try bench.run(
+                [kubectl] + words, environment: ["KUBECONFIG": bench.lab.kubeconfig, "HOME": bench.scratch.path])
+            #expect(outcome.status == 0, "\(words): \(outcome.error)")
+            return outcome
+        }
+        let nodes = try run("get", "nodes", "--no-headers").lines
+        #expect(nodes.count == 2 && nodes.allSatisfy { $0.contains(" Ready ") }, "\(nodes)")
+        let example = #filePath.replacing("Tests/LabTests/Cluster/LabUpTests.swift", with: "examples/hello.yaml")
+        _ = try run("apply", "-f", example)
+        _ = try run("rollout", "status", "deployment/hello", "--timeout", "60s")
+        _ = try run("rollout", "status", "statefulset/db", "--timeout", "60s")
+        #expect(try run("get", "pods", "-l", "app=db", "-o", "name").lines == ["pod/db-0", "pod/db-1"])
+        #expect(try run("exec", "db-0", "--", "hostname").output == "db-0\n")
+        #expect(try run("logs", "db-1").output.contains("listening tcp 5432"))
+        #expect(try bench.tulle("ping").output.contains("8 pods on 2 nodes"))
+    }
+
+    @Test("a port in use is said in one line, and nothing stays") func port() throws {
+        let bench = try LabBench()
+        let loopback = try #require(IPAddress("127.0.0.1"))
+        let socket = try BoundSocket.stream(loopback, port: 0)
+        let outcome = try bench.tulle("up", "--port", "\(BoundSocket.port(of: socket))")
+        #expect(outcome.status == 75 && outcome.error.split(separator: "\n").count == 1, "\(outcome.error)")
+        #expect(outcome.error.contains("--port"))
+        #expect(access(bench.lab.path, F_OK) != 0)
+        #expect(bench.processes == [])
+    }
+
+    @Test("a directory that is somebody else's is left alone") func foreign() throws {
+        let bench = try LabBench()
+        try Files.makeDirectories(bench.lab.path)
+        try Files.write("mine".utf8, to: bench.lab.path + "/letter")
+        let outcome = try bench.tulle("up")
+        #expect(outcome.status == 73, "\(outcome.error)")
+        #expect(try bench.tulle("down").status == 0)
+        #expect(Files.text(of: bench.lab.path + "/letter") == "mine")
+    }
+}
