@@ -53,10 +53,10 @@ public enum PacketPath {
 
     /// The route table of a pod's second and further interfaces, by a hash of the attachment: what is sent from its address leaves
     /// by it. The first byte is that of our routes' protocol, so that it is nobody's table by chance.
-    static func podRouteTable(_ hash: UInt64) -> UInt32 { UInt32(routeProtocol) << 24 | UInt32(hash & 0xFF_FFFF) }
+    static func interfaceTable(_ hash: UInt64) -> UInt32 { UInt32(routeProtocol) << 24 | UInt32(hash & 0xFF_FFFF) }
 
     /// Priority of the rule that leads there: before the main table's 32766.
-    static let podRule: UInt32 = 8400
+    static let interfaceRule: UInt32 = 8400
 
     /// What the pod's end is called inside the pod unless the runtime says otherwise.
     public static let podInterface = "eth0"
@@ -78,9 +78,6 @@ public enum PacketPath {
 
     /// The major number of our qdiscs' handles (`8400:`). One with another number is somebody else's.
     public static let qdiscHandle: UInt16 = 0x8400
-
-    /// Priority of destination translation: `NF_IP_PRI_NAT_DST`.
-    public static let destinationTranslation: Int32 = -100
 
     /// Priority of the check of pods' sources: `NF_IP6_PRI_RAW`, before connections are tracked.
     public static let sourceCheck: Int32 = -300

@@ -65,9 +65,9 @@ public struct PodNetwork: Hashable, Sendable {
                     proto: PacketPath.routeProtocol))
         }
         guard case .ranges(let ranges) = attachment.reach else { return [route(.all(address.family))] }
-        let table = PacketPath.podRouteTable(attachment.id.hash)
+        let table = PacketPath.interfaceTable(attachment.id.hash)
         let rule = Rule(
-            address.family, priority: PacketPath.podRule, from: IPPrefix(host: address), table: table,
+            address.family, priority: PacketPath.interfaceRule, from: IPPrefix(host: address), table: table,
             proto: PacketPath.routeProtocol)
         return ranges.filter { $0.family == address.family }.map { route($0) } + [
             route(.all(address.family), table: table), .rule(rule),
