@@ -166,7 +166,10 @@ extension KernelTests {
 
             let good = TestNode.objects(1, 2)
             try node.directory.write(good, to: "objects.yaml")
-            try eventually("the file is read") { try node.status.problems == [] && node.network().contains("10.244.2.0/24 via") }
+            // The endpoint opens after the round is written down.
+            try eventually("the file is read\n\(node.log)") {
+                try node.isReady && node.status.problems == [] && node.network().contains("10.244.2.0/24 via")
+            }
             let whole = try node.whole()
 
             for (text, id, place) in [

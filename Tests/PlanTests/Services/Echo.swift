@@ -1,6 +1,7 @@
 import Addressing
 import Glibc
 import Netlink
+import Synchronization
 import Testing
 
 struct Unexpected: Error, CustomStringConvertible {
@@ -94,7 +95,18 @@ final class Client {
         self.transport = transport
         socket = try openSocket(in: namespace, transport, family)
         _ = fcntl(socket.rawValue, F_SETFL, O_NONBLOCK)
+        guard transport == .udp else { return }
+        // A datagram from a port that another client had before belongs to that one's connection, and goes where it went: a port
+        // by chance is the same again now and then.
+        let port = Self.nextPort.withLock { port -> UInt16 in
+            port = port == 59_999 ? 20_000 : port + 1
+            return port
+        }
+        let code = withName(of: SocketAddress(.any(family), port)) { bind(socket.rawValue, $0, $1) }
+        guard code == 0 else { throw KernelError(Errno(rawValue: errno), "bind port \(port)") }
     }
+
+    private static let nextPort = Mutex<UInt16>(20_000)
 
     func begin(_ target: SocketAddress) {
         _ = withName(of: target) { connect(socket.rawValue, $0, $1) }

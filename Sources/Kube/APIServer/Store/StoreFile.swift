@@ -39,6 +39,9 @@ final class StoreFile: Sendable {
 
     private func unlock() {
         guard let descriptor = lock.withLock({ $0.take() }) else { return }
+        // Said, not left to the closing: a process that is being started elsewhere has the descriptor too, until it is another
+        // program, and would hold the lock as long.
+        flock(descriptor, LOCK_UN)
         Glibc.close(descriptor)
     }
 
