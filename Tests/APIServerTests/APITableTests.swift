@@ -35,7 +35,7 @@ extension Substring {
     }
 }
 
-@Suite("the page of the API", .timeLimit(.minutes(1)))
+@Suite("the page of the API", .timeLimit(.minutes(5)))
 struct APITableTests {
     @Test("every kind and verb of discovery is in the table, and nothing else")
     func kinds() throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import APIServer
 
-@Suite("the door", .timeLimit(.minutes(1)))
+@Suite("the door", .timeLimit(.minutes(5)))
 struct DoorTests {
     @Test(
         "without a token there is 401 and nothing else",
@@ -81,7 +81,7 @@ private struct Talker: PodStreams {
     }
 }
 
-@Suite("logs and streams", .timeLimit(.minutes(1)))
+@Suite("logs and streams", .timeLimit(.minutes(5)))
 struct PodStreamTests {
     private let path = "/api/v1/namespaces/default/pods"
 

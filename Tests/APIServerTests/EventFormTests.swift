@@ -5,7 +5,7 @@ import Testing
 @testable import APIServer
 
 /// `v1` and `events.k8s.io/v1` show the same events.
-@Suite("events in both forms", .timeLimit(.minutes(1)))
+@Suite("events in both forms", .timeLimit(.minutes(5)))
 struct EventFormTests {
     private static let older = "/api/v1/namespaces/default/events"
     private static let newer = "/apis/events.k8s.io/v1/namespaces/default/events"

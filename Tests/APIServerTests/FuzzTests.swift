@@ -3,7 +3,7 @@ import Testing
 
 @testable import APIServer
 
-@Suite("bad input", .timeLimit(.minutes(1)))
+@Suite("bad input", .timeLimit(.minutes(5)))
 struct FuzzTests {
     private static let pods = "/api/v1/namespaces/default/pods"
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import APIServer
 
-@Suite("housekeeping", .timeLimit(.minutes(1)))
+@Suite("housekeeping", .timeLimit(.minutes(5)))
 struct HousekeepingTests {
     /// Waits for an object to be there, or not. The suite's time limit ends it when it never is.
     private func wait(_ client: inout Client, _ uri: String, _ status: Int) async throws {

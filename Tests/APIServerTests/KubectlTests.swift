@@ -83,7 +83,7 @@ private let web = """
     """
 
 @Suite(
-    "kubectl", .tags(.kubectl), .serialized, .timeLimit(.minutes(3)),
+    "kubectl", .tags(.kubectl), .serialized, .timeLimit(.minutes(5)),
     .enabled(if: Kubectl.isThere || mustRun, "kubectl or openssl is not installed"))
 struct KubectlTests {
     @Test("apply, apply again, apply a change, and look at it in every form")

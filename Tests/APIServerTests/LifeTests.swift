@@ -19,7 +19,7 @@ private func deployment(_ name: String, replicas: Int = 1, extra: String = "") -
         + #""template":{"metadata":{"labels":{"app":"x"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}\#(extra)}"#
 }
 
-@Suite("an object's life", .timeLimit(.minutes(1)))
+@Suite("an object's life", .timeLimit(.minutes(5)))
 struct LifeTests {
     @Test("a name is generated behind its prefix, and two are different")
     func generateName() async throws {

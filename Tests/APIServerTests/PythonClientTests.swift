@@ -44,7 +44,7 @@ private struct Parrot: PodStreams {
 }
 
 @Suite(
-    "the Python client", .timeLimit(.minutes(2)),
+    "the Python client", .timeLimit(.minutes(5)),
     .enabled(
         if: (!PythonClient.all.isEmpty && Program.path("openssl") != nil) || mustRun,
         "no Python client is installed: scripts/prepare"))

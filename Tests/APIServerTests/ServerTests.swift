@@ -61,7 +61,7 @@ func map(_ name: String, _ data: String = "{}") -> String {
     #"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"\#(name)"},"data":\#(data)}"#
 }
 
-@Suite("the server", .timeLimit(.minutes(1)))
+@Suite("the server", .timeLimit(.minutes(5)))
 struct ServerTests {
     @Test("an object goes in, comes out, changes and goes, over one connection")
     func roundTrip() async throws {

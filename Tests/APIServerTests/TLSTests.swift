@@ -3,7 +3,7 @@ import Testing
 
 @testable import APIServer
 
-@Suite("TLS", .timeLimit(.minutes(1)), .enabled(if: Program.path("openssl") != nil || mustRun, "openssl is not installed"))
+@Suite("TLS", .timeLimit(.minutes(5)), .enabled(if: Program.path("openssl") != nil || mustRun, "openssl is not installed"))
 struct TLSTests {
     @Test("the server speaks TLS with the certificate it was given, and plain HTTP gets nothing")
     func handshake() async throws {

@@ -9,7 +9,7 @@ private let accounts = "/api/v1/namespaces/default/serviceaccounts"
 private let pods = "/api/v1/namespaces/default/pods"
 private let admin = [("Authorization", "Bearer secret")]
 
-@Suite("tokens of service accounts", .timeLimit(.minutes(1)))
+@Suite("tokens of service accounts", .timeLimit(.minutes(5)))
 struct TokenTests {
     private final class Clock: Sendable { let now = Mutex<Int64>(1_900_000_000) }
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import APIServer
 
-@Suite("WebSockets", .timeLimit(.minutes(1)))
+@Suite("WebSockets", .timeLimit(.minutes(5)))
 struct WebSocketTests {
     @Test("a message comes back, whole, also when it came in pieces, and a ping is answered")
     func echo() async throws {

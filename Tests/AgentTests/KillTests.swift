@@ -65,7 +65,7 @@ extension KernelTests {
             }
         }
 
-        @Test("while it starts, ends in the same state", .timeLimit(.minutes(3)))
+        @Test("while it starts, ends in the same state", .timeLimit(.minutes(5)))
         func starting() throws {
             let patient = try Patient()
             let node = patient.node
@@ -97,7 +97,7 @@ extension KernelTests {
             }
         }
 
-        @Test("during an ADD and a DEL, ends in the same state after the runtime's next try", .timeLimit(.minutes(3)))
+        @Test("during an ADD and a DEL, ends in the same state after the runtime's next try", .timeLimit(.minutes(5)))
         func calls() throws {
             let node = try TestNode()
             try node.start()

@@ -19,7 +19,7 @@ private func soon(
 }
 
 extension KernelTests {
-    @Suite("an agent that an API server feeds", .timeLimit(.minutes(3)))
+    @Suite("an agent that an API server feeds", .timeLimit(.minutes(5)))
     struct ServerFedTests {
         private static let road = "route 10.244.2.0/24 via 192.0.2.2 dev eth0 proto 84 src 192.0.2.1\n"
         private static let newRoad = "route 10.244.3.0/24 via 192.0.2.3 dev eth0 proto 84 src 192.0.2.1\n"

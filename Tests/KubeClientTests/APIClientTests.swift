@@ -4,7 +4,7 @@ import KubeClient
 import Logging
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct APIClientTests {
     /// Runs a client against a server that replies by the number of the request, from 1.
     private func run(

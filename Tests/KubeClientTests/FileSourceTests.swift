@@ -115,7 +115,7 @@ struct FileSourceTests {
         #expect(texts(settled(&follower)) == ["modified Namespace b"])
     }
 
-    @Test("run feeds the stream at the given interval until it is cancelled", .timeLimit(.minutes(1)))
+    @Test("run feeds the stream at the given interval until it is cancelled", .timeLimit(.minutes(5)))
     func run() async throws {
         let directory = try TemporaryDirectory()
         let path = try directory.write(yaml("a=1"), to: "objects.yaml")

@@ -26,7 +26,7 @@ final class TinyServer: ChannelInboundHandler {
 }
 
 struct HTTPTransportTests {
-    @Test("more watches than a pool's usual eight run at once, with the caller's headers", .timeLimit(.minutes(1)))
+    @Test("more watches than a pool's usual eight run at once, with the caller's headers", .timeLimit(.minutes(5)))
     func watches() async throws {
         let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .childChannelInitializer { channel in

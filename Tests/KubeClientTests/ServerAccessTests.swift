@@ -7,7 +7,7 @@ import Logging
 import NIOSSL
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ServerAccessTests {
     private struct Setting {
         var authority: CertificateAuthority

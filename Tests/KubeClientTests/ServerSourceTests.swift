@@ -68,7 +68,7 @@ struct ServerSourceTests {
 
     @Test(
         "pages, a watch cut at odd places, a lost place and a relist: the consumer hears a list and changes",
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(5)))
     func story() async {
         let added = event("ADDED", "c", "11")
         let transport = ScriptedTransport([
@@ -92,7 +92,7 @@ struct ServerSourceTests {
         #expect(Array(transport.targets.prefix(5)) == expected)
     }
 
-    @Test("refusals, proxies and broken connections become faults and waits, never the end", .timeLimit(.minutes(1)))
+    @Test("refusals, proxies and broken connections become faults and waits, never the end", .timeLimit(.minutes(5)))
     func failures() async {
         let clock = InstantClock()
         let transport = ScriptedTransport([

@@ -12,7 +12,7 @@ private func service(_ name: String, _ spec: String) -> String {
     #"{"apiVersion":"v1","kind":"Service","metadata":{"name":"\#(name)"},"spec":\#(spec)}"#
 }
 
-@Suite("services as they are written", .timeLimit(.minutes(1)))
+@Suite("services as they are written", .timeLimit(.minutes(5)))
 struct ServiceWriteTests {
     private static let merge = [("Content-Type", "application/merge-patch+json")]
 

@@ -6,7 +6,7 @@ import Testing
 @testable import Lab
 
 @Suite(
-    "a cluster in one process", .tags(.kernel), .serialized, .timeLimit(.minutes(2)),
+    "a cluster in one process", .tags(.kernel), .serialized, .timeLimit(.minutes(5)),
     .enabled(if: geteuid() == 0 || getenv("REQUIRE_KERNEL") != nil))
 struct ClusterTests {
     @Test("a node is Ready when its plugin is, and says why while it is not")

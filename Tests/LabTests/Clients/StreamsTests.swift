@@ -9,7 +9,7 @@ import Testing
 @testable import Lab
 
 @Suite(
-    "the bridge between the API server's process and the kubelets'", .tags(.kernel), .serialized, .timeLimit(.minutes(1)),
+    "the bridge between the API server's process and the kubelets'", .tags(.kernel), .serialized, .timeLimit(.minutes(5)),
     .enabled(if: geteuid() == 0 || getenv("REQUIRE_KERNEL") != nil))
 struct StreamsTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

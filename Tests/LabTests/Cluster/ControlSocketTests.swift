@@ -7,7 +7,7 @@ import Testing
 
 @testable import Lab
 
-@Suite("the control socket of a lab", .timeLimit(.minutes(1)))
+@Suite("the control socket of a lab", .timeLimit(.minutes(5)))
 struct ControlSocketTests {
     /// Serves while the body asks.
     private func serving(

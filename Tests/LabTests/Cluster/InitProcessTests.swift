@@ -3,7 +3,7 @@ import Testing
 
 @testable import Lab
 
-@Suite("process 1 of a lab", .tags(.kernel), .enabled(if: kernelIsThere), .serialized, .timeLimit(.minutes(1)))
+@Suite("process 1 of a lab", .tags(.kernel), .enabled(if: kernelIsThere), .serialized, .timeLimit(.minutes(5)))
 struct InitProcessTests {
     /// A directory named as a lab's, whose process 1 runs a shell.
     private final class Bench {
@@ -83,7 +83,7 @@ struct InitProcessTests {
     }
 }
 
-@Suite("tulle-pod ping", .tags(.kernel), .enabled(if: kernelIsThere), .timeLimit(.minutes(1)))
+@Suite("tulle-pod ping", .tags(.kernel), .enabled(if: kernelIsThere), .timeLimit(.minutes(5)))
 struct PodPingTests {
     @Test("both families are asked, and what does not answer is counted") func ping() throws {
         let pod = try programs() + "/tulle-pod"

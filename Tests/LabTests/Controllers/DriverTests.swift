@@ -28,7 +28,7 @@ struct DriverTests {
         func tell(_ notice: Notice) {}
     }
 
-    @Test("from the answers to its own writes it goes on, and a refused write is tried again", .timeLimit(.minutes(1)))
+    @Test("from the answers to its own writes it goes on, and a refused write is tried again", .timeLimit(.minutes(5)))
     func run() async throws {
         let writer = Writer()
         let start = ContinuousClock.now
@@ -91,7 +91,7 @@ struct DriverTests {
         func tell(_ notice: Notice) { told.append(notice.message) }
     }
 
-    @Test("what was done is told though the write after it was refused", .timeLimit(.minutes(1)))
+    @Test("what was done is told though the write after it was refused", .timeLimit(.minutes(5)))
     func told() async throws {
         let writer = Refuser()
         let (rests, rest) = AsyncStream.makeStream(of: Void.self)

@@ -180,7 +180,7 @@ final class KubeletBench: Sendable {
 }
 
 @Suite(
-    "the kubelet", .tags(.kernel), .serialized, .timeLimit(.minutes(1)),
+    "the kubelet", .tags(.kernel), .serialized, .timeLimit(.minutes(5)),
     .enabled(if: geteuid() == 0 || getenv("REQUIRE_KERNEL") != nil))
 struct KubeletTests {
     @Test("the containers of a pod share localhost and its name, and have processes of their own")
