@@ -67,6 +67,9 @@ struct ConnectionSetup: ServerChildChannel, HTTPChannelHandler {
     }
 
     private static func http(_ channel: any Channel) throws -> NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart> {
+        // Until here NIO answers what is no HTTP with 400; from here on Hummingbird does, and a second answer is an error.
+        _ = channel.pipeline.syncOperations.removeHandler(
+            try channel.pipeline.syncOperations.handler(type: HTTPServerProtocolErrorHandler.self))
         try channel.pipeline.syncOperations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
         return try NIOAsyncChannel(
             wrappingChannelSynchronously: channel,

@@ -188,6 +188,7 @@ extension Status {
         case let error as HTTPError:
             self.init(code: error.status.code, reason: "BadRequest", message: error.body ?? error.status.reasonPhrase)
         case is NIOTooManyBytesError: self = .tooLarge("the body is larger than this server takes")
+        case let error as HTTPParserError: self = .badRequest("the request's body does not go on as HTTP should: \(error)")
         default: self = .internalError("the server could not answer: \(error)")
         }
     }

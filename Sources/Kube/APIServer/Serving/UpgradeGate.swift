@@ -25,4 +25,10 @@ final class UpgradeGate: ChannelInboundHandler, RemovableChannelHandler {
         context.fireChannelRead(wrapInboundOut(.head(head)))
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
+
+    /// A connection that begins with no HTTP at all has been answered, and would stay open: nothing behind the gate knows of it.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.fireErrorCaught(error)
+        if error is HTTPParserError { context.close(promise: nil) }
+    }
 }
