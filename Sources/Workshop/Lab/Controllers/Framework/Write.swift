@@ -58,7 +58,7 @@ public struct Notice: Hashable, Sendable {
     public var after = 0
 }
 
-/// What carries writes out: a client of the API, or ``MemoryCluster`` in tests.
+/// What carries writes out: a client of the API, or in tests a cluster in memory.
 public protocol ObjectWriter: Sendable {
     /// - Returns: the object as it is afterwards, for the ``World``; `nil` when it is gone. An error stops the rest of the key's
     ///   writes, and the key is tried again after a while.

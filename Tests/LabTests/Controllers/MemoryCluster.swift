@@ -1,11 +1,13 @@
-public import KubeAPI
+import KubeAPI
+
+@testable import Lab
 
 /// An API server without a network or a disk: it keeps versions, generations, finalizers, graceful deletion and owners' garbage
 /// as a real one does, as far as controllers can tell the difference.
 ///
 /// It has no validation, defaults or admission: what is put in has to be right.
-public struct MemoryCluster: Sendable {
-    public enum Refusal: Error, Hashable, Sendable {
+struct MemoryCluster: Sendable {
+    enum Refusal: Error, Hashable, Sendable {
         case alreadyExists(ObjectKey)
         case notFound(ObjectKey)
         /// Another version, or another object of the same name.
@@ -14,24 +16,24 @@ public struct MemoryCluster: Sendable {
         case unreadable
     }
 
-    public enum Event: Hashable, Sendable {
+    enum Event: Hashable, Sendable {
         case put(JSONValue)
         case gone(ObjectKey)
     }
 
-    public private(set) var objects: [ObjectKey: JSONValue] = [:]
+    private(set) var objects: [ObjectKey: JSONValue] = [:]
     /// What happened since somebody took it.
     private var events: [Event] = []
     private var revision = 0
 
-    public init() {}
+    init() {}
 
-    public mutating func takeEvents() -> [Event] {
+    mutating func takeEvents() -> [Event] {
         defer { events = [] }
         return events
     }
 
-    public func all(_ kind: GroupVersionKind) -> [Item] {
+    func all(_ kind: GroupVersionKind) -> [Item] {
         objects.keys.filter { $0.kind == kind.kind && $0.group == kind.group }.sorted().compactMap {
             objects[$0].flatMap(Item.init)
         }
@@ -41,7 +43,7 @@ public struct MemoryCluster: Sendable {
 extension MemoryCluster {
     /// - Returns: the object afterwards, `nil` when it is gone.
     @discardableResult
-    public mutating func carryOut(_ write: Write, at now: Moment) throws(Refusal) -> JSONValue? {
+    mutating func carryOut(_ write: Write, at now: Moment) throws(Refusal) -> JSONValue? {
         switch write {
         case .create(let tree): return try create(tree, at: now)
         case .update(let tree): return try replace(tree, at: now) { old, new in new[field: "status"] = old["status"] }
