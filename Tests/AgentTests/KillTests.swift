@@ -181,13 +181,22 @@ extension TestNode {
         return waitid(P_PID, id_t(process), &about, WEXITED | WNOHANG | WNOWAIT) != 0 || about.si_signo != 0
     }
 
-    /// strace on all threads of the agent that runs.
+    /// strace on all threads of the agent that runs, and it sees their next calls.
     func attach(_ words: [String]) throws -> Program {
         let process = try #require(agent?.process)
         let tracer = try Program(words + ["-p", "\(process)"])
+        // A thread has its tracer before it has stopped for it, and only from then on are its calls seen: so all have to be at
+        // rest, the tracer too, and more than once.
+        var rests = 0
         try eventually("every thread is traced") {
-            let statuses = try Program.run(["sh", "-c", "cat /proc/\(process)/task/*/status"]).output.split(separator: "\n")
-            return hasEnded || !statuses.contains("TracerPid:\t0")
+            let statuses = try Program.run(
+                ["sh", "-c", "cat /proc/\(process)/task/*/status /proc/\(tracer.process)/status"]
+            ).output.split(separator: "\n")
+            let untraced = statuses.count { $0 == "TracerPid:\t0" }
+            let restless = statuses.contains { $0.hasPrefix("State:") && !$0.hasPrefix("State:\tS") }
+            // The one that is not traced is the tracer.
+            rests = untraced <= 1 && !restless ? rests + 1 : 0
+            return hasEnded || rests > 2
         }
         return tracer
     }
