@@ -16,7 +16,7 @@ struct LabCommandTests {
         "a wrong option is named, before anything is made",
         arguments: [
             ("--nodes", "0", "--nodes 0: from 1 to 100"), ("--nodes", "101", "--nodes 101"), ("--nodes", "three", "'three'"),
-            ("--backend", "wireguard", "host-gw"), ("--segments", "2", "vxlan"), ("--families", "ipv5", "families"),
+            ("--backend", "wireguard", "host-gw"), ("--families", "ipv5", "families"),
             ("--pod-cidr", "10.96.0.0/12", "overlap"), ("--pod-cidr", "10.244.0.0/28", "no room for 3 nodes"),
             ("--pod-cidr", "10.244.0.0", "no prefix"), ("--pod-cidr", "10.244.0.1/16", "no prefix"),
             ("--pod-cidr", "10.1.0.0/16,10.2.0.0/16", "one prefix of IPv4"), ("--pod-cidr", "", "Missing value"),
