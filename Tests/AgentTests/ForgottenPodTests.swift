@@ -92,7 +92,7 @@ extension KernelTests {
             var dice = Dice()
             for verb in ["ADD", "DEL"] {
                 var kills = 0
-                var count = isFull ? 1 : Int.random(in: 1...12, using: &dice)
+                var count = isFull ? 1 : Int.random(in: 1...4, using: &dice)
                 while true {
                     if verb == "DEL" { try node.add("c1", pod) }
                     let tracer = try node.attach([
@@ -116,7 +116,7 @@ extension KernelTests {
                     try #require(try node.whole() == before, "\(moment)")
                     guard wasKilled else { break }
                     kills += 1
-                    count += isFull ? 1 : Int.random(in: 8...24, using: &dice)
+                    count += isFull ? 1 : Int.random(in: 4...12, using: &dice)
                 }
                 #expect(kills >= (isFull ? 10 : 1), "the sweep of \(verb) ended at \(count), seed \(dice.seed)")
             }
