@@ -53,7 +53,7 @@ struct LabUpTests {
         }
         let nodes = try run("get", "nodes", "--no-headers").lines
         #expect(nodes.count == 2 && nodes.allSatisfy { $0.contains(" Ready ") }, "\(nodes)")
-        let example = #filePath.replacing("Tests/LabTests/Cluster/LabUpTests.swift", with: "examples/hello.yaml")
+        let example = #filePath.replacing("Tests/LabTests/Supervisor/LabUpTests.swift", with: "examples/hello.yaml")
         _ = try run("apply", "-f", example)
         _ = try run("rollout", "status", "deployment/hello", "--timeout", "60s")
         _ = try run("rollout", "status", "statefulset/db", "--timeout", "60s")
