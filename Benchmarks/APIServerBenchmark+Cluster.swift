@@ -20,7 +20,7 @@ extension APIServerBenchmark {
     }
 
     /// - Returns: creations a second.
-    private static func create(
+    static func create(
         _ count: Int, _ socket: IsolatedSocket, _ path: String, _ body: @escaping @Sendable (Int) -> String
     ) async throws -> Double {
         let clock = ContinuousClock()

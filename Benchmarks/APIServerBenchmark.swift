@@ -247,7 +247,7 @@ extension APIServerBenchmark {
 }
 
 /// A directory of the benchmark's own.
-private struct Directory {
+struct Directory {
     let path: String
 
     init() throws {

@@ -14,7 +14,8 @@ struct TulleBench: AsyncParsableCommand {
               tulle-bench                     all of them, one after the other
             """,
         subcommands: [
-            Services.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self, Roads.self, DNS.self, Lab.self, All.self,
+            Services.self, AgentServices.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self, Roads.self, DNS.self,
+            Lab.self, All.self,
         ],
         defaultSubcommand: All.self)
 }
@@ -83,6 +84,20 @@ extension TulleBench {
         func run() throws { try ServicesBenchmark.run(runs: runs) }
     }
 
+    struct AgentServices: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "agent-services",
+            abstract: "The whole agent with 10,000 and 50,000 services: start, one change, 500 changes a second.")
+
+        @Option(help: "How many services, once for each.")
+        var services = [10_000, 50_000]
+
+        @Option(help: "Seconds of 500 changes a second.")
+        var seconds = 60
+
+        func run() async throws { try await AgentServicesBenchmark.run(sizes: services, seconds: max(1, seconds)) }
+    }
+
     struct APIServer: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: APIServerBenchmark.name,
@@ -126,6 +141,7 @@ extension TulleBench {
 
         func run() async throws {
             try ServicesBenchmark.run(runs: 300)
+            try await AgentServicesBenchmark.run(sizes: [10_000, 50_000], seconds: 60)
             _ = try CourierBenchmark.run(runs: 500)
             try await APIServerBenchmark.run()
             try PodDataplaneBenchmark.run(runs: 300)

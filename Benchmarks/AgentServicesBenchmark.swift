@@ -1,0 +1,278 @@
+import Glibc
+import Netlink
+
+/// The whole agent as kube-proxy's stand-in: the real program, fed by a real API server with 10,000 and 50,000 services of five
+/// endpoints, from its start to the committed table; then one endpoint at a time, and five hundred changes a second.
+///
+/// What is measured from outside errs to the agent's disadvantage: its start includes the program's, and a change's time begins when
+/// the server has acknowledged it, before the watch event is sent. Each change brings an address that never was before, and is in
+/// the kernel when nf_tables tells that an element with it was added.
+enum AgentServicesBenchmark {
+    static func run(sizes: [Int], seconds: Int) async throws {
+        for size in sizes {
+            let stage = try await AgentStage(size)
+            defer { stage.end() }
+            try stage.start()
+            try stage.changeOne(times: 200)
+            try stage.keepChanging(perSecond: 500, seconds: seconds)
+            stage.printMemory("after it all")
+        }
+        try ReferenceRuleset.run(services: 5_000, endpoints: 5, times: 9)
+    }
+}
+
+/// A node that is a namespace, an API server on its loopback, and the agent.
+final class AgentStage {
+    struct Trouble: Error, CustomStringConvertible { var description: String }
+
+    private let size: Int
+    private let directory: Directory
+    private let socket: IsolatedSocket
+    private let server: ServerProcess
+    private var agent: pid_t = 0
+    /// How many endpoints were made so far: their number is their address.
+    private var made: Int
+
+    init(_ size: Int) async throws {
+        self.size = size
+        directory = try Directory()
+        socket = try IsolatedSocket()
+        server = try ServerProcess(directory.file("store"), socket.descriptor)
+        made = size * 5
+        var client = try PlainConnection(socket.namespace, port: socket.port)
+        defer { client.close() }
+        let node =
+            #"{"metadata":{"name":"n1"},"spec":{"podCIDRs":["198.18.0.0/24"]},"status":{"addresses":"#
+            + #"[{"type":"InternalIP","address":"192.0.2.1"}]}}"#
+        guard try client.ask("POST", "/api/v1/nodes", node).status == 201 else {
+            throw Trouble(description: "the node is refused")
+        }
+        _ = try await APIServerBenchmark.create(size, socket, "/api/v1/namespaces/default/services") { number in
+            #"{"metadata":{"name":"s\#(number)"},"spec":{"ports":[{"name":"http","port":80}]}}"#
+        }
+        _ = try await APIServerBenchmark.create(size, socket, Self.slices) {
+            Self.slice($0, Array($0 * 5..<$0 * 5 + 5))
+        }
+    }
+
+    func end() {
+        if agent > 0 {
+            kill(agent, SIGTERM)
+            waitpid(agent, nil, 0)
+        }
+        server.kill()
+        close(socket.descriptor)
+        _ = try? Call(["/bin/rm", "-r", directory.file("")]).run()
+    }
+
+    private static let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+
+    private static func slice(_ number: Int, _ endpoints: [Int]) -> String {
+        let entries = endpoints.map { #"{"addresses":["\#(text(of: $0))"],"conditions":{"ready":true},"nodeName":"n2"}"# }
+        return
+            #"{"metadata":{"name":"s\#(number)-a","labels":{"kubernetes.io/service-name":"s\#(number)"}},"addressType":"IPv4","#
+            + #""endpoints":[\#(entries.joined(separator: ","))],"ports":[{"name":"http","port":8080}]}"#
+    }
+
+    /// In 10.128.0.0/9, which is nobody's here.
+    private static func address(of endpoint: Int) -> UInt32 { 0x0A80_0001 + UInt32(endpoint) }
+    private static func text(of endpoint: Int) -> String {
+        let bits = address(of: endpoint)
+        return [24, 16, 8, 0].map { "\(bits >> $0 & 255)" }.joined(separator: ".")
+    }
+}
+
+// MARK: - Measurements
+
+extension AgentStage {
+    /// From the program's start to the table with everything in it.
+    func start() throws {
+        let kubeconfig = directory.file("kubeconfig")
+        let text = """
+            apiVersion: v1
+            kind: Config
+            current-context: c
+            clusters: [{name: c, cluster: {server: "http://127.0.0.1:\(socket.port)"}}]
+            users: [{name: c, user: {}}]
+            contexts: [{name: c, context: {cluster: c, user: c}}]
+
+            """
+        let file = open(kubeconfig, O_WRONLY | O_CREAT, 0o600)
+        _ = write(file, text, text.utf8.count)
+        close(file)
+        let watch = try ElementWatch(socket.namespace)
+        let begin = ContinuousClock.now
+        agent = try Call(
+            [
+                try Self.program("tulle"), "agent", "--node", "n1", "--kubeconfig", kubeconfig, "--parts", "services", "--state",
+                directory.file("state"),
+            ],
+            log: directory.file("log")
+        ).spawn(in: socket.namespace).process
+        // The last element of a table that is committed whole says that it is there.
+        guard let end = try watch.commit(within: .seconds(120)) else {
+            throw Trouble(description: "no table is there after two minutes; the agent's log is \(directory.file("log"))")
+        }
+        print("\(size) services of 5 endpoints, the whole agent")
+        print(
+            "  from its start to the committed table: \(Self.milliseconds(end - begin)) ms; \(Self.milliseconds(cpu())) ms of CPU"
+        )
+        // It gives its start-up code back some seconds later.
+        poll(nil, 0, 15_000)
+        printMemory("with everything in it")
+    }
+
+    func printMemory(_ when: String) {
+        let text = (try? Call(["/bin/cat", "/proc/\(agent)/status"]).run().output) ?? ""
+        func megabytes(_ name: Substring) -> Int {
+            for line in text.split(separator: "\n") where line.hasPrefix(name) {
+                return (line.split { !$0.isNumber }.first.flatMap { Int($0) } ?? 0) / 1024
+            }
+            return 0
+        }
+        print("  memory \(when): \(megabytes("VmRSS:")) MiB, at most \(megabytes("VmHWM:")) MiB")
+    }
+
+    /// One endpoint of one service replaced by another, each after the last one has come to rest.
+    func changeOne(times: Int) throws {
+        let watch = try ElementWatch(socket.namespace)
+        var client = try PlainConnection(socket.namespace, port: socket.port)
+        defer { client.close() }
+        var (latencies, costs): ([Double], [Double]) = ([], [])
+        for round in 0..<times {
+            let before = cpu()
+            let (endpoint, begin) = try change(round * 7919 % size, &client)
+            guard let end = try watch.element(Self.address(of: endpoint), within: .seconds(10)) else {
+                throw Trouble(description: "change \(round) is not in the kernel after ten seconds")
+            }
+            // What follows the commit is its cost too.
+            poll(nil, 0, 20)
+            latencies.append(max(0, (end - begin) / .seconds(1)))
+            costs.append((cpu() - before) / .seconds(1))
+        }
+        print("  one endpoint changed, from the server's acknowledgement to the commit: \(Figures(latencies).milliseconds)")
+        print("  … CPU of the agent: \(Figures(costs).milliseconds)")
+    }
+
+    func keepChanging(perSecond rate: Int, seconds: Int) throws {
+        let watch = try ElementWatch(socket.namespace)
+        var client = try PlainConnection(socket.namespace, port: socket.port)
+        defer { client.close() }
+        var acknowledged: [UInt32: ContinuousClock.Instant] = [:]
+        var latencies: [Double] = []
+        func collect() throws {
+            for (address, time) in try watch.pending() {
+                guard let begin = acknowledged.removeValue(forKey: address) else { continue }
+                latencies.append(max(0, (time - begin) / .seconds(1)))
+            }
+        }
+        let (start, before) = (ContinuousClock.now, cpu())
+        for number in 0..<(rate * seconds) {
+            let due = start + .seconds(1) * number / rate
+            while ContinuousClock.now < due {
+                try collect()
+                poll(nil, 0, 1)
+            }
+            let (endpoint, begin) = try change(number * 7919 % size, &client)
+            acknowledged[Self.address(of: endpoint)] = begin
+            try collect()
+        }
+        let (wall, used) = (ContinuousClock.now - start, cpu() - before)
+        let end = ContinuousClock.now + .seconds(5)
+        while !acknowledged.isEmpty, ContinuousClock.now < end {
+            try collect()
+            poll(nil, 0, 1)
+        }
+        let sorted = latencies.sorted()
+        let count = rate * seconds
+        print(
+            "  \(Int(Double(count) / (wall / .seconds(1)))) changes a second for \(seconds) s: "
+                + "\(rounded(used / wall * 100)) % of a core; in the kernel after \(Figures(latencies).milliseconds), "
+                + "99 of 100 within \(rounded((sorted.isEmpty ? 0 : sorted[sorted.count * 99 / 100]) * 1000)) ms; "
+                + "\(acknowledged.count) of \(count) not seen")
+    }
+
+    /// - Returns: the new endpoint, and when the server had acknowledged it.
+    private func change(_ service: Int, _ client: inout PlainConnection) throws -> (
+        endpoint: Int, acknowledged: ContinuousClock.Instant
+    ) {
+        let endpoint = made
+        made += 1
+        let others = (1..<5).map { service * 5 + $0 }
+        let status = try client.ask("PUT", "\(Self.slices)/s\(service)-a", Self.slice(service, [endpoint] + others)).status
+        guard status == 200 else { throw Trouble(description: "a slice's change is answered \(status)") }
+        return (endpoint, .now)
+    }
+
+    /// What the agent's process has used so far.
+    private func cpu() -> Duration {
+        var clock = clockid_t()
+        guard clock_getcpuclockid(agent, &clock) == 0 else { return .zero }
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+
+    private static func milliseconds(_ duration: Duration) -> String { rounded(duration / .milliseconds(1)) }
+
+    /// A program beside this one.
+    static func program(_ name: String) throws -> String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &buffer, buffer.count)
+        let own = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return String(own[..<(own.lastIndex(of: "/") ?? own.startIndex)]) + "/" + name
+    }
+}
+
+/// Hears which elements nf_tables was given.
+final class ElementWatch {
+    private let subscription: Subscription
+
+    /// `NFNLGRP_NFTABLES`, `NFT_MSG_NEWSETELEM` and `NFT_MSG_NEWGEN` (uapi/linux/netfilter).
+    private static let (group, element, generation): (UInt32, UInt8, UInt8) = (7, 12, 15)
+
+    init(_ namespace: NetworkNamespace) throws {
+        subscription = try Subscription(.netfilter, groups: [Self.group], in: namespace)
+    }
+
+    /// When the next transaction was committed. What an overrun lost may have been it.
+    func commit(within limit: Duration) throws -> ContinuousClock.Instant? {
+        let end = ContinuousClock.now + limit
+        while ContinuousClock.now < end {
+            switch try subscription.next(timeout: end - .now) {
+            case .messages(let messages):
+                if messages.contains(where: { UInt8($0.type & 255) == Self.generation }) { return .now }
+            case .overrun: return .now
+            case nil: break
+            }
+        }
+        return nil
+    }
+
+    func element(_ address: UInt32, within limit: Duration) throws -> ContinuousClock.Instant? {
+        let end = ContinuousClock.now + limit
+        while ContinuousClock.now < end {
+            for (found, time) in try pending(wait: end - .now) where found == address { return time }
+        }
+        return nil
+    }
+
+    /// The addresses of 10.128.0.0/9 in elements that were added since the last look.
+    func pending(wait: Duration = .zero) throws -> [(UInt32, ContinuousClock.Instant)] {
+        var found: [(UInt32, ContinuousClock.Instant)] = []
+        var wait = wait
+        while let event = try subscription.next(timeout: wait) {
+            guard case .messages(let messages) = event else { throw AgentStage.Trouble(description: "messages were lost") }
+            let now = ContinuousClock.now
+            for message in messages where UInt8(message.type & 255) == Self.element {
+                let bytes = Array(message.payload)
+                for offset in stride(from: 0, through: bytes.count - 4, by: 4)
+                where bytes[offset] == 10 && bytes[offset + 1] >= 128 {
+                    found.append((bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }, now))
+                }
+            }
+            wait = .zero
+        }
+        return found
+    }
+}
