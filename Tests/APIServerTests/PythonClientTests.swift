@@ -49,6 +49,10 @@ private struct Parrot: PodStreams {
         if: (!PythonClient.all.isEmpty && Program.path("openssl") != nil) || mustRun,
         "no Python client is installed: scripts/prepare"))
 struct PythonClientTests {
+    @Test("the one of PyPI is there where nothing may be left out", .enabled(if: mustRun)) func complete() {
+        #expect(PythonClient.all.contains { !$0.path.isEmpty }, "scripts/prepare has not fetched it")
+    }
+
     private func run(_ client: PythonClient, _ script: String) async throws -> String {
         let directory = try ScratchDirectory()
         let security = Server.Security(tls: try directory.identity(), tokens: AccessTokens(["secret": "admin"]))

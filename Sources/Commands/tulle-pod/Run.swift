@@ -36,13 +36,16 @@ struct Run {
         let signals = wantsChild ? try Signals(SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGCHLD) : nil
         try namespaces.join(target)
         guard let signals else { throw execute() }
-        return try runAsChild(signals)
+        return try runAsChild(signals, withOwnProc: !namespaces.contains(.mount))
     }
 }
 
 extension Run {
     /// A joined PID namespace begins with the next child.
-    private func runAsChild(_ signals: Signals) throws(Refusal) -> Int32 {
+    ///
+    /// - Parameter withOwnProc: `/proc` would show another PID namespace, where the child's number is somebody else's or nobody's.
+    ///   Programs trust it: libdispatch ends a process whose threads it does not find there.
+    private func runAsChild(_ signals: Signals, withOwnProc: Bool) throws(Refusal) -> Int32 {
         let go = try Pipe()
         let child = clinux_fork()
         guard child >= 0 else { throw .last("fork", status: Self.notEntered) }
@@ -53,6 +56,11 @@ extension Run {
             close(go.output)
             close(signals.descriptor)
             Signals.unblockAll()
+            if withOwnProc {
+                guard clinux_namespaces_new(Namespaces.mount.rawValue) == 0, clinux_mounts_private() == 0,
+                    clinux_mount_proc() == 0
+                else { throw .last("mounting /proc", status: Self.notEntered) }
+            }
             throw execute()
         }
         write([1], to: go.input)

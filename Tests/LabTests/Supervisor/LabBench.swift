@@ -201,5 +201,13 @@ enum LabKubectl {
         return (versions + ["/usr/local/bin/kubectl", "/usr/bin/kubectl"]).first { access($0, X_OK) == 0 }
     }()
 
-    static let isThere = path != nil
+    /// Whether it is one that runs commands over WebSockets: from 1.30 on.
+    static let isThere: Bool = {
+        guard let path, let child = popen("\(path) version --client -o json 2>/dev/null", "r") else { return false }
+        defer { pclose(child) }
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let text = String(decoding: bytes.prefix(fread(&bytes, 1, bytes.count, child)), as: UTF8.self)
+        guard let minor = text.split(separator: "\n").first(where: { $0.contains("\"minor\"") }) else { return false }
+        return (Int(minor.filter(\.isNumber)) ?? 0) >= 30
+    }()
 }

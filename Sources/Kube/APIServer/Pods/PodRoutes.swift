@@ -58,7 +58,7 @@ struct PodRoutes: Sendable {
 
     private static func noSPDY(_ stream: StreamKind) -> Status {
         .badRequest(
-            "\(stream.rawValue) is served over WebSockets (\(WebSocketRoute.channelProtocols.joined(separator: ", "))) and not over SPDY: upgrade to a WebSocket, with kubectl from version 1.30 on"
+            "\(stream.rawValue) is served over WebSockets (\(WebSocketRoute.channelProtocols.joined(separator: ", "))) and not over SPDY: upgrade to a WebSocket, with kubectl from version 1.30 on, or take tulle lab exec"
         )
     }
 

@@ -45,7 +45,7 @@ struct LabGround: Sendable {
                 let number = settings.wire(ofNode: position)
                 node.port = try wire.connect(
                     node.holder, addresses: node.addresses, lengths: lengths, wire: number,
-                    routers: settings.segmentCount > 1 ? settings.routerAddresses(ofWire: number) : [])
+                    routers: settings.routerAddresses(ofWire: number))
             }
             nodes.append(node)
         }
