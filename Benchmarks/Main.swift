@@ -15,7 +15,7 @@ struct TulleBench: AsyncParsableCommand {
             """,
         subcommands: [
             Services.self, AgentServices.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self, Roads.self, DNS.self,
-            Lab.self, All.self,
+            Lab.self, Soak.self, All.self,
         ],
         defaultSubcommand: All.self)
 }
@@ -134,6 +134,32 @@ extension TulleBench {
         var runs = 50
 
         func run() throws { try DNSBenchmark.run(runs: runs) }
+    }
+
+    struct Soak: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "soak",
+            abstract: "Services, pods and nodes that change by chance, for a while, and nobody may be misled by it.",
+            discussion: "No figures but an outcome: 0 when all was well, 1 when not. Not among “all”.")
+
+        @Argument(help: "What is soaked; there is: services.")
+        var what = "services"
+
+        @Option(help: "For how long.")
+        var seconds = 600
+
+        @Option(help: "To have the same changes again. [default: another one each time]")
+        var seed: UInt64?
+
+        func validate() throws {
+            guard what == "services" else { throw ValidationError("“\(what)” cannot be soaked; there is: services") }
+        }
+
+        func run() throws {
+            guard try ServiceSoak.run(seconds: max(1, seconds), seed: seed ?? .random(in: .min ... .max)) else {
+                throw ExitCode(1)
+            }
+        }
     }
 
     struct All: AsyncParsableCommand {

@@ -9,7 +9,7 @@ extension KernelTests {
     @Suite("a second run of the agent")
     struct QuietTests {
         /// Hears everything rtnetlink tells about a namespace.
-        private final class Ear {
+        final class Ear {
             private let subscription: Subscription
 
             init(_ namespace: NetworkNamespace) throws {

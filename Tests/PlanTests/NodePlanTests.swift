@@ -138,7 +138,10 @@ struct NodePlanTests {
             ])
         #expect(home.network.links.count == 1 && home.tables == whole.tables)
         #expect(home.network.sysctls.count == 4, "two of forwarding, two of the pod's link")
-        #expect(try plan([.overlay]).part(.masquerade(.v4)).isEmpty && plan([.pods]).part(.peer("n2")).isEmpty)
+        #expect(try plan([.overlay]).part(.masquerade(.v4)).isEmpty && plan([.overlay]).part(.peer("n2")).elements.isEmpty)
+        // Without roads another node has its place in the table all the same.
+        let other = try plan([.pods]).part(.peer("n2"))
+        #expect(other.network.isEmpty && other.problems.isEmpty && other.elements.count == 4)
     }
 
     @Test("an agent without the pods does not look at their links, nor at what stands on them")
@@ -191,6 +194,10 @@ struct NodePlanTests {
             #expect(whole.tables.count == parts.reduce(0) { $0 + $1.tables.count })
             #expect(Set(whole.network.objects.values) == Set(parts.flatMap { $0.network.objects.values }))
             #expect(whole.problems.sorted() == parts.flatMap(\.problems).sorted())
+            let elements = parts.reduce(0) { sum, part in
+                sum + part.tables.values.reduce(0) { $0 + $1.elementCount } + part.elements.values.reduce(0) { $0 + $1.count }
+            }
+            #expect(whole.tables.values.reduce(0) { $0 + $1.elementCount } == elements && whole.elements.isEmpty)
         }
     }
 
@@ -242,6 +249,10 @@ struct NodePlanTests {
             NodePlan(try facts(1), [try node(1)]).whole.network, owned: NodePlan.ownership(links: [web.link]))
         #expect(host.state.link(web.link) == nil && pod.state.link("eth0") == nil)
     }
+}
+
+extension Table {
+    fileprivate var elementCount: Int { sets.values.reduce(0) { $0 + $1.elements.count } }
 }
 
 /// A small cluster that changes by chance, as node n1 sees it.

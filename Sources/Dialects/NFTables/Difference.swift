@@ -55,8 +55,10 @@ private func changes(from observed: ObservedTable, to desired: Table) -> [Change
     return steps
 }
 
+/// What turns the elements of a set into others.
+///
 /// - Returns: at most two steps: deletions, then additions. An element with another content is deleted and added.
-private func elementChanges(_ table: Table.ID, from old: NamedSet, to new: NamedSet) -> [Change] {
+public func elementChanges(_ table: Table.ID, from old: NamedSet, to new: NamedSet) -> [Change] {
     guard !new.shape.isDynamic else { return [] }
     let difference = KeyedDifference(from: old.elements, to: new.elements)
     let deleted =

@@ -4,8 +4,8 @@ import KubeAPI
 /// Resolves the nodes: two nodes must not share an address, no two ranges of pods may overlap, and no range holds a node's address.
 ///
 /// Where two claim the same, the node that was there first keeps it (by creation, then by name), whatever the order of arrival:
-/// a mistake in a new node's object must not take a running node's pods off the network. Costs a look at all nodes, so it is done
-/// once for any number of changes.
+/// a mistake in a new node's object must not take a running node's pods off the network. Costs a look at all the nodes it is given:
+/// ``MemberIndex`` says of which it has to be.
 struct MemberResolution {
     private(set) var members: [String: Member] = [:]
     private(set) var problems: [Problem] = []
@@ -94,7 +94,8 @@ extension Node {
     }
 }
 
-private func firstOfEachFamily(_ addresses: [IPAddress]) -> [IPAddress] {
+/// What a node claims of its addresses.
+func firstOfEachFamily(_ addresses: [IPAddress]) -> [IPAddress] {
     var seen: Set<IPFamily> = []
     return addresses.filter { seen.insert($0.family).inserted }
 }

@@ -9,9 +9,7 @@ public struct Snapshot: Sendable {
     private var namespaces: [String: Namespace] = [:]
     private var pods: [ObjectKey: Pod] = [:]
 
-    /// The nodes, resolved.
-    public private(set) var members: [String: Member] = [:]
-    private var memberProblems: [Problem] = []
+    private var resolved = MemberIndex()
 
     /// The services and the slices of their endpoints.
     public private(set) var services = ServiceIndex()
@@ -26,8 +24,11 @@ public struct Snapshot: Sendable {
         case service(ServiceIndex.Name)
     }
 
+    /// The nodes, resolved.
+    public var members: [String: Member] { resolved.members }
+
     /// Everything wrong with the objects, the worst first.
-    public var problems: [Problem] { memberProblems.sorted() }
+    public var problems: [Problem] { resolved.problems.values.joined().sorted() }
 
     public func pod(namespace: String, name: String) -> Pod? {
         pods[ObjectKey(Pod.resource.kind, namespace: namespace, name: name)]
@@ -48,11 +49,11 @@ extension Snapshot {
     /// - Returns: what has to be planned again: nothing when the object means what it meant before. A subject whose problems alone
     ///   changed is among them.
     @discardableResult
-    public mutating func set(_ object: any KubernetesObject) -> Set<Subject> { resolved(take(object)) }
+    public mutating func set(_ object: any KubernetesObject) -> Set<Subject> { resolve(take(object)) }
 
     /// Forgets an object. Forgetting what is not known changes nothing.
     @discardableResult
-    public mutating func remove(_ key: ObjectKey) -> Set<Subject> { resolved(forget(key)) }
+    public mutating func remove(_ key: ObjectKey) -> Set<Subject> { resolve(forget(key)) }
 
     /// Takes these objects for everything there is: what is not among them is forgotten.
     @discardableResult
@@ -62,19 +63,19 @@ extension Snapshot {
         var effect = Effect()
         for key in known where !kept.contains(key) { effect.formUnion(forget(key)) }
         for object in objects { effect.formUnion(take(object)) }
-        return resolved(effect)
+        return resolve(effect)
     }
 }
 
 extension Snapshot {
-    /// What a change to the objects touched by itself, and whether the nodes have to be resolved again.
+    /// What a change to the objects touched by itself, and the nodes that claim something else than before.
     private struct Effect {
         var touched: Set<Subject> = []
-        var concernsMembers = false
+        var claimants: Set<String> = []
 
         mutating func formUnion(_ other: Effect) {
             touched.formUnion(other.touched)
-            concernsMembers = concernsMembers || other.concernsMembers
+            claimants.formUnion(other.claimants)
         }
     }
 
@@ -84,7 +85,7 @@ extension Snapshot {
             let old = nodes.updateValue(node, forKey: node.metadata.name)
             return Effect(
                 touched: old?.zone == node.zone ? [] : [.node(node.metadata.name)],
-                concernsMembers: old.map { !$0.claims(sameAs: node) } ?? true)
+                claimants: old.map { $0.claims(sameAs: node) } ?? false ? [] : [node.metadata.name])
         case let namespace as Namespace:
             let old = namespaces.updateValue(namespace, forKey: namespace.metadata.name)
             return Effect(touched: old == namespace ? [] : [.namespace(namespace.metadata.name)])
@@ -98,7 +99,7 @@ extension Snapshot {
 
     private mutating func forget(_ key: ObjectKey) -> Effect {
         switch (key.kind, key.group) {
-        case (Node.resource.kind.kind, ""): Effect(concernsMembers: nodes.removeValue(forKey: key.name) != nil)
+        case (Node.resource.kind.kind, ""): Effect(claimants: nodes.removeValue(forKey: key.name) == nil ? [] : [key.name])
         case (Namespace.resource.kind.kind, ""):
             Effect(touched: namespaces.removeValue(forKey: key.name) == nil ? [] : [.namespace(key.name)])
         case (Pod.resource.kind.kind, ""): Effect(touched: pods.removeValue(forKey: key) == nil ? [] : [.pod(key)])
@@ -106,22 +107,11 @@ extension Snapshot {
         }
     }
 
-    /// Resolves all nodes together, because they may be at odds with each other, and adds those that came out differently.
-    private mutating func resolved(_ effect: Effect) -> Set<Subject> {
-        guard effect.concernsMembers else { return effect.touched }
-        let (before, problemsBefore) = (members, problemsByNode)
-        let resolution = MemberResolution(nodes.values)
-        (members, memberProblems) = (resolution.members, resolution.problems)
-        let problems = problemsByNode
-        let names = Set(before.keys).union(members.keys)
-        return effect.touched.union(
-            names.filter { before[$0] != members[$0] || problemsBefore[$0] != problems[$0] }.map(Subject.node))
-    }
-
-    private var problemsByNode: [String: Set<Problem>] {
-        memberProblems.reduce(into: [:]) { byNode, problem in
-            if let name = problem.subject?.name { byNode[name, default: []].insert(problem) }
-        }
+    /// Resolves the nodes again that can have come out differently, and adds those that did: one by itself, many all together.
+    private mutating func resolve(_ effect: Effect) -> Set<Subject> {
+        guard let first = effect.claimants.first else { return effect.touched }
+        let different = effect.claimants.count == 1 ? resolved.update(first, in: nodes) : resolved.replace(with: nodes)
+        return effect.touched.union(different.map(Subject.node))
     }
 }
 

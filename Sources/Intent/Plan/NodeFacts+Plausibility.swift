@@ -11,6 +11,12 @@ extension NodeFacts {
 
     /// Another node without what cannot be its: ranges on this node's segments, and addresses on this node's links.
     func plausible(_ peer: Member) -> Member {
+        // Nearly all are: no copy is made of them.
+        let segments = uplinks.values
+        guard
+            peer.addresses.contains(where: { uplinks[$0] != nil })
+                || peer.podPrefixes.contains(where: { prefix in segments.contains { $0.segment.overlaps(prefix) } })
+        else { return peer }
         var peer = peer
         peer.podPrefixes.removeAll { uplink(overlapping: $0) != nil }
         peer.addresses.removeAll { uplinks[$0] != nil }

@@ -12,7 +12,7 @@ extension NodePlan {
     }
 
     /// The other nodes, as this one believes them.
-    var peers: [Member] { snapshot.members.values.filter { $0.name != facts.name }.map(facts.plausible) }
+    var peers: some Sequence<Member> { snapshot.members.values.lazy.filter { $0.name != facts.name }.map(facts.plausible) }
 
     /// This node's end of the tunnels; empty where there is no need for one of this family.
     func tunnelPart(_ underlay: IPFamily) -> Part {

@@ -39,7 +39,7 @@ public struct NodePlan: Sendable {
     public enum Key: Hashable, Sendable {
         /// What every node needs whatever the cluster looks like.
         case node
-        /// The road to another node.
+        /// Another node: the road to it, and its place in the tables for pods' traffic.
         case peer(String)
         /// This node's end of the tunnels, by the family of the packets around.
         case tunnel(IPFamily)
@@ -55,9 +55,17 @@ public struct NodePlan: Sendable {
     public struct Part: Hashable, Sendable {
         public var network = State()
         public var tables: [Table.ID: Table] = [:]
+        /// What it adds to sets of tables that other keys make. No two keys add the same element.
+        public var elements: [Place: [Value: NamedSet.Content]] = [:]
         public var problems: [Problem] = []
 
-        public var isEmpty: Bool { network.isEmpty && tables.isEmpty && problems.isEmpty }
+        public var isEmpty: Bool { network.isEmpty && tables.isEmpty && elements.isEmpty && problems.isEmpty }
+
+        /// A set of a table.
+        public struct Place: Hashable, Sendable {
+            public var table: Table.ID
+            public var shape: NamedSet.Shape
+        }
     }
 }
 
@@ -97,12 +105,12 @@ extension NodePlan {
     /// The settings a plan may name: what has to be looked at before there is a plan.
     public static let settings = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
 
-    /// The keys a touched subject leads to. A node's range is in the tables of all nodes.
+    /// The keys a touched subject leads to. Another node's are its own and this node's ends of the tunnels, which somebody must need.
     ///
     /// This node's own object is the exception: its addresses are in every road, so it leads to all ``keys``.
     public static func keys(_ subject: Snapshot.Subject) -> [Key] {
         switch subject {
-        case .node(let name): [.node, .peer(name), .tunnel(.v4), .tunnel(.v6), .masquerade(.v4), .masquerade(.v6)]
+        case .node(let name): [.peer(name), .tunnel(.v4), .tunnel(.v6)]
         case .service(let name): [.service(name)]
         case .namespace, .pod: []
         }
@@ -112,7 +120,7 @@ extension NodePlan {
     public var keys: Set<Key> {
         var keys: Set<Key> = [.node, .tunnel(.v4), .tunnel(.v6), .masquerade(.v4), .masquerade(.v6)]
         // A part that is another duty's is empty; there are as many peers as nodes.
-        if duties.contains(.overlay) {
+        if concernsPeers {
             for name in snapshot.members.keys where name != facts.name { keys.insert(.peer(name)) }
         }
         for id in attachments.keys { keys.insert(.attachment(id)) }
@@ -123,11 +131,13 @@ extension NodePlan {
     public func contains(_ key: Key) -> Bool {
         switch key {
         case .node, .tunnel, .masquerade: true
-        case .peer(let name): duties.contains(.overlay) && name != facts.name && snapshot.members[name] != nil
+        case .peer(let name): concernsPeers && name != facts.name && snapshot.members[name] != nil
         case .attachment(let id): attachments[id] != nil
         case .service(let name): duties.contains(.services) && snapshot.services.service(name) != nil
         }
     }
+
+    private var concernsPeers: Bool { duties.contains(.overlay) || duties.contains(.pods) }
 
     public func part(_ key: Key) -> Part {
         switch key {
@@ -150,14 +160,21 @@ extension NodePlan {
         }
     }
 
-    /// The union of the parts of these keys.
+    /// The union of the parts of these keys, their elements in their tables.
     public func parts(_ keys: some Sequence<Key>) -> Part {
-        keys.reduce(into: Part()) { whole, key in
+        var whole = Part()
+        for key in keys {
             let part = part(key)
             for object in part.network.objects.values { whole.network.insert(object) }
             whole.tables.merge(part.tables) { _, new in new }
             whole.problems += part.problems
+            for (place, elements) in part.elements { whole.elements[place, default: [:]].merge(elements) { $1 } }
         }
+        for (place, elements) in whole.elements where whole.tables[place.table] != nil {
+            whole.tables[place.table]?.add(elements, to: place.shape)
+            whole.elements[place] = nil
+        }
+        return whole
     }
 
     private var nodePart: Part {
@@ -204,34 +221,61 @@ extension NodePlan {
     }
 
     private func peerPart(_ name: String) -> Part {
-        guard duties.contains(.overlay), name != facts.name, let own, let peer = snapshot.members[name] else { return Part() }
+        guard concernsPeers, name != facts.name, let own, let peer = snapshot.members[name] else { return Part() }
         let believed = facts.plausible(peer)
+        var part = Part(elements: clusterElements(of: believed))
+        guard duties.contains(.overlay) else { return part }
         let roads: (state: State, problems: [Problem]) =
             switch network.backend {
             case .hostGateway: HostGateway(facts: facts, own: own).roads(to: believed)
             case .vxlan(let tunnelling): Tunnel(facts: facts, own: own, settings: tunnelling).roads(to: believed)
             case .none: (State(), [])
             }
-        return Part(network: roads.state, problems: roads.problems + facts.refusedClaims(of: peer))
+        part.network = roads.state
+        part.problems = roads.problems + (believed == peer ? [] : facts.refusedClaims(of: peer))
+        return part
     }
 
-    /// A table only where this node has pods of the family.
+    /// The other nodes' places in this node's tables.
+    private func clusterElements(of peer: Member) -> [Part.Place: [Value: NamedSet.Content]] {
+        var places: [Part.Place: [Value: NamedSet.Content]] = [:]
+        for family in IPFamily.allCases where masquerades(family) {
+            let table = Table.ID(family == .v4 ? .ip : .ip6, PacketPath.podTable)
+            for set in clusterSets(family, podRanges: peer.podPrefixes, nodeAddresses: peer.addresses)
+            where !set.elements.isEmpty {
+                places[Part.Place(table: table, shape: set.shape)] = set.elements
+            }
+        }
+        return places
+    }
+
+    private func masquerades(_ family: IPFamily) -> Bool { network.masquerades && hasPods(family) }
+
+    /// Whether pods of the family are this agent's business.
+    private func hasPods(_ family: IPFamily) -> Bool {
+        duties.contains(.pods) && facts.families.contains(family)
+            && own?.podPrefixes.contains { $0.family == family } ?? false
+    }
+
+    /// A table only where this node has pods of the family. The other nodes' places in it are theirs.
     private func masqueradePart(_ family: IPFamily) -> Part {
-        guard duties.contains(.pods), let own, facts.families.contains(family),
-            own.podPrefixes.contains(where: { $0.family == family })
-        else { return Part() }
-        guard network.masquerades || family == .v6 else { return Part() }
+        guard let own, hasPods(family), network.masquerades || family == .v6 else { return Part() }
         var table = Table(family == .v4 ? .ip : .ip6, PacketPath.podTable)
         if network.masquerades {
-            let members = [own] + peers
             table = masquerade(
-                family, podRanges: members.flatMap(\.podPrefixes), nodeAddresses: members.flatMap(\.addresses),
-                reachable: network.reachable)
+                family, podRanges: own.podPrefixes, nodeAddresses: own.addresses, reachable: network.reachable)
         }
         if family == .v6 {
             let chain = sourceCheck(.ip6)
             table.chains[chain.name] = chain
         }
         return Part(tables: [table.id: table])
+    }
+}
+
+extension Table {
+    /// Elements of other keys.
+    fileprivate mutating func add(_ elements: [Value: NamedSet.Content], to shape: NamedSet.Shape) {
+        sets[shape.name, default: NamedSet(shape)].elements.merge(elements) { $1 }
     }
 }

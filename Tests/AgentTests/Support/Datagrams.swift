@@ -39,7 +39,7 @@ final class Datagrams: Sendable {
         return (source, String(decoding: bytes.prefix(count), as: UTF8.self))
     }
 
-    private static func with<Result>(
+    static func with<Result>(
         _ address: IPAddress, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
     ) -> Result {
         var six = sockaddr_in6()

@@ -11,16 +11,9 @@ public func masquerade(
     _ family: IPFamily, podRanges: [IPPrefix], nodeAddresses: [IPAddress], reachable: [IPPrefix] = []
 ) -> Table {
     let table: TableFamily = family == .v4 ? .ip : .ip6
-    let type: FieldType = family == .v4 ? .ipv4Address : .ipv6Address
-    let pods = NamedSet(ranges: podRanges.filter { $0.family == family }, "pod-ranges", type)
-    let nodes = NamedSet(
-        .init("node-addresses", key: [type]),
-        Dictionary(nodeAddresses.filter { $0.family == family }.map { (Value(.address($0)), NamedSet.Content()) }) { first, _ in
-            first
-        })
     // The kernel refuses ranges that overlap: the wider one stays. Those of pods never do.
     let widest = reachable.filter { range in range.family == family && !reachable.contains { $0 != range && $0.contains(range) } }
-    let others = NamedSet(ranges: widest, "reachable-ranges", type)
+    let others = NamedSet(ranges: widest, "reachable-ranges", family.fieldType)
     let isElsewhere: [Statement] = others.elements.isEmpty ? [] : [.isNotIn([.destinationAddress], set: "reachable-ranges")]
     let rule = NFTables.Rule(
         table,
@@ -29,7 +22,21 @@ public func masquerade(
             .isNotIn([.destinationAddress], set: "node-addresses"),
         ] + isElsewhere + [.masquerade(.fullyRandom)], comment: "a pod talks to the world outside the cluster")
     let chain = Chain("postrouting", .init(.nat, .postrouting, priority: PacketPath.sourceTranslation), rules: [rule])
-    return Table(table, PacketPath.podTable, chains: [chain], sets: [pods, nodes] + (others.elements.isEmpty ? [] : [others]))
+    let sets = clusterSets(family, podRanges: podRanges, nodeAddresses: nodeAddresses)
+    return Table(table, PacketPath.podTable, chains: [chain], sets: sets + (others.elements.isEmpty ? [] : [others]))
+}
+
+/// What is inside the cluster: the sets of ``masquerade(_:podRanges:nodeAddresses:reachable:)`` that every node has its place in.
+func clusterSets(_ family: IPFamily, podRanges: [IPPrefix], nodeAddresses: [IPAddress]) -> [NamedSet] {
+    let nodes = nodeAddresses.filter { $0.family == family }.map { (Value(.address($0)), NamedSet.Content()) }
+    return [
+        NamedSet(ranges: podRanges.filter { $0.family == family }, "pod-ranges", family.fieldType),
+        NamedSet(.init("node-addresses", key: [family.fieldType]), Dictionary(nodes) { first, _ in first }),
+    ]
+}
+
+extension IPFamily {
+    fileprivate var fieldType: FieldType { self == .v4 ? .ipv4Address : .ipv6Address }
 }
 
 extension NamedSet {

@@ -162,7 +162,7 @@ extension NodeKeeper {
         refusedObjects = refusedObjects.filter { tried.contains($0.key) }
         refusedTunnels = refusedTunnels.filter { tried.contains(.link($0.key)) }
         stirred = []
-        let ids = plan.own == nil ? Array(new.tables.keys) : duties.tables
+        let ids = plan.own == nil ? Array(new.frames.keys) : duties.tables
         settle(tables: ids, to: new, &outcome, at: now)
         settleServices(plan, &outcome, at: now)
         said = new
@@ -195,7 +195,7 @@ extension NodeKeeper {
     mutating func settleTables(at now: Duration) -> Outcome {
         var outcome = Outcome()
         let isKnown = snapshot.members[facts.name] != nil
-        settle(tables: isKnown ? duties.tables : Array(said.tables.keys), to: said, &outcome, at: now)
+        settle(tables: isKnown ? duties.tables : Array(said.frames.keys), to: said, &outcome, at: now)
         settleServices(
             NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties, network: network), &outcome, at: now)
         return outcome
@@ -212,9 +212,17 @@ extension NodeKeeper {
         }
         let desired = strangers.isEmpty ? new.objects : new.objects.filter { !isOnStranger($0) }
         try say(difference(from: old, to: desired, owned: NodePlan.ownership), towards: new, &outcome, at: now)
-        let tables = keys.reduce(into: Set(new.tables.keys)) { $0.formUnion(said[$1]?.tables.keys ?? [:].keys) }
-        if !tables.isEmpty { settle(tables: tables.sorted(), to: new, isAll: false, &outcome, at: now) }
+        let frames = keys.reduce(into: Set(new.frames.keys)) { $0.formUnion(said[$1]?.tables.keys ?? [:].keys) }
+        let remade = frames.filter { said.frames[$0] != new.frames[$0] }
+        var elements = ElementChanges()
+        for key in keys { elements.take(from: said[key], to: new[key]) }
+        if !remade.isEmpty {
+            var all = said
+            for key in keys { all[key] = new[key] }
+            settle(tables: remade.sorted(), to: all, isAll: false, &outcome, at: now)
+        }
         for key in keys { said[key] = new[key] }
+        settle(elements, except: remade, &outcome)
     }
 
     /// Compared with the kernel: their own links, and what stands on them.
@@ -316,12 +324,13 @@ extension NodeKeeper {
         var commits: UInt32 = 0
         for id in ids where !resting.contains(.table(id)) {
             do {
-                let changes = try tables.settle(id, to: new.tables[id])
+                let table = new.table(id)
+                let changes = try tables.settle(id, to: table)
                 refusedTables[id] = nil
                 guard !changes.isEmpty else { continue }
                 commits += 1
                 outcome.changes += changes.map(\.description)
-                if said.tables[id] == new.tables[id] { restorations.note([.table(id)], at: now) }
+                if said.table(id) == table { restorations.note([.table(id)], at: now) }
             } catch {
                 outcome.refused += 1
                 refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
@@ -331,6 +340,28 @@ extension NodeKeeper {
         let isQuiet = before != nil && (isAll || before == generation)
         let after = try? tables.generation()
         generation = isQuiet && after == before.map { $0 &+ commits } ? after : nil
+    }
+
+    /// Other nodes' places in the tables: the tables are not looked at. A refusal says that they are not what they were believed to
+    /// be, and a full round compares them.
+    private mutating func settle(_ elements: ElementChanges, except remade: Set<Table.ID>, _ outcome: inout Outcome) {
+        let ids = elements.tables.filter { !remade.contains($0) && !restorations.resting.contains(.table($0)) }
+        guard !ids.isEmpty else { return }
+        let before = try? tables.generation()
+        var commits: UInt32 = 0
+        for id in ids {
+            let changes = elements.changes(of: id)
+            guard !changes.isEmpty else { continue }
+            do {
+                try tables.apply(changes)
+                commits += 1
+                outcome.changes += changes.map(\.description)
+            } catch {
+                outcome.refused += 1
+                refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
+            }
+        }
+        count(commits, since: before)
     }
 
     /// All services, compared with the kernel.

@@ -10,7 +10,9 @@ struct Said {
     private(set) var parts: [NodePlan.Key: NodePlan.Part] = [:]
     /// The union of the parts.
     private(set) var objects = State()
-    private(set) var tables: [Table.ID: Table] = [:]
+    /// As the keys that make them say, without the elements that others add.
+    private(set) var frames: [Table.ID: Table] = [:]
+    private(set) var elements: [NodePlan.Part.Place: [Value: NamedSet.Content]] = [:]
     /// Of the parts that have any.
     private(set) var problems: [NodePlan.Key: [Problem]] = [:]
     /// Whose each pod's link is.
@@ -26,14 +28,54 @@ struct Said {
             if let old = parts[key] { forget(old) }
             parts[key] = newValue
             for object in newValue?.network.objects.values ?? [:].values { objects.insert(object) }
-            tables.merge(newValue?.tables ?? [:]) { _, new in new }
+            frames.merge(newValue?.tables ?? [:]) { _, new in new }
+            for (place, added) in newValue?.elements ?? [:] {
+                for (key, content) in added { elements[place, default: [:]][key] = content }
+            }
             problems[key] = newValue.flatMap { $0.problems.isEmpty ? nil : $0.problems }
             if case .attachment(let id) = key { owners[id.link] = newValue == nil ? nil : id }
         }
     }
 
+    /// A table with everything in it: costs a look at all of it.
+    func table(_ id: Table.ID) -> Table? {
+        guard var table = frames[id] else { return nil }
+        for (place, added) in elements where place.table == id {
+            table.sets[place.shape.name, default: NamedSet(place.shape)].elements.merge(added) { $1 }
+        }
+        return table
+    }
+
     private mutating func forget(_ part: NodePlan.Part) {
         for key in part.network.objects.keys { objects[key] = nil }
-        for id in part.tables.keys { tables[id] = nil }
+        for id in part.tables.keys { frames[id] = nil }
+        for (place, added) in part.elements {
+            for key in added.keys { elements[place]?[key] = nil }
+            if elements[place]?.isEmpty == true { elements[place] = nil }
+        }
+    }
+}
+
+/// Elements of sets, added and taken away.
+struct ElementChanges {
+    private var old: [NodePlan.Part.Place: [Value: NamedSet.Content]] = [:]
+    private var new: [NodePlan.Part.Place: [Value: NamedSet.Content]] = [:]
+
+    mutating func take(from before: NodePlan.Part?, to after: NodePlan.Part?) {
+        guard before?.elements != after?.elements else { return }
+        for (place, elements) in before?.elements ?? [:] { old[place, default: [:]].merge(elements) { $1 } }
+        for (place, elements) in after?.elements ?? [:] { new[place, default: [:]].merge(elements) { $1 } }
+    }
+
+    /// The tables they are in, in order.
+    var tables: [Table.ID] { Set(old.keys.map(\.table)).union(new.keys.map(\.table)).sorted() }
+
+    /// The steps for one table. What goes from one node to another stays.
+    func changes(of table: Table.ID) -> [NFTables.Change] {
+        let places = Set(old.keys).union(new.keys).filter { $0.table == table }.sorted { $0.shape.name < $1.shape.name }
+        return places.flatMap { place in
+            let (from, to) = (NamedSet(place.shape, old[place] ?? [:]), NamedSet(place.shape, new[place] ?? [:]))
+            return elementChanges(table, from: from, to: to)
+        }
     }
 }

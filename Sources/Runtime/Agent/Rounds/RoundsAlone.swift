@@ -1,0 +1,46 @@
+import Addressing
+import Cluster
+import HostNetworkKernel
+package import KubeAPI
+import NFTablesKernel
+package import Netlink
+package import Plan
+
+/// The rounds of a node without the rest of an agent, for who measures what they cost: no timer, no news, no pods.
+package struct RoundsAlone {
+    private var keeper: NodeKeeper<KernelTables>
+
+    /// - Parameter namespace: the node's.
+    package init(of node: String, in namespace: NetworkNamespace, network: NetworkSettings) throws {
+        keeper = NodeKeeper(
+            node: node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: NoAttachments(),
+            network: network)
+    }
+
+    /// Takes these objects for all there are, and carries out what they ask for.
+    ///
+    /// - Returns: the steps that were said to the kernel, in words.
+    package mutating func list(_ objects: [any KubernetesObject]) throws -> [String] {
+        _ = keeper.list(objects)
+        return try settled(keeper.settleAll(at: .zero))
+    }
+
+    /// An object came or changed.
+    ///
+    /// - Returns: the steps that were said to the kernel, in words.
+    package mutating func set(_ object: any KubernetesObject) throws -> [String] {
+        switch keeper.set(object) {
+        case .all: try settled(keeper.settleAll(at: .zero))
+        case .keys(let keys): try settled(keeper.settle(keys, at: .zero))
+        }
+    }
+
+    /// Compares everything with the kernel.
+    package mutating func check() throws -> [String] { try settled(keeper.settleAll(at: .zero)) }
+
+    /// Where a measurement begins, nothing may be wrong.
+    private func settled(_ outcome: NodeKeeper<KernelTables>.Outcome) throws -> [String] {
+        guard let problem = keeper.problems.first else { return outcome.changes }
+        throw KernelError(.inputOutput, "settle a node", explanation: "\(problem)")
+    }
+}
