@@ -84,11 +84,12 @@ var runtime: [Target] {
     [
         room("CNI", in: "Runtime", ["CLinux"]),
         room("Identity", in: "Runtime", ["Addressing", .x509, .crypto, .asn1]),
+        room("Telemetry", in: "Runtime", ["Addressing", .nioCore, .nioPosix, .nioHTTP1]),
         room(
             "Agent", in: "Runtime",
             [
                 "Addressing", "Reconcile", "KubeAPI", "KubeClient", "Cluster", "Plan", "HostNetwork", "NFTables",
-                "HostNetworkKernel", "NFTablesKernel", "Netlink", "CNI", "CLinux", .lifecycle, .logging,
+                "HostNetworkKernel", "NFTablesKernel", "Netlink", "CNI", "CLinux", "Telemetry", .lifecycle, .logging,
             ]),
     ]
 }
@@ -156,6 +157,7 @@ var tests: [Target] {
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),
         suite("DNS", ["Addressing"]),
         suite("CNI", ["CLinux"]),
+        suite("Telemetry", ["Addressing"]),
         suite(
             "Agent",
             [

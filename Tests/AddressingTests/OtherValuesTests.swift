@@ -48,6 +48,20 @@ struct OtherValuesTests {
         #expect(found?.number == (([6, 17, 132] as [UInt8]).contains(number) ? number : nil))
     }
 
+    @Test(
+        "a socket address is read as it is written",
+        arguments: ["192.0.2.1:80", "0.0.0.0:0", "127.0.0.1:65535", "[::]:1", "[2001:db8::1]:443"])
+    func socketAddresses(_ text: String) { #expect(SocketAddress(text: text)?.description == text) }
+
+    @Test(
+        "what is no socket address is none",
+        arguments: [
+            "", ":", "192.0.2.1", "192.0.2.1:", ":80", "192.0.2.1:65536", "192.0.2.1:-1", "192.0.2.1:+1", "192.0.2.1:8 ",
+            "2001:db8::1",
+            "2001:db8::1:80", "[192.0.2.1]:80", "[2001:db8::1]", "[2001:db8::1:80", "localhost:80", "[]:80",
+        ])
+    func noSocketAddresses(_ text: String) { #expect(SocketAddress(text: text) == nil) }
+
     @Test("protocols sort by number, socket addresses by address and then port")
     func order() throws {
         #expect(TransportProtocol.allCases.shuffled().sorted() == [.tcp, .udp, .sctp])

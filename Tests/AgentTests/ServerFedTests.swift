@@ -8,11 +8,11 @@ import Plan
 import Testing
 
 /// Waits as `eventually` does, and leaves the thread to the server meanwhile.
-private func soon(
-    _ what: @autoclosure () -> String, within limit: Duration = .seconds(30), _ condition: () throws -> Bool
+func soon(
+    _ what: @autoclosure () -> String, within limit: Duration = .seconds(30), _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
-    while try !condition() {
+    while try await !condition() {
         guard ContinuousClock.now < deadline else { throw Broken("waited \(limit) in vain: \(what())") }
         try await MultiThreadedEventLoopGroup.singleton.next().scheduleTask(in: .milliseconds(20)) {}.futureResult.get()
     }

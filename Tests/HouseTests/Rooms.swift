@@ -97,11 +97,16 @@ extension Room {
         Room(
             name: "Identity", floor: .runtime, purpose: "a CA, certificates and their rotation", ours: ["Addressing"],
             others: ["Crypto", "FoundationEssentials", "SwiftASN1", "X509"]),
+        // Addressing: where it listens. Glibc: why an address cannot be had. Figures are values: no global registry of metrics, and
+        // nothing to log.
+        Room(
+            name: "Telemetry", floor: .runtime, purpose: "figures as Prometheus reads them, and a small HTTP server",
+            ours: ["Addressing"], others: ["Glibc", "NIOCore", "NIOHTTP1", "NIOPosix", "Synchronization"]),
         Room(
             name: "Agent", floor: .runtime, purpose: "the node's daemon: one writer to its network",
             ours: [
                 "Addressing", "CLinux", "CNI", "Cluster", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient", "NFTables",
-                "NFTablesKernel", "Netlink", "Plan", "Reconcile",
+                "NFTablesKernel", "Netlink", "Plan", "Reconcile", "Telemetry",
             ],
             others: ["Glibc", "Logging", "ServiceLifecycle", "Synchronization"]),
 

@@ -73,6 +73,20 @@ struct UpkeepTests {
         #expect(second[at: "metadata", "name"] != tree[at: "metadata", "name"])
     }
 
+    @Test("where events are named by what they say, two who say the same write one")
+    func sharedEvents() {
+        func name(_ note: EventNote, _ component: String = "a", at time: Timestamp) -> String? {
+            var aggregator = EventAggregator(component: component, namesByContent: true)
+            guard case .create(let tree) = aggregator.write(note, at: time) else { return nil }
+            return tree[at: "metadata", "name"]?.string
+        }
+        let first = name(note, at: now)
+        #expect(first?.hasPrefix("web.") == true && first == name(note, at: now + .seconds(60)))
+        var other = note
+        other.message = "else"
+        #expect(name(other, at: now) != first && name(note, "b", at: now) != first)
+    }
+
     @Test("an object that has too much happening to it is not written about for a while, others are")
     func budget() {
         var aggregator = EventAggregator(component: "kubelet")

@@ -3,8 +3,10 @@ import Agent
 public import ArgumentParser
 import CLinux
 import Glibc
+import KubeAPI
 import KubeClient
 public import Logging
+import Plan
 import ServiceLifecycle
 import UnixSignals
 
@@ -59,6 +61,14 @@ struct AgentCommand: AsyncParsableCommand {
             "At which of the node's addresses node ports answer. May be repeated. [default: all but loopback ones]",
             valueName: "prefix"))
     var nodePortAddresses: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Where figures (/metrics) and health (/healthz, /readyz) are shown; “off” for nowhere. [default: 127.0.0.1:10249, \
+            kube-proxy's, with the part services; otherwise off]
+            """, valueName: "address"))
+    var metricsAddress: String?
 
     @OptionGroup var network: AgentNetworkOptions
 
@@ -124,6 +134,19 @@ struct AgentCommand: AsyncParsableCommand {
         return prefixes
     }
 
+    /// Beside kube-proxy its own address would be taken.
+    private func figuresAddress(_ duties: Set<Duty>) throws -> SocketAddress? {
+        guard let metricsAddress else {
+            return duties.contains(.services) ? SocketAddress(.v4(.loopback), 10249) : nil
+        }
+        if metricsAddress == "off" { return nil }
+        guard let address = SocketAddress(text: metricsAddress), address.port != 0 else {
+            throw AgentUsage(
+                "--metrics-address \(metricsAddress): an address and a port, such as 127.0.0.1:10249 or [::]:10249, or “off”")
+        }
+        return address
+    }
+
     private func keepNode() async throws {
         let duties = try AgentParts.duties(parts)
         let node = try node ?? defaultNodeName(environment: environmentVariable)
@@ -139,6 +162,7 @@ struct AgentCommand: AsyncParsableCommand {
             stateDirectory: stateDirectory, socket: socket, queueDirectory: queueDirectory, period: .seconds(period),
             serviceRanges: try prefixes(serviceRanges, "--service-cidr"),
             nodePortAddresses: try prefixes(nodePortAddresses, "--nodeport-addresses"),
+            metricsAddress: try figuresAddress(duties),
             probePeriod: network.probePeriod == 0 ? nil : .seconds(network.probePeriod))
         installation.apply(to: &settings)
         do {
@@ -152,8 +176,8 @@ struct AgentCommand: AsyncParsableCommand {
             StartupCode.giveBack()
         }
         defer { rest.cancel() }
-        try await origin.follow(settings.collections, logger: logger) { [logger] source in
-            let agent = NodeAgent(settings, source: source, surroundings: .real, logger: logger)
+        try await origin.follow(settings.collections, logger: logger) { [logger] source, events in
+            let agent = NodeAgent(settings, source: source, events: events, surroundings: .real, logger: logger)
             let services = ServiceGroup(
                 configuration: .init(services: [agent], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await services.run()
@@ -169,6 +193,7 @@ extension Surroundings {
     static var real: Surroundings {
         Surroundings(
             now: { .nanoseconds(clinux_clock(CLOCK_BOOTTIME)) },
-            random: { Double.random(in: 0..<1) })
+            random: { Double.random(in: 0..<1) },
+            date: { Timestamp(microseconds: clinux_clock(CLOCK_REALTIME) / 1000) })
     }
 }

@@ -63,20 +63,25 @@ enum AgentOrigin {
         }
     }
 
-    /// Opens the way, and ends its connections when the body has ended.
+    /// Opens the way, and ends its connections when the body has ended. Events are written to a server, and not to files.
     func follow(
-        _ collections: [ServerObjectSource.Collection], logger: Logger, _ body: (any ObjectSource) async throws -> Void
+        _ collections: [ServerObjectSource.Collection], logger: Logger,
+        _ body: (any ObjectSource, EventRecorder?) async throws -> Void
     ) async throws {
         let clock = ContinuousClock()
         switch self {
         case .files(let paths):
-            try await body(FileObjectSource(paths: paths, interval: .milliseconds(500), clock: clock, logger: logger))
+            try await body(FileObjectSource(paths: paths, interval: .milliseconds(500), clock: clock, logger: logger), nil)
         case .server(let access, _):
             let transport = try access.transport(clock: clock)
-            let source = ServerObjectSource(
-                collections, transport: transport, clock: clock, random: { Double.random(in: 0..<1) }, logger: logger)
+            let client = APIClient(
+                transport: transport, fieldManager: "tulle-agent", clock: clock, random: { Double.random(in: 0..<1) },
+                logger: logger)
+            let events = EventRecorder(
+                EventAggregator(component: "tulle", namesByContent: true), client: client, now: Surroundings.real.date,
+                logger: logger)
             let outcome: Result<Void, any Error>
-            do { outcome = .success(try await body(source)) } catch { outcome = .failure(error) }
+            do { outcome = .success(try await body(client.source(collections), events)) } catch { outcome = .failure(error) }
             try await transport.shutdown()
             try outcome.get()
         }

@@ -36,6 +36,20 @@ public struct SocketAddress: Hashable, Sendable, Comparable {
     }
 }
 
+extension SocketAddress {
+    /// Reads what ``description`` writes: `192.0.2.1:80`, or `[2001:db8::1]:80`.
+    public init?(text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
+            text[text.index(after: colon)...].allSatisfy({ $0.isASCII && $0.isNumber })
+        else { return nil }
+        var host = text[..<colon]
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        if isBracketed { host = host.dropFirst().dropLast() }
+        guard let address = IPAddress(String(host)), (address.family == .v6) == isBracketed else { return nil }
+        self.init(address, port)
+    }
+}
+
 extension SocketAddress: CustomStringConvertible {
     /// `192.0.2.1:80` or `[2001:db8::1]:80` (RFC 3986 §3.2.2).
     public var description: String {

@@ -71,6 +71,10 @@ public struct Problem: Hashable, Sendable {
         case serviceEndpointRefused = "service-endpoint-refused"
         /// Two services ask for the same address and port.
         case serviceFrontTaken = "service-front-taken"
+        /// Another has the port where a load balancer asks for a service.
+        case healthCheckPortTaken = "health-check-port-taken"
+        /// Another has the address where the agent shows its figures.
+        case metricsAddressTaken = "metrics-address-taken"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -84,12 +88,12 @@ public struct Problem: Hashable, Sendable {
 extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
-        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable: .warning
+        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .metricsAddressTaken: .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
             .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
             .podLinkMissing, .podLinkUnknown, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers,
-            .serviceEndpointRefused, .serviceFrontTaken:
+            .serviceEndpointRefused, .serviceFrontTaken, .healthCheckPortTaken:
             .error
         }
     }
@@ -130,6 +134,9 @@ extension Problem.ID {
             "find who else keeps this node's network and stop one of the two; the agent tries again now and then"
         case .serviceEndpointRefused: "correct the EndpointSlice: an endpoint needs an address at which a host can be reached"
         case .serviceFrontTaken: "give each service an address or a port of its own"
+        case .healthCheckPortTaken:
+            "stop the program that has the port, or make the service anew with another healthCheckNodePort"
+        case .metricsAddressTaken: "stop the program that has the address, or start the agent with another --metrics-address"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

@@ -37,6 +37,11 @@ public struct Snapshot: Sendable {
     /// Where a node stands: its label `topology.kubernetes.io/zone`; empty without.
     public func zone(ofNode name: String) -> String { nodes[name]?.zone ?? "" }
 
+    /// `nil` when there is no such service. Two of one name, one after the other, differ by it.
+    public func uid(ofService key: ObjectKey) -> String? {
+        services.service(ServiceIndex.Name(namespace: key.namespace, name: key.name))?.metadata.uid
+    }
+
     public var podCount: Int { pods.count }
     public var namespaceNames: [String] { namespaces.keys.sorted() }
 }

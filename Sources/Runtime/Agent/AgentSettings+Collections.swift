@@ -5,7 +5,7 @@ import Plan
 extension AgentSettings {
     /// What has to be followed on an API server: all nodes and all services, and of the pods those of this node.
     ///
-    /// The verbs are list and watch, and nothing is ever written: `deploy/tulle.yaml` grants no more.
+    /// The verbs are list and watch; beside them only events are written. `deploy/tulle.yaml` grants no more.
     public var collections: [ServerObjectSource.Collection] {
         let nodes = ServerObjectSource.Collection(Node.resource)
         let pods =

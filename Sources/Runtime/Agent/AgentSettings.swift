@@ -1,6 +1,7 @@
 public import Addressing
 import CNI
 import Glibc
+public import KubeAPI
 public import Netlink
 public import Plan
 
@@ -32,6 +33,8 @@ public struct AgentSettings: Hashable, Sendable {
     public var serviceRanges: [IPPrefix]
     /// At which of the node's addresses node ports answer; empty: all but loopback ones.
     public var nodePortAddresses: [IPPrefix]
+    /// Where figures and health are shown; `nil`: nowhere.
+    public var metricsAddress: SocketAddress?
     /// How often tunnels that fail are tried again; a tenth as often while they do not fail; `nil`: they are never tried.
     public var probePeriod: Duration?
 
@@ -39,7 +42,7 @@ public struct AgentSettings: Hashable, Sendable {
         node: String, duties: Set<Duty> = .all, network: NetworkSettings = NetworkSettings(), origin: String = "the source",
         stateDirectory: String = "/run/tulle", socket: String? = nil, queueDirectory: String? = nil,
         period: Duration = .seconds(60), rest: Duration = .seconds(30), serviceRanges: [IPPrefix] = [],
-        nodePortAddresses: [IPPrefix] = [], probePeriod: Duration? = .seconds(60)
+        nodePortAddresses: [IPPrefix] = [], metricsAddress: SocketAddress? = nil, probePeriod: Duration? = .seconds(60)
     ) {
         self.node = node
         self.duties = duties
@@ -53,6 +56,7 @@ public struct AgentSettings: Hashable, Sendable {
         self.probePeriod = probePeriod
         self.serviceRanges = serviceRanges
         self.nodePortAddresses = nodePortAddresses
+        self.metricsAddress = metricsAddress
     }
 }
 
@@ -75,9 +79,15 @@ public struct Surroundings: Sendable {
     public var now: @Sendable () -> Duration
     /// 0 ..< 1.
     public var random: @Sendable () -> Double
+    /// What a calendar says.
+    public var date: @Sendable () -> Timestamp
 
-    public init(now: @escaping @Sendable () -> Duration, random: @escaping @Sendable () -> Double) {
+    public init(
+        now: @escaping @Sendable () -> Duration, random: @escaping @Sendable () -> Double,
+        date: @escaping @Sendable () -> Timestamp = { Timestamp(seconds: 0) }
+    ) {
         self.now = now
         self.random = random
+        self.date = date
     }
 }

@@ -20,10 +20,16 @@ public struct NodeAgent: Service {
     private let settings: AgentSettings
     private let source: any ObjectSource
     private let surroundings: Surroundings
+    private let events: EventRecorder?
     private let logger: Logger
 
-    public init(_ settings: AgentSettings, source: any ObjectSource, surroundings: Surroundings, logger: Logger) {
+    /// - Parameter events: writes what is wrong with an object on the object; the agent runs it.
+    public init(
+        _ settings: AgentSettings, source: any ObjectSource, events: EventRecorder? = nil, surroundings: Surroundings,
+        logger: Logger
+    ) {
         self.settings = settings
+        self.events = events
         self.source = source
         self.surroundings = surroundings
         self.logger = logger
@@ -53,24 +59,37 @@ public struct NodeAgent: Service {
         // Before the first look too, so that nothing happens between the two unseen.
         let watch = try KernelWatch(namespace)
         let reconciler = try Reconciler(
-            settings, namespace: namespace, pods: book ?? NoAttachments(), surroundings: surroundings, logger: logger)
+            settings, namespace: namespace, pods: book ?? NoAttachments(), surroundings: surroundings,
+            tell: { [recorder = self.events] in recorder?.record($0) }, logger: logger)
+        let board = StatusBoard(settings, now: surroundings.now)
+        let doors = AgentDoors(settings, board: board, logger: logger)
         let mark = UInt16(truncatingIfNeeded: Int(surroundings.random() * 65536))
         let prober = settings.probePeriod == nil ? nil : try TunnelProber(in: namespace, mark: mark, logger: logger)
         let end: Result<Void, any Error>
         do {
-            end = .success(try await serve(events, bell, watch, reconciler, prober, desk, isReady: book?.recall() ?? false))
+            let yard = Yard(reconciler: reconciler, prober: prober, desk: desk, board: board, doors: doors)
+            end = .success(try await serve(events, bell, watch, yard, isReady: book?.recall() ?? false))
         } catch {
             end = .failure(error)
         }
+        await doors.close()
         await desk?.close()
         try end.get()
         logger.info("stopped; what was made stays")
     }
 
-    /// - Parameter desk: `nil` without pods.
+    /// Who works here.
+    private struct Yard: Sendable {
+        let reconciler: Reconciler
+        let prober: TunnelProber?
+        /// `nil` without pods.
+        let desk: PodDesk?
+        let board: StatusBoard
+        let doors: AgentDoors
+    }
+
     private func serve(
-        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ watch: KernelWatch, _ reconciler: Reconciler,
-        _ prober: TunnelProber?, _ desk: PodDesk?, isReady: Bool
+        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ watch: KernelWatch, _ yard: Yard, isReady: Bool
     ) async throws {
         try await cancelWhenGracefulShutdown { [self] in
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -80,7 +99,8 @@ public struct NodeAgent: Service {
                 }
                 group.addTask { for await event in source.events { bell.yield(.object(event)) } }
                 group.addTask { try await watch.run { bell.yield(.kernel($0)) } }
-                group.addTask { try await follow(events, bell, reconciler, prober, desk, isReady: isReady) }
+                if let recorder = self.events { group.addTask { await recorder.run() } }
+                group.addTask { try await follow(events, bell, yard, isReady: isReady) }
                 // Whichever ends first, by itself or by an error, ends the others.
                 defer { group.cancelAll() }
                 try await group.next()
@@ -89,9 +109,9 @@ public struct NodeAgent: Service {
     }
 
     private func follow(
-        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ reconciler: Reconciler,
-        _ prober: TunnelProber?, _ desk: PodDesk?, isReady: Bool
+        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ yard: Yard, isReady: Bool
     ) async throws {
+        let (reconciler, prober, desk) = (yard.reconciler, yard.prober, yard.desk)
         var schedule = ProbeSchedule(period: prober == nil ? nil : settings.probePeriod)
         var probing: Task<Void, Never>?
         defer { probing?.cancel() }
@@ -99,11 +119,13 @@ public struct NodeAgent: Service {
         var timer: Task<Void, Never>?
         defer { timer?.cancel() }
         var waiting: String? = "the objects of \(settings.origin)"
+        var doors = await keepDoors(yard, after: nil)
         status.write(await reconciler.report, waiting: waiting)
         logger.info("started", metadata: ["parts": "\(settings.parts)", "waits for": "\(waiting ?? "")"])
         // What an earlier agent of this node learned is enough to attach pods.
         if isReady { try await desk?.open() }
         for await event in events {
+            yard.board.begin()
             switch event {
             case .object(let event):
                 if case .listed = event { waiting = nil }
@@ -125,11 +147,13 @@ public struct NodeAgent: Service {
                 await reconciler.take(probed: [])
             }
             next = [next, schedule.waking].compactMap(\.self).min()
+            doors = await keepDoors(yard, after: doors)
             let report = await reconciler.report
             status.write(report, waiting: waiting)
             // After the first whole round the node is as it should be as far as it can be, and may have pods.
             if report.rounds > 0 { try await desk?.open() }
             await desk?.tidy()
+            yard.board.show(await reconciler.state)
             guard let next else { continue }
             timer?.cancel()
             timer = Task {
@@ -137,6 +161,18 @@ public struct NodeAgent: Service {
                 bell.yield(.timer)
             }
         }
+    }
+}
+
+extension NodeAgent {
+    /// Opens what is asked over HTTP now, and closes what is not any more.
+    private func keepDoors(_ yard: Yard, after before: Reconciler.DoorsNeeded?) async -> Reconciler.DoorsNeeded {
+        let needed = await yard.reconciler.doorsNeeded
+        guard needed != before else { return needed }
+        let problems = await yard.doors.keep(
+            await yard.reconciler.healthChecks, isHealthy: needed.isHealthy, attempt: needed.attempt)
+        await yard.reconciler.take(unopened: problems)
+        return needed
     }
 }
 

@@ -3,6 +3,7 @@ import Addressing
 import FoundationEssentials
 import Glibc
 import Identity
+import KubeAPI
 import KubeClient
 import Logging
 import Netlink
@@ -109,6 +110,30 @@ actor TestServer {
         } else {
             _ = try await store.update(key, body)
         }
+    }
+
+    /// An object as it stands in the store.
+    func put(_ resource: String, _ name: String, in namespace: String = "", _ tree: JSONValue) async throws {
+        var tree = tree
+        tree[at: "metadata", "name"] = .string(name)
+        if !namespace.isEmpty { tree[at: "metadata", "namespace"] = .string(namespace) }
+        tree[at: "metadata", "uid"] = .string("uid-\(name)")
+        let key = ObjectKey(resource: resource, namespace: namespace, name: name)
+        let body = Body(stamped: { [tree] revision in
+            var tree = tree
+            tree[at: "metadata", "resourceVersion"] = .string("\(revision)")
+            return JSONWriter().bytes(of: tree)
+        })
+        if try await store.object(key) == nil {
+            _ = try await store.create(key, body)
+        } else {
+            _ = try await store.update(key, body)
+        }
+    }
+
+    /// What was told on objects.
+    func events() async throws -> [JSONValue] {
+        try await store.list(Selection(resource: "events")).objects.map { try JSONReader().value($0.body) }
     }
 
     func remove(node number: Int) async throws {

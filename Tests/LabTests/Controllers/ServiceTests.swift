@@ -85,16 +85,21 @@ struct ServiceTests {
         }
     }
 
-    @Test("zones become hints when the service asks for what is near")
-    func hints() {
+    @Test(
+        "zones become hints when the service asks for what is near, and nodes too when it asks for the nearest",
+        arguments: [
+            ("PreferClose", ["forZones": [["name": "z"]]]), ("PreferSameZone", ["forZones": [["name": "z"]]]),
+            ("PreferSameNode", ["forZones": [["name": "z"]], "forNodes": [["name": "n1"]]]), ("", nil),
+        ] as [(String, JSONValue?)])
+    func hints(_ wish: String, _ hints: JSONValue?) {
         var bench = Bench(nodes: 0)
         bench.addNode("n1", labels: ["topology.kubernetes.io/zone": "z"])
-        bench.apply(Sample.service { $0[field: "spec", "trafficDistribution"] = "PreferSameNode" })
+        bench.apply(Sample.service { if !wish.isEmpty { $0[field: "spec", "trafficDistribution"] = .string(wish) } })
         bench.apply(Sample.pod("p", labels: ["app": "web"]))
         bench.settle()
         let endpoint = slices(bench).first?.tree["endpoints"]?.array?.first
         #expect(endpoint?["zone"]?.string == "z")
-        #expect(endpoint?["hints"] == ["forZones": [["name": "z"]], "forNodes": [["name": "n1"]]])
+        #expect(endpoint?["hints"] == hints)
     }
 
     @Test("250 pods make three slices, one pod less changes one of them, and a named port that differs makes its own")

@@ -170,7 +170,7 @@ private func openSocket(
     }
 }
 
-private func withName<Result>(of target: SocketAddress, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+func withName<Result>(of target: SocketAddress, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     switch target.address {
     case .v4(let address):
         var name = sockaddr_in()
@@ -191,7 +191,7 @@ private func withName<Result>(of target: SocketAddress, _ body: (UnsafePointer<s
     }
 }
 
-private func withPeer<Result>(
+func withPeer<Result>(
     _ peer: inout sockaddr_storage, _ body: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Result
 ) -> Result {
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -201,7 +201,7 @@ private func withPeer<Result>(
 }
 
 extension sockaddr_storage {
-    fileprivate var address: IPAddress {
+    var address: IPAddress {
         withUnsafeBytes(of: self) { bytes in
             let (start, count) = ss_family == sa_family_t(AF_INET) ? (4, 4) : (8, 16)
             return IPAddress(bytes: Array(bytes[start..<start + count])) ?? .any(.v4)

@@ -60,7 +60,7 @@ struct ServiceKernelTests {
         for endpoint in ["b", "c"] {
             try stage.serve(try kind.web(endpoint))
             let outcome = try stage.ask("a", kind.transport, kind.clusterIP, 80)
-            #expect(outcome == .answered(endpoint, sees: try kind.address("a").description))
+            #expect(outcome == .answered(endpoint, sees: try kind.address("a").description), "\(outcome)")
             // The node itself too; its address is the one of the link it goes out by.
             #expect(try stage.ask("node", kind.transport, kind.clusterIP, 80).name == endpoint)
         }

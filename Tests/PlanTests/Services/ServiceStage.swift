@@ -97,12 +97,19 @@ final class ServiceStage {
         }
         let far = try KernelHost(try #require(places["far"]))
         try settle(far, try ["10.244.2.2/32", "fd00:10:244:2::2/128"].map { try address($0, on: "lo") }, ["lo"])
+        try far.settleAddress(ip("fd00:10:244:2::2"))
         for name in ["a", "b"] {
             let network = PodNetwork(try attachment(name, try #require(Self.addresses[name])))
             host.namespaces[PodNetwork.podNamespace] = places[name]
             let own = network.node.objects.values.map { $0 }
-            try settle(host, own, Set(own.compactMap { if case .link(let link) = $0 { link.name } else { nil } }))
-            try settle(try KernelHost(try #require(places[name])), network.pod.objects.values.map { $0 }, ["lo", "eth0"])
+            let links = Set(own.compactMap { if case .link(let link) = $0 { link.name } else { nil } })
+            try settle(host, own, links)
+            let pod = try KernelHost(try #require(places[name]))
+            try settle(pod, network.pod.objects.values.map { $0 }, ["lo", "eth0"])
+            // As an agent does: the first packet is not to be lost.
+            for link in links { try host.settleCarrier(of: link) }
+            try pod.settleCarrier(of: "eth0")
+            try pod.settleAddress(Self.address(name, .v6))
         }
         try settle(
             host,

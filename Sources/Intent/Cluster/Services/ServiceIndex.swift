@@ -73,6 +73,7 @@ extension ServiceIndex {
 
 extension ServiceIndex {
     public var names: Set<Name> { Set(services.keys) }
+    public var count: Int { services.count }
 
     /// Every object that is known.
     var keys: [ObjectKey] {

@@ -75,15 +75,19 @@ public struct EventAggregator: Sendable {
 
     private let component: String
     private let host: String
+    private let namesByContent: Bool
     private var entries: [EventNote: Entry] = [:]
     private var budgets: [EventNote.Subject: Budget] = [:]
 
     /// - Parameters:
     ///   - component: who says it: `kubelet`.
     ///   - host: where: a node's name, or empty.
-    public init(component: String, host: String = "") {
+    ///   - namesByContent: whoever says the same of the same object writes the same event. So a thousand nodes that see one fault
+    ///     make one event of it: the first creates it, the others are told that it is there.
+    public init(component: String, host: String = "", namesByContent: Bool = false) {
         self.component = component
         self.host = host
+        self.namesByContent = namesByContent
     }
 
     public mutating func write(_ note: EventNote, at now: Timestamp) -> Writing {
@@ -99,12 +103,25 @@ public struct EventAggregator: Sendable {
                 otherwise: tree(note, entry))
         }
         if entries.count >= Self.memory { forgetOldest() }
-        let time = String(UInt64(bitPattern: now.microseconds), radix: 16)
-        // Two different events of one microsecond must not share a name.
-        let name = "\(note.subject.name.prefix(200)).\(time)\(String(entries.count, radix: 16))"
-        let entry = Entry(name: name, count: 1, first: now, last: now)
+        let entry = Entry(name: name(note, at: now), count: 1, first: now, last: now)
         entries[note] = entry
         return .create(tree(note, entry))
+    }
+
+    private func name(_ note: EventNote, at now: Timestamp) -> String {
+        var number = UInt64(bitPattern: now.microseconds)
+        // Two different events of one microsecond must not share a name.
+        var tail = String(entries.count, radix: 16)
+        if namesByContent {
+            let words = [
+                note.subject.kind.kind, note.subject.namespace, note.subject.name, note.subject.uid, note.subject.part,
+                note.severity.rawValue, note.reason, note.message, component, host,
+            ]
+            // FNV-1a, 64 bits.
+            number = words.joined(separator: "\0").utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0100_0000_01B3 }
+            tail = ""
+        }
+        return "\(note.subject.name.prefix(200)).\(String(number, radix: 16))\(tail)"
     }
 
     private mutating func spend(_ subject: EventNote.Subject, at now: Timestamp) -> Bool {

@@ -35,7 +35,12 @@ public struct EventRecorder: Sendable {
         for await note in notes {
             do {
                 switch aggregator.write(note, at: now()) {
-                case .create(let tree): try await client.create(tree, of: Self.resource)
+                case .create(let tree):
+                    do {
+                        try await client.create(tree, of: Self.resource)
+                    } catch APIFailure.alreadyExists {
+                        // Another has said the same.
+                    }
                 case .count(let name, let namespace, let patch, let otherwise):
                     do {
                         try await client.patch(Self.resource, name, in: namespace, .merge(patch))

@@ -68,6 +68,17 @@ struct NodeKeeper<Tables: NFTablesEnd> {
         /// Steps said to the kernel.
         var changes: [String] = []
         var refused = 0
+        /// Elements of sets and maps, added and deleted.
+        var elements = 0
+        /// What was to be so already, and somebody had changed.
+        var restored = 0
+
+        mutating func add(_ other: Outcome) {
+            changes += other.changes
+            refused += other.refused
+            elements += other.elements
+            restored += other.restored
+        }
     }
 
     /// Everything that is wrong as far as the last rounds saw.
@@ -79,6 +90,12 @@ struct NodeKeeper<Tables: NFTablesEnd> {
         return snapshot.problems + said.problems.values.flatMap(\.self) + links + podProblems + refusals
             + services.problems + [contested].compactMap(\.self)
     }
+
+    /// What services under a policy Local come to here.
+    var localServices: LocalServices { services.local }
+
+    /// The tables of services hold what was asked for, as far as the last rounds saw.
+    var areServicesRight: Bool { NodePlan.serviceTables.allSatisfy { refusedTables[$0] == nil } }
 
     /// What flannel's plugin has to know; `nil` while this node is not known.
     var flannelFile: FlannelFile? {
@@ -297,12 +314,13 @@ extension NodeKeeper {
         outcome.changes += steps.map(\.description)
         outcome.refused += refusals.count
         let refused = Set(refusals.map(\.change.object.key))
-        restorations.note(
-            steps.map(\.object).filter { object in
-                let key = object.key
-                return said.objects[key] == new.objects[key] && refusedObjects[key] == nil && !refused.contains(key)
-                    && !object.standsOn(stirred)
-            }.map { .object($0.key) }, at: now)
+        let restored = steps.map(\.object).filter { object in
+            let key = object.key
+            return said.objects[key] == new.objects[key] && refusedObjects[key] == nil && !refused.contains(key)
+                && !object.standsOn(stirred)
+        }
+        outcome.restored += restored.count
+        restorations.note(restored.map { .object($0.key) }, at: now)
         // A refusal stands until the same thing is said again and accepted.
         for step in steps {
             refusedObjects[step.object.key] = nil
@@ -329,8 +347,11 @@ extension NodeKeeper {
                 refusedTables[id] = nil
                 guard !changes.isEmpty else { continue }
                 commits += 1
-                outcome.changes += changes.map(\.description)
-                if said.table(id) == table { restorations.note([.table(id)], at: now) }
+                outcome.note(changes)
+                if said.table(id) == table {
+                    outcome.restored += 1
+                    restorations.note([.table(id)], at: now)
+                }
             } catch {
                 outcome.refused += 1
                 refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
@@ -376,8 +397,11 @@ extension NodeKeeper {
                 refusedTables[id] = nil
                 guard !result.changes.isEmpty else { continue }
                 commits += 1
-                outcome.changes += result.changes.map(\.description)
-                if result.isRestored { restorations.note([.table(id)], at: now) }
+                outcome.note(result.changes)
+                if result.isRestored {
+                    outcome.restored += 1
+                    restorations.note([.table(id)], at: now)
+                }
             } catch {
                 outcome.refused += 1
                 refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
@@ -396,7 +420,7 @@ extension NodeKeeper {
         for id in NodePlan.serviceTables {
             let changes = try services.settle(names, of: id, snapshot, &tables)
             if !changes.isEmpty { commits += 1 }
-            outcome.changes += changes.map(\.description)
+            outcome.note(changes)
         }
     }
 
@@ -416,6 +440,18 @@ extension NodeKeeper {
         pods.adopt(
             prefixes: own.podPrefixes.filter { plan.facts.families.contains($0.family) },
             mtu: plan.podMTU, reserved: taken.union(own.addresses))
+    }
+}
+
+extension NodeKeeper.Outcome {
+    fileprivate mutating func note(_ steps: [NFTables.Change]) {
+        changes += steps.map(\.description)
+        for step in steps {
+            switch step {
+            case .addElements(_, _, let items), .deleteElements(_, _, let items): elements += items.count
+            default: break
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 import Cluster
 import HostNetworkKernel
+import KubeAPI
 import KubeClient
 import Logging
 import NFTablesKernel
@@ -15,11 +16,17 @@ import Reconcile
 actor Reconciler {
     private let executor = SessionExecutor(name: "reconciler")
     private let surroundings: Surroundings
+    private let hasServices: Bool
+    /// Takes what is to be told on objects.
+    private let tell: @Sendable (EventNote) -> Void
     private let logger: Logger
 
     private var keeper: NodeKeeper<KernelTables>
     private var sourceProblems: [Problem] = []
     private var probeProblems: [Problem] = []
+    private var doorProblems: [Problem] = []
+    private var notes = ProblemNotes()
+    private var figures = AgentFigures()
     private var rounds: Rounds<Errand>
     private var tableLooks = Crowding()
     private var areTablesDue = false
@@ -31,10 +38,12 @@ actor Reconciler {
 
     init(
         _ settings: AgentSettings, namespace: NetworkNamespace, pods: any AttachmentBook, surroundings: Surroundings,
-        logger: Logger
+        tell: @escaping @Sendable (EventNote) -> Void = { _ in }, logger: Logger
     ) throws(KernelError) {
         self.surroundings = surroundings
+        self.tell = tell
         self.logger = logger
+        hasServices = settings.duties.contains(.services)
         flannel = settings.flannelFile.map(FlannelWriter.init)
         keeper = NodeKeeper(
             node: settings.node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: pods,
@@ -51,6 +60,8 @@ actor Reconciler {
         case key(NodePlan.Key)
         /// The tables, compared with the kernel.
         case tables
+
+        var isOfService: Bool { if case .key(.service) = self { true } else { false } }
     }
 
     /// What the rounds came to.
@@ -74,8 +85,9 @@ extension Reconciler {
         case .listed(let objects):
             mark(keeper.list(objects))
             isListed = true
-        case .added(let object), .modified(let object): mark(keeper.set(object))
-        case .deleted(let key, _): mark(keeper.remove(key))
+        case .added(let object), .modified(let object):
+            note(keeper.set(object)) { $0.note(object, isNew: !isListed, at: $1) }
+        case .deleted(let key, _): note(keeper.remove(key)) { $0.note(key, at: $1) }
         case .faults(let faults):
             sourceProblems = faults.map(Problem.init)
             // Said at once: before the first list there is no round that would say it.
@@ -90,13 +102,48 @@ extension Reconciler {
         publish()
     }
 
+    /// What could not be opened to be asked over HTTP.
+    func take(unopened problems: [Problem]) {
+        guard problems != doorProblems else { return }
+        doorProblems = problems
+        publish()
+    }
+
+    /// What load balancers are told here.
+    var healthChecks: [LocalServices.HealthCheck] { keeper.localServices.healthChecks }
+
+    /// What has to be looked at again when it is another.
+    var doorsNeeded: DoorsNeeded {
+        DoorsNeeded(
+            revision: keeper.localServices.revision, isHealthy: report.wholeRounds > 0 && keeper.areServicesRight,
+            attempt: report.wholeRounds)
+    }
+
+    struct DoorsNeeded: Hashable, Sendable {
+        /// Of ``healthChecks``.
+        var revision: Int
+        /// Services are served as they were asked for.
+        var isHealthy: Bool
+        /// What could not be opened is tried again when everything was looked at again.
+        var attempt: Int
+    }
+
+    /// What the agent shows of itself.
+    var state: StatusBoard.State {
+        StatusBoard.State(
+            report: report, figures: figures, deserted: keeper.localServices.deserted, services: keeper.snapshot.services.count)
+    }
+
     /// The other nodes to try the tunnels with, as the last whole round saw them.
     var tunnelTargets: [TunnelTarget] { keeper.tunnelTargets }
 
     /// Somebody changed the kernel, perhaps we ourselves.
     func take(_ notice: KernelWatch.Notice) {
         mark(keeper.due(notice.news))
-        if notice.hasNewTables, keeper.isTableNews() { areTablesDue = true }
+        if notice.hasNewTables, keeper.isTableNews() {
+            areTablesDue = true
+            figures.foreignCommits += 1
+        }
     }
 
     /// A call about an attachment came to its end.
@@ -126,6 +173,12 @@ extension Reconciler {
         }
     }
 
+    /// What means nothing to this node is no change.
+    private func note(_ due: NodeKeeper<KernelTables>.Due, _ count: (inout AgentFigures, Timestamp) -> Void) {
+        mark(due)
+        if due != .keys([]) { count(&figures, surroundings.date()) }
+    }
+
     private func mark(_ due: NodeKeeper<KernelTables>.Due) {
         switch due {
         case .all: rounds.markAll(at: surroundings.now())
@@ -139,8 +192,10 @@ extension Reconciler {
 extension Reconciler {
     private func run(_ scope: Rounds<Errand>.Scope) {
         var succeeded = true
+        let begin = surroundings.now()
         do {
             let outcome = try carryOut(scope)
+            count(outcome, scope, since: begin)
             flannel?.write(keeper.flannelFile, logger)
             report.rounds += 1
             if scope == .all { report.wholeRounds += 1 }
@@ -150,10 +205,24 @@ extension Reconciler {
             succeeded = outcome.refused == 0
         } catch {
             succeeded = false
+            if hasServices { figures.failedServiceRounds += 1 }
             publish(and: [Problem(.changeRefused, nil, "a round broke off: \(error)")])
         }
         // A refusal means that the kernel is not what we believed: all of it is to be looked at.
         rounds.finished(succeeded ? scope : .all, succeeded: succeeded, at: surroundings.now(), random: surroundings.random())
+    }
+
+    private func count(_ outcome: NodeKeeper<KernelTables>.Outcome, _ scope: Rounds<Errand>.Scope, since begin: Duration) {
+        figures.elementsWritten += outcome.elements
+        figures.restored += outcome.restored
+        guard hasServices else { return }
+        var isWhole = true
+        if case .keys(let errands) = scope {
+            isWhole = errands.contains(.tables)
+            guard isWhole || errands.contains(where: \.isOfService) else { return }
+        }
+        guard keeper.areServicesRight else { return figures.failedServiceRounds += 1 }
+        figures.end(isWhole: isWhole, took: surroundings.now() - begin, at: surroundings.date())
     }
 
     private func carryOut(_ scope: Rounds<Errand>.Scope) throws -> NodeKeeper<KernelTables>.Outcome {
@@ -164,14 +233,13 @@ extension Reconciler {
         if errands.contains(.tables) {
             tableLooks.note(at: now)
             let tables = keeper.settleTables(at: now)
-            outcome.changes += tables.changes
-            outcome.refused += tables.refused
+            outcome.add(tables)
         }
         return outcome
     }
 
     private func publish(and more: [Problem] = []) {
-        let problems = Array(Set(keeper.problems + sourceProblems + probeProblems + more)).sorted()
+        let problems = Array(Set(keeper.problems + sourceProblems + probeProblems + doorProblems + more)).sorted()
         for problem in problems where !report.problems.contains(problem) {
             logger.warning("problem", metadata: ["problem": "\(problem)"])
         }
@@ -179,6 +247,8 @@ extension Reconciler {
             logger.info("solved", metadata: ["problem": "\(problem)"])
         }
         report.problems = problems
+        let said = notes.notes(on: problems, at: surroundings.now()) { keeper.snapshot.uid(ofService: $0) }
+        for note in said { tell(note) }
     }
 }
 

@@ -16,6 +16,8 @@ struct ServiceKeeper {
     private var tables: [Table.ID: ServiceTable] = [:]
     /// Those whose table is in the kernel: without a service there is none.
     private var said: Set<Table.ID> = []
+    /// What services under a policy Local come to here.
+    private(set) var local = LocalServices()
 
     /// - Parameter isOurs: without this duty the tables are taken away, because somebody else's are to be used.
     init(
@@ -39,12 +41,14 @@ struct ServiceKeeper {
         let family: IPFamily = id.family == .ip ? .v4 : .v6
         guard isOurs, plan.facts.families.contains(family) else {
             (tables[id], said) = (nil, said.subtracting([id]))
+            if tables.isEmpty { local.replace(with: [:], node: "") }
             return (try kernel.settle(id, to: nil), false)
         }
         // Without our own node's object what was made before stays.
         guard let facts = plan.serviceFacts(ranges: ranges, nodePortAddresses: nodePortAddresses) else { return ([], false) }
         let index = plan.snapshot.services
         let services = Dictionary(uniqueKeysWithValues: index.names.map { ($0, index.ports(of: $0)) })
+        local.replace(with: services, node: facts.node)
         let observed = try kernel.observe(id)
         guard var table = tables.removeValue(forKey: id), table.facts == facts else {
             let table = ServiceTable(facts, family, services, after: observed?.table)
@@ -67,7 +71,9 @@ struct ServiceKeeper {
         guard var table = tables[id] else { return [] }
         // One copy, changed in place.
         tables[id] = nil
-        let update = table.set(Dictionary(uniqueKeysWithValues: names.map { ($0, snapshot.services.ports(of: $0)) }))
+        let services = Dictionary(uniqueKeysWithValues: names.map { ($0, snapshot.services.ports(of: $0)) })
+        local.set(services, node: table.facts.node)
+        let update = table.set(services)
         tables[id] = table
         guard said.contains(id), !table.serviceNames.isEmpty else {
             // The first service, or the last one: the table itself comes or goes.

@@ -1,0 +1,51 @@
+import Cluster
+import KubeAPI
+import KubeClient
+import Plan
+
+/// What is wrong with services, told on the services themselves: a note when a problem comes, and another each half hour while
+/// it stands, because servers forget events after an hour. A value; time is passed in.
+///
+/// Never more than a hundred at once and one a second after that: a cluster with ten thousand wrong services is told of bit by
+/// bit. Who reads a service finds the same note whichever node wrote it, unless it names a node.
+struct ProblemNotes: Sendable {
+    private var told: [Problem: Duration] = [:]
+    private var tokens = burst
+    private var refilled: Duration?
+
+    private static let burst = 100.0
+    private static let period = Duration.seconds(1800)
+
+    /// - Parameter uid: of the object, so that `kubectl describe` finds what is told; `nil`: it is not there.
+    mutating func notes(on problems: [Problem], at now: Duration, uid: (ObjectKey) -> String?) -> [EventNote] {
+        let known = Set(problems)
+        told = told.filter { known.contains($0.key) }
+        tokens = min(Self.burst, tokens + (refilled.map { now - $0 } ?? .zero) / .seconds(1))
+        refilled = now
+        var notes: [EventNote] = []
+        for problem in problems where tokens >= 1 {
+            guard let subject = problem.subject, Self.isService(subject) else { continue }
+            if let last = told[problem], now - last < Self.period { continue }
+            guard let uid = uid(subject) else { continue }
+            told[problem] = now
+            tokens -= 1
+            notes.append(
+                EventNote(
+                    EventNote.Subject(Service.resource.kind, namespace: subject.namespace, name: subject.name, uid: uid),
+                    .warning,
+                    reason: problem.id.reason, "\(problem.message); \(problem.id.remedy)"))
+        }
+        return notes
+    }
+
+    private static func isService(_ key: ObjectKey) -> Bool {
+        key.kind == Service.resource.kind.kind && key.group == Service.resource.kind.group
+    }
+}
+
+extension Problem.ID {
+    /// As events name their reasons: `service-front-taken` is `ServiceFrontTaken`.
+    var reason: String {
+        rawValue.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+    }
+}

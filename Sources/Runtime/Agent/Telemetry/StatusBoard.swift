@@ -1,0 +1,76 @@
+import Cluster
+import Plan
+import Synchronization
+import Telemetry
+
+/// What the agent shows of itself over HTTP: the last state that was hung out. Whoever asks never waits for a round.
+///
+/// | | |
+/// |---|---|
+/// | `/metrics` | the figures |
+/// | `/healthz`, `/livez` | 200 while the agent gets through what it does; 503 when it has been at one thing for two minutes |
+/// | `/readyz` | 200 once everything was compared with the kernel and carried out as far as it could be |
+/// | `/proxyMode` | `nftables`, as kube-proxy says it |
+final class StatusBoard: Sendable {
+    struct State: Sendable {
+        var report = Reconciler.Report()
+        var figures = AgentFigures()
+        var deserted = LocalServices.Deserted()
+        var services = 0
+        /// Since when the agent is at what it does now; `nil`: it waits for something to happen.
+        var busySince: Duration?
+    }
+
+    private let state = Mutex(State())
+    private let parts: String
+    private let hasServices: Bool
+    private let now: @Sendable () -> Duration
+
+    init(_ settings: AgentSettings, now: @escaping @Sendable () -> Duration) {
+        parts = settings.parts
+        hasServices = settings.duties.contains(.services)
+        self.now = now
+    }
+
+    private static let patience = Duration.seconds(120)
+
+    func begin() { state.withLock { $0.busySince = now() } }
+
+    /// What was done is done.
+    func show(_ next: State) { state.withLock { $0 = next } }
+
+    func answer(_ question: HTTPQuestion) -> HTTPAnswer {
+        let state = state.withLock { $0 }
+        switch question.path {
+        case "/metrics": return HTTPAnswer(200, page(state).text, contentType: Exposition.contentType)
+        case "/healthz", "/livez":
+            let busy = state.busySince.map { now() - $0 } ?? .zero
+            guard busy > Self.patience else { return HTTPAnswer(200, "ok\n") }
+            return HTTPAnswer(503, "at the same thing for \(busy.components.seconds) s\n")
+        case "/readyz":
+            return state.report.wholeRounds > 0
+                ? HTTPAnswer(200, "ok\n") : HTTPAnswer(503, "nothing was compared with the kernel yet\n")
+        case "/proxyMode" where hasServices: return HTTPAnswer(200, "nftables")
+        default: return .notFound
+        }
+    }
+
+    private func page(_ state: State) -> Exposition {
+        var page = Exposition()
+        page.add("tulle_agent_info", .gauge, "Which parts this agent does.", .init(1, ["parts": parts]))
+        page.add("tulle_rounds_total", .counter, "Rounds that came to their end.", .init(state.report.rounds))
+        page.add(
+            "tulle_whole_rounds_total", .counter, "Rounds that compared everything with the kernel.",
+            .init(state.report.wholeRounds))
+        page.add("tulle_changes_total", .counter, "Steps written to the kernel.", .init(state.report.changes))
+        let problems = Dictionary(grouping: state.report.problems, by: \.id)
+        page.add(
+            "tulle_problems", .gauge, "Problems that stand now, by their id.",
+            Problem.ID.allCases.map {
+                Exposition.Sample(problems[$0]?.count ?? 0, ["id": $0.rawValue, "severity": $0.severity.rawValue])
+            })
+        state.figures.add(to: &page, hasServices: hasServices, state.deserted, services: state.services)
+        ProcessFigures.add(to: &page)
+        return page
+    }
+}

@@ -1,0 +1,69 @@
+import Telemetry
+import Testing
+
+@Suite("a page of figures") struct ExpositionTests {
+    @Test("each family says what it is, then its samples, in the form of text format 0.0.4")
+    func form() {
+        var page = Exposition()
+        page.add("tulle_rounds_total", .counter, "Rounds.", .init(7))
+        page.add(
+            "tulle_problems", .gauge, "Problems, by id.", .init(2, ["severity": "error", "id": "a"]),
+            .init(0.5, ["id": "b", "severity": "error"]))
+        page.add("nothing", .gauge, "None.", [])
+        #expect(
+            page.text == """
+                # HELP tulle_rounds_total Rounds.
+                # TYPE tulle_rounds_total counter
+                tulle_rounds_total 7
+                # HELP tulle_problems Problems, by id.
+                # TYPE tulle_problems gauge
+                tulle_problems{id="a",severity="error"} 2
+                tulle_problems{id="b",severity="error"} 0.5
+
+                """)
+    }
+
+    @Test("what would break a line is escaped")
+    func escapes() {
+        var page = Exposition()
+        page.add("a", .gauge, "back\\slash, \"quotes\"\nand a line", .init(1, ["l": "back\\slash, \"quotes\"\nand a line"]))
+        #expect(
+            page.text.split(separator: "\n") == [
+                #"# HELP a back\\slash, "quotes"\nand a line"#, "# TYPE a gauge",
+                #"a{l="back\\slash, \"quotes\"\nand a line"} 1"#,
+            ])
+    }
+
+    @Test(
+        "numbers are written as readers know them",
+        arguments: [
+            (0, "0"), (-3, "-3"), (0.001, "0.001"), (1e15, "1000000000000000"), (1e300, "1e+300"), (.infinity, "+Inf"),
+            (-.infinity, "-Inf"), (.nan, "NaN"),
+        ] as [(Double, String)])
+    func numbers(_ value: Double, _ text: String) {
+        var page = Exposition()
+        page.add("a", .gauge, "A.", .init(value))
+        #expect(page.text.split(separator: "\n").last == "a \(text)")
+    }
+
+    @Test("a histogram's buckets hold what is in those before, and the last holds all")
+    func histogram() {
+        var histogram = Histogram.exponential(from: 1, by: 2, count: 3)
+        #expect(histogram.bounds == [1, 2, 4])
+        for value in [0.5, 1, 3, 4, 5] { histogram.observe(value) }
+        var page = Exposition()
+        page.add("a_seconds", "A.", histogram)
+        #expect(
+            page.text == """
+                # HELP a_seconds A.
+                # TYPE a_seconds histogram
+                a_seconds_bucket{le="1"} 2
+                a_seconds_bucket{le="2"} 2
+                a_seconds_bucket{le="4"} 4
+                a_seconds_bucket{le="+Inf"} 5
+                a_seconds_sum 13.5
+                a_seconds_count 5
+
+                """)
+    }
+}
