@@ -1,3 +1,4 @@
+import Addressing
 import Cluster
 import HostNetwork
 import NFTables
@@ -15,6 +16,8 @@ struct Said {
     private(set) var problems: [NodePlan.Key: [Problem]] = [:]
     /// Whose each pod's link is.
     private(set) var owners: [String: Attachment.ID] = [:]
+    /// Whose each entry on the bridge is.
+    private(set) var holders: [IPAddress: Attachment.ID] = [:]
 
     init(_ parts: [NodePlan.Key: NodePlan.Part] = [:]) {
         for (key, part) in parts { self[key] = part }
@@ -28,12 +31,20 @@ struct Said {
             for object in newValue?.network.objects.values ?? [:].values { objects.insert(object) }
             tables.merge(newValue?.tables ?? [:]) { _, new in new }
             problems[key] = newValue.flatMap { $0.problems.isEmpty ? nil : $0.problems }
-            if case .attachment(let id) = key { owners[id.link] = newValue == nil ? nil : id }
+            if case .attachment(let id) = key {
+                owners[id.link] = newValue == nil ? nil : id
+                for object in newValue?.network.objects.values ?? [:].values {
+                    if let address = object.podAddressOnBridge { holders[address] = id }
+                }
+            }
         }
     }
 
     private mutating func forget(_ part: NodePlan.Part) {
-        for key in part.network.objects.keys { objects[key] = nil }
+        for (key, object) in part.network.objects {
+            objects[key] = nil
+            if let address = object.podAddressOnBridge { holders[address] = nil }
+        }
         for id in part.tables.keys { tables[id] = nil }
     }
 }
