@@ -25,6 +25,13 @@ extension KernelTests {
             }
         }
 
+        /// `br_netfilter` of the node's namespace, where the kernel has it.
+        private func filterBridges(_ isOn: Bool, on node: TestNode) throws {
+            for path in try node.host.observe(Interest([], sysctls: PodBridge.filterSettings, links: [])).sysctls.map(\.path) {
+                try node.change(.add(.sysctl(Sysctl(path, isOn ? "1" : "0"))))
+            }
+        }
+
         private func redirects(_ namespace: NetworkNamespace) throws -> [Substring] {
             let text = try namespace.perform { () throws(KernelError) in try Disk.read("/proc/thread-self/net/snmp") }
             let lines = String(decoding: text, as: UTF8.self).split(separator: "\n").filter { $0.hasPrefix("Icmp:") }
@@ -32,9 +39,12 @@ extension KernelTests {
             return zip(names, numbers).filter { $0.0 == "OutRedirects" }.map(\.1)
         }
 
-        @Test("talk with each other and with their node under their own addresses, and ask nobody who has an address")
-        func oneNode() throws {
+        @Test(
+            "talk with each other and with their node under their own addresses, and ask nobody who has an address",
+            arguments: [true, false])
+        func oneNode(_ isFiltered: Bool) throws {
             let node = try TestNode()
+            try filterBridges(isFiltered, on: node)
             try node.start(Self.mode)
             let before = try node.network()
             let (one, other) = try (RoutedPod("a", on: node), RoutedPod("b", on: node))
@@ -103,9 +113,12 @@ extension KernelTests {
             try talk(one, other)
         }
 
-        @Test("what a pod sends under another's address, or under another's address and MAC, goes no further")
-        func spoofing() throws {
+        @Test(
+            "what a pod sends under another's address, or under another's address and MAC, goes no further",
+            arguments: [true, false])
+        func spoofing(_ isFiltered: Bool) throws {
             let node = try TestNode()
+            try filterBridges(isFiltered, on: node)
             try node.start(Self.mode)
             let pods = try ["a", "b", "c"].map { try RoutedPod($0, on: node) }
             let (thief, victim, target) = (pods[0], pods[1], pods[2])
@@ -208,6 +221,55 @@ extension KernelTests {
                 let host = try ip(family == .v4 ? "192.0.2.1" : "2001:db8::1")
                 #expect(try exchange(1500, (node.namespace, host), (second, own)) == [host, own])
             }
+        }
+
+        @Test(
+            "a port of the node leads to a pod of the same bridge, also from the pod itself, and to no other than the pod's own address",
+            arguments: [true, false])
+        func hostPort(_ isFiltered: Bool) throws {
+            let node = try TestNode()
+            try filterBridges(isFiltered, on: node)
+            try node.start(Self.mode)
+            let (web, walker) = (try PodProcess(), try PodProcess())
+            defer { for pod in [web, walker] { pod.end() } }
+            let ports = #","runtimeConfig":{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}"#
+            try #require(try node.call("ADD", "web", web.namespace.path, more: ports).status == 0)
+            let others = try node.add("walker", walker.namespace).addresses
+            let echo = try Program(web.command("echo", "--tcp", "80", "--name", "web"))
+            defer { echo.end(by: SIGTERM) }
+            _ = echo.line()
+            for (family, door) in ["192.0.2.1", "2001:db8::1"].enumerated() {
+                func ask(_ before: [String]) throws -> Program.Outcome {
+                    try Program.run(before + [try Program.product("tulle-pod"), "ask", "--tcp", door, "8080", "--timeout", "5000"])
+                }
+                let near = try ask(walker.command())
+                let client = family == 0 ? others[family] : "[\(others[family])]"
+                #expect(near.status == 0 && near.output.contains(" client=\(client):"), "\(near)")
+                let own = try ask(web.command())
+                #expect(own.status == 0 && own.output.contains("pod=web"), "\(own)")
+                let outside = try ask(["nsenter", "--net=\(node.neighbour.path)", "--"])
+                #expect(outside.status == 0, "\(outside)")
+            }
+            let inNode = [try Program.product("tulle-pod"), "run", "--join", node.holder, "--namespaces", "net", "--"]
+            let local = try Program.run(
+                inNode + [try Program.product("tulle-pod"), "ask", "--tcp", "127.0.0.1", "8080", "--timeout", "5000"])
+            #expect(local.status == 0, "\(local)")
+        }
+
+        @Test("ports follow when it is switched whether what passes bridges is filtered")
+        func switched() throws {
+            let node = try TestNode()
+            try filterBridges(false, on: node)
+            try node.start(Self.mode + ["--period", "1"])
+            let (one, other) = try (RoutedPod("a", on: node), RoutedPod("b", on: node))
+            func port() throws -> Link.Port? { try node.host.observe(Interest([])).link(id("a").link)?.port }
+            #expect(try port()?.isIsolated == true)
+            try filterBridges(true, on: node)
+            guard try !node.host.observe(Interest([], sysctls: PodBridge.filterSettings, links: [])).sysctls.isEmpty else { return }
+            try eventually("ports are as they should be\n\(node.log.suffix(2000))") {
+                try port() == Link.Port(isLearning: false, isLocked: true, isHairpin: true)
+            }
+            try talk(one, other)
         }
 
         @Test("its result names the bridge, and addresses with their range's length")

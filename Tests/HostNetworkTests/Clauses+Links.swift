@@ -88,7 +88,7 @@ extension Clause {
             try stage.node.accept(.change(from: .link(b), to: .link(later)))
             let plain = try #require(try stage.node.observe(Interest()).link("b"))
             #expect(plain.port == Link.Port())
-            later.port = Link.Port(isLearning: true, isIsolated: true, isLocked: false)
+            later.port = Link.Port(isLearning: true, isIsolated: true, isLocked: false, isHairpin: true)
             try stage.node.accept(.change(from: .link(plain), to: .link(later)))
             let behind = Object.forwarding(Forwarding(mac(9), on: "a"))
             try stage.node.accept(.add(behind))
@@ -97,7 +97,7 @@ extension Clause {
                 stage.node.text(without: ["lo", "br0"]),
                 is: """
                     link a veth up mtu 1400 mac 02:00:00:00:00:01 master br0 port nolearning,isolated,locked nolinklocal
-                    link b veth up mtu 1400 mac 02:00:00:00:00:02 master br0 port learning,isolated nolinklocal
+                    link b veth up mtu 1500 mac 02:00:00:00:00:02 master br0 port learning,isolated,hairpin nolinklocal
                     forwarding 02:00:00:00:00:09 dev a
 
                     """)
@@ -107,7 +107,7 @@ extension Clause {
                 stage.node.text(),
                 is: """
                     link a veth up mtu 1400 mac 02:00:00:00:00:01 nolinklocal
-                    link b veth up mtu 1400 mac 02:00:00:00:00:02 nolinklocal
+                    link b veth up mtu 1500 mac 02:00:00:00:00:02 nolinklocal
 
                     """)
             try stage.node.refuse(.add(behind), .notSupported)

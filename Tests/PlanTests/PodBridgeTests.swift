@@ -49,6 +49,22 @@ struct PodBridgeTests {
                 """)
     }
 
+    @Test("ports are isolated, unless what passes bridges is filtered: then a pod reaches itself by its port")
+    func ports() throws {
+        func port(_ filters: Bool) throws -> Link.Port? {
+            PodNetwork(try bridged("web", ["10.244.1.2"]), filtersBridges: filters).node.links.first?.port
+        }
+        #expect(try port(false) == Link.Port(isLearning: false, isIsolated: true, isLocked: true))
+        #expect(try port(true) == Link.Port(isLearning: false, isLocked: true, isHairpin: true))
+        var facts = try facts(1)
+        facts.filtersBridges = true
+        let plan = NodePlan(facts, [try node(1)], [try bridged("web", ["10.244.1.2"])], network: bridge)
+        #expect(plan.whole.network.link("tlc4b5ae041a0")?.port?.isHairpin == true)
+        func isFiltered(_ settings: Sysctl...) -> Bool { PodBridge.isFiltered(State(settings.map(Object.sysctl))) }
+        #expect(!isFiltered() && !isFiltered(Sysctl("net/bridge/bridge-nf-call-iptables", "0")))
+        #expect(isFiltered(Sysctl("net/bridge/bridge-nf-call-ip6tables", "1")))
+    }
+
     @Test("the bridge has the gateways' addresses, and the node speaks under none of them")
     func ofTheNode() throws {
         let plan = NodePlan(try facts(1), [try node(1)], network: bridge)

@@ -71,11 +71,14 @@ extension Link {
         public var isIsolated: Bool
         /// Frames from MAC addresses that are not known to be behind it are dropped.
         public var isLocked: Bool
+        /// A frame may leave by the port that it came by.
+        public var isHairpin: Bool
 
-        public init(isLearning: Bool = true, isIsolated: Bool = false, isLocked: Bool = false) {
+        public init(isLearning: Bool = true, isIsolated: Bool = false, isLocked: Bool = false, isHairpin: Bool = false) {
             self.isLearning = isLearning
             self.isIsolated = isIsolated
             self.isLocked = isLocked
+            self.isHairpin = isHairpin
         }
     }
 
@@ -160,8 +163,8 @@ extension Link.Peer: CustomStringConvertible {
 
 extension Link.Port: CustomStringConvertible {
     public var description: String {
-        [isLearning ? "learning" : "nolearning", isIsolated ? "isolated" : "", isLocked ? "locked" : ""].filter { !$0.isEmpty }
-            .joined(separator: ",")
+        [isLearning ? "learning" : "nolearning", isIsolated ? "isolated" : "", isLocked ? "locked" : "", isHairpin ? "hairpin" : ""]
+            .filter { !$0.isEmpty }.joined(separator: ",")
     }
 }
 

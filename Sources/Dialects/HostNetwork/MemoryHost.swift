@@ -171,7 +171,10 @@ extension MemoryHost {
         case .link(let link): return state.link(link.name) == nil ? (.noSuchDevice, nil) : nil
         case .forwarding(let forwarding):
             let link = state.link(forwarding.link)
-            guard forwarding.destination != nil else { return link?.master == nil ? (.notSupported, nil) : nil }
+            if forwarding.destination == nil {
+                if link?.master == nil { return (.notSupported, nil) }
+                break
+            }
             guard case .vxlan? = link?.kind else { return (.notSupported, nil) }
             if forwarding.mac == .zero { return nil }
         case .neighbour(let neighbour): if neighbour.answer == .proxy { return nil }

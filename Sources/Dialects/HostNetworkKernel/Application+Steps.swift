@@ -194,7 +194,10 @@ extension Application {
 }
 
 extension BridgePort {
-    init(_ port: Link.Port) { self.init(isLearning: port.isLearning, isIsolated: port.isIsolated, isLocked: port.isLocked) }
+    init(_ port: Link.Port) {
+        self.init(
+            isHairpin: port.isHairpin, isLearning: port.isLearning, isIsolated: port.isIsolated, isLocked: port.isLocked)
+    }
 }
 
 extension RuleMessage {

@@ -176,7 +176,9 @@ extension Link {
 extension Link.Port {
     /// A kernel that does not know a setting does not have it.
     fileprivate init(_ port: BridgePort) {
-        self.init(isLearning: port.isLearning ?? true, isIsolated: port.isIsolated ?? false, isLocked: port.isLocked ?? false)
+        self.init(
+            isLearning: port.isLearning ?? true, isIsolated: port.isIsolated ?? false, isLocked: port.isLocked ?? false,
+            isHairpin: port.isHairpin ?? false)
     }
 }
 

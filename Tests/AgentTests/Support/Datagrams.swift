@@ -39,12 +39,6 @@ final class Datagrams: Sendable {
         return (source, String(decoding: bytes.prefix(count), as: UTF8.self))
     }
 
-    /// Throws away what has come, and refusals too.
-    func drain() {
-        var bytes = [UInt8](repeating: 0, count: 2048)
-        while recv(socket.rawValue, &bytes, bytes.count, Int32(MSG_DONTWAIT)) >= 0 {}
-    }
-
     private static func with<Result>(
         _ address: IPAddress, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
     ) -> Result {

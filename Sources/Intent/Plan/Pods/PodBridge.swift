@@ -9,9 +9,12 @@ public import HostNetwork
 ///  pod b  10.244.1.3/24 ── tl… ─┘ MAC of pod b behind it   route 10.244.1.3/32 …
 /// ```
 /// A plain bridge hands frames from pod to pod and never shows the node their packets: services answer from addresses that nobody
-/// asked, and policies see nothing. `br_netfilter` repairs that where it is there. Here ports are isolated instead: a frame goes from
-/// a port to the bridge alone, and the node routes it back to the bridge. So every packet passes the node's hooks, also between two
-/// pods of one node and from a pod to itself.
+/// asked, and policies see nothing. Here pods send everything to the gateway, which routes it back to the bridge, and ports are
+/// isolated, so that it cannot be otherwise: every packet passes the node's hooks, also between two pods of one node and from a pod to
+/// itself.
+///
+/// Where `br_netfilter` is on, the hooks see what passes the bridge in any case, and what they translate to another pod's address goes
+/// on from port to port without being routed. There ports are not isolated, and a pod reaches itself by the port it came from.
 ///
 /// Nobody asks who has an address, as in routed mode: each end has the other's MAC by heart. So an address that another pod gets
 /// is reached there at once, and no gratuitous ARP is needed.
@@ -46,17 +49,31 @@ public enum PodBridge {
     }
 }
 
+extension PodBridge {
+    /// The settings of `br_netfilter`, which has them for all bridges of a namespace.
+    public static let filterSettings: Set<String> = [
+        "net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables",
+    ]
+
+    /// Whether one of them is on.
+    public static func isFiltered(_ observed: State) -> Bool {
+        observed.sysctls.contains { filterSettings.contains($0.path) && $0.value != "0" }
+    }
+}
+
 extension PodNetwork {
-    static func bridgedNodeSide(_ attachment: Attachment) -> State {
+    static func bridgedNodeSide(_ attachment: Attachment, _ isFiltered: Bool) -> State {
         let bridge = PacketPath.podBridge
         let peer = Link.Peer(attachment.id.interface, in: podNamespace, mac: attachment.podMAC, mtu: attachment.mtu)
         var objects: [Object] = [
             .link(
                 Link(
                     attachment.link, .veth(peer: peer), mac: attachment.nodeMAC, mtu: attachment.mtu, master: bridge,
-                    port: .ofPod, makesLinkLocal: false)),
+                    port: Link.Port(isLearning: false, isIsolated: !isFiltered, isLocked: true, isHairpin: isFiltered),
+                    makesLinkLocal: false)),
             // A port has no addresses; IPv6 would have it say that it listens.
             .sysctl(Sysctl("net/ipv6/conf/\(attachment.link)/disable_ipv6", "1")),
+            // Said, not learnt: a pod that sends under another's MAC changes nothing, and is not heard.
             .forwarding(Forwarding(attachment.podMAC, on: attachment.link)),
         ]
         objects += shaping(attachment.link, attachment.bandwidth.ingress)
@@ -76,11 +93,6 @@ extension PodNetwork {
             IPPrefix(host: address), via: address.family == .v4 ? address : nil, device: PacketPath.podBridge,
             isOnlink: address.family == .v4, proto: PacketPath.routeProtocol, mtu: UInt32(clamping: mtu))
     }
-}
-
-extension Link.Port {
-    /// Said, not learnt: a pod that sends under another's MAC changes nothing, and is not heard.
-    static let ofPod = Link.Port(isLearning: false, isIsolated: true, isLocked: true)
 }
 
 extension Attachment {

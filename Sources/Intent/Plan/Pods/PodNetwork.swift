@@ -14,8 +14,9 @@ public struct PodNetwork: Hashable, Sendable {
     /// How the node's side of the pair names the pod's namespace.
     public static let podNamespace = "pod"
 
-    public init(_ attachment: Attachment) {
-        node = attachment.isBridged ? Self.bridgedNodeSide(attachment) : Self.nodeSide(attachment)
+    /// - Parameter filtersBridges: see ``NodeFacts/filtersBridges``.
+    public init(_ attachment: Attachment, filtersBridges: Bool = false) {
+        node = attachment.isBridged ? Self.bridgedNodeSide(attachment, filtersBridges) : Self.nodeSide(attachment)
         pod = Self.podSide(attachment)
     }
 

@@ -34,8 +34,8 @@ package struct PodPlumbing: PodDataplane {
     package init(node: NetworkNamespace) { self.node = node }
 
     package func make(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws {
-        let network = PodNetwork(attachment)
         let host = try KernelHost(node)
+        let network = try Self.network(attachment, on: host)
         host.namespaces = [PodNetwork.podNamespace: pod]
         if attachment.isBridged { try makeBridge(for: attachment, on: host) }
         let refusals = try host.apply(difference(from: State(), to: network.node, owned: NodePlan.ownership))
@@ -88,7 +88,7 @@ package struct PodPlumbing: PodDataplane {
     package func differences(
         of attachment: Plan.Attachment, in pod: NetworkNamespace
     ) throws -> (node: [HostNetwork.Change], pod: [HostNetwork.Change]) {
-        let network = PodNetwork(attachment)
+        let network = try Self.network(attachment, on: KernelHost(node))
         return (
             try Self.steps(in: node, to: network.node, owned: NodePlan.ownership(links: [attachment.link])),
             try Self.steps(in: pod, to: network.pod, owned: Self.ownership(of: attachment))
@@ -97,6 +97,12 @@ package struct PodPlumbing: PodDataplane {
 }
 
 extension PodPlumbing {
+    private static func network(_ attachment: Plan.Attachment, on host: KernelHost) throws -> PodNetwork {
+        guard attachment.isBridged else { return PodNetwork(attachment) }
+        let settings = try host.observe(Interest([], sysctls: PodBridge.filterSettings, links: []))
+        return PodNetwork(attachment, filtersBridges: PodBridge.isFiltered(settings))
+    }
+
     /// The reconciler keeps it; a pod may come before its first round.
     private func makeBridge(for attachment: Plan.Attachment, on host: KernelHost) throws {
         let name = PacketPath.podBridge

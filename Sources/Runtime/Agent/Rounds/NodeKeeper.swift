@@ -126,7 +126,7 @@ extension NodeKeeper {
     /// Everything, compared with the kernel.
     mutating func settleAll(at now: Duration) throws -> Outcome {
         let before = pods.attachments()
-        let settings = Set(NodePlan.settings).union(said.objects.sysctls.map(\.path))
+        let settings = Set(NodePlan.settings).union(said.objects.sysctls.map(\.path)).union(PodBridge.filterSettings)
         var observed = try host.observe(
             Interest(
                 [.addresses, .neighbours, .forwardings, .routes, .rules, .qdiscs], sysctls: settings,
