@@ -240,7 +240,8 @@ extension KernelTests {
             _ = echo.line()
             for (family, door) in ["192.0.2.1", "2001:db8::1"].enumerated() {
                 func ask(_ before: [String]) throws -> Program.Outcome {
-                    try Program.run(before + [try Program.product("tulle-pod"), "ask", "--tcp", door, "8080", "--timeout", "5000"])
+                    try Program.run(
+                        before + [try Program.product("tulle-pod"), "ask", "--tcp", door, "8080", "--timeout", "5000"])
                 }
                 let near = try ask(walker.command())
                 let client = family == 0 ? others[family] : "[\(others[family])]"
@@ -265,7 +266,9 @@ extension KernelTests {
             func port() throws -> Link.Port? { try node.host.observe(Interest([])).link(id("a").link)?.port }
             #expect(try port()?.isIsolated == true)
             try filterBridges(true, on: node)
-            guard try !node.host.observe(Interest([], sysctls: PodBridge.filterSettings, links: [])).sysctls.isEmpty else { return }
+            guard try !node.host.observe(Interest([], sysctls: PodBridge.filterSettings, links: [])).sysctls.isEmpty else {
+                return
+            }
             try eventually("ports are as they should be\n\(node.log.suffix(2000))") {
                 try port() == Link.Port(isLearning: false, isLocked: true, isHairpin: true)
             }

@@ -97,7 +97,9 @@ extension KernelTests {
         @Test("a client that goes on sending UDP reaches who has the port now")
         func movedPort() throws {
             let port = #"{"hostPort":5353,"containerPort":53,"protocol":"udp"}"#
-            let clients = try ["192.0.2.2", "2001:db8::2"].map { try Datagrams(in: node.neighbour, at: ip($0).mapped, port: 4040) }
+            let clients = try ["192.0.2.2", "2001:db8::2"].map {
+                try Datagrams(in: node.neighbour, at: ip($0).mapped, port: 4040)
+            }
             let doors = try ["192.0.2.1", "2001:db8::1"].map { try ip($0).mapped }
             // Nobody has the port yet: the node refuses, and remembers where the client sends.
             for (client, door) in zip(clients, doors) { try client.send("hello", to: door, port: 5353) }

@@ -75,7 +75,8 @@ extension KernelTests {
                 \(script)
                 """
             let words = [
-                "nsenter", "--net=/proc/\(node.holder)/ns/net", "--", "unshare", "--mount", "--propagation", "private", "--pid", "--fork",
+                "nsenter", "--net=/proc/\(node.holder)/ns/net", "--", "unshare", "--mount", "--propagation", "private", "--pid",
+                "--fork",
                 "--mount-proc", "--kill-child", "bash", "-c", setup,
             ]
             return try Program(words, environment: ["HOME": folder]).finish()
@@ -84,7 +85,8 @@ extension KernelTests {
         @Test(
             "containers of podman talk through us",
             .enabled(
-                if: access("/usr/bin/podman", X_OK) == 0 && access("/usr/bin/busybox", X_OK) == 0 || getenv("REQUIRE_KERNEL") != nil,
+                if: access("/usr/bin/podman", X_OK) == 0 && access("/usr/bin/busybox", X_OK) == 0
+                    || getenv("REQUIRE_KERNEL") != nil,
                 "needs podman and busybox-static"),
             arguments: [PodMode.routed, .bridge])
         func talk(_ mode: PodMode) throws {

@@ -14,7 +14,8 @@ extension Clause {
                 .add(
                     .address(
                         Address(
-                            try #require(InterfaceAddress("2001:db8:9::1/64")), on: "a", noPrefixRoute: true, isDeprecated: true)))
+                            try #require(InterfaceAddress("2001:db8:9::1/64")), on: "a", noPrefixRoute: true, isDeprecated: true))
+                )
             )
             try expect(
                 stage.node.text(without: ["lo", "a", "b"]),

@@ -74,7 +74,9 @@ extension Clause {
             try stage.node.accept(.remove(bridge))
             #expect(try stage.node.observe(Interest()).links.map(\.master) == [nil, nil, nil] + noneOfTunnels(stage))
         },
-        Clause("what a bridge does with a port's frames is said at birth or later, and goes with the bridge, with what is behind it") {
+        Clause(
+            "what a bridge does with a port's frames is said at birth or later, and goes with the bridge, with what is behind it"
+        ) {
             stage in
             let bridge = Object.link(Link("br0", .bridge, mac: mac(5), mtu: 1500, makesLinkLocal: false))
             let port = Link.Port(isLearning: false, isIsolated: true, isLocked: true)

@@ -82,7 +82,8 @@ struct PodBridgeTests {
         // An address that no pod has is still unreachable at once.
         #expect(plan.whole.network.routes.contains { $0.kind == .unreachable && $0.prefix.description == "10.244.1.0/24" })
         #expect(plan.whole.network.link("tlbridge")?.mtu == 1500)
-        let narrow = NodePlan(try facts(1), [try node(1), try node(2)], network: .init(backend: .vxlan(.init()), podMode: .bridge))
+        let narrow = NodePlan(
+            try facts(1), [try node(1), try node(2)], network: .init(backend: .vxlan(.init()), podMode: .bridge))
         #expect(narrow.part(.bridge).network.link("tlbridge")?.mtu == 1450)
     }
 

@@ -163,8 +163,11 @@ extension Link.Peer: CustomStringConvertible {
 
 extension Link.Port: CustomStringConvertible {
     public var description: String {
-        [isLearning ? "learning" : "nolearning", isIsolated ? "isolated" : "", isLocked ? "locked" : "", isHairpin ? "hairpin" : ""]
-            .filter { !$0.isEmpty }.joined(separator: ",")
+        [
+            isLearning ? "learning" : "nolearning", isIsolated ? "isolated" : "", isLocked ? "locked" : "",
+            isHairpin ? "hairpin" : "",
+        ]
+        .filter { !$0.isEmpty }.joined(separator: ",")
     }
 }
 

@@ -169,7 +169,8 @@ extension Link {
             }
         self.init(
             message.name ?? "", kind, isUp: message.isUp == true, mac: message.mac, mtu: message.mtu.map(Int.init),
-            master: message.master.flatMap { names[$0] }, port: message.port.map(Port.init), alias: message.alias, makesLinkLocal: message.makesLinkLocal)
+            master: message.master.flatMap { names[$0] }, port: message.port.map(Port.init), alias: message.alias,
+            makesLinkLocal: message.makesLinkLocal)
     }
 }
 

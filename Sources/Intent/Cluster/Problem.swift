@@ -94,7 +94,8 @@ extension Problem.ID {
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
             .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
-            .podLinkMissing, .podLinkUnknown, .podRangeTooSmall, .pluginShadowed, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers,
+            .podLinkMissing, .podLinkUnknown, .podRangeTooSmall, .pluginShadowed, .recordUnreadable, .deletionUnreadable,
+            .changeRefused, .undoneByOthers,
             .serviceEndpointRefused, .serviceFrontTaken:
             .error
         }

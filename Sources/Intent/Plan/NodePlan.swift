@@ -154,7 +154,8 @@ extension NodePlan {
         case .node: nodePart
         case .peer(let name): peerPart(name)
         case .tunnel(let underlay): tunnelPart(underlay)
-        case .attachment(let id): attachments[id].map { Part(network: PodNetwork($0, filtersBridges: facts.filtersBridges).node) } ?? Part()
+        case .attachment(let id):
+            attachments[id].map { Part(network: PodNetwork($0, filtersBridges: facts.filtersBridges).node) } ?? Part()
         case .bridge: bridgePart
         case .masquerade(let family): masqueradePart(family)
         case .service: Part()

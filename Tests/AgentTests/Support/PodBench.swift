@@ -23,7 +23,8 @@ final class PodBench {
     }
 
     /// - Parameter earlier: a bench whose agent was killed: this one goes on with its files.
-    init(_ prefixes: String..., after earlier: PodBench? = nil, settings change: (inout AgentSettings) -> Void = { _ in }) throws {
+    init(_ prefixes: String..., after earlier: PodBench? = nil, settings change: (inout AgentSettings) -> Void = { _ in }) throws
+    {
         directory = try earlier?.directory ?? TemporaryDirectory()
         dataplane = earlier?.dataplane ?? FakeDataplane()
         tables = earlier?.tables ?? FakePortTables()
