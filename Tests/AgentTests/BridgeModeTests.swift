@@ -257,6 +257,23 @@ extension KernelTests {
             #expect(local.status == 0, "\(local)")
         }
 
+        // In the lab a node's ranges came one after the other, and the bridge had IPv6 switched off for good.
+        @Test("a range of IPv6 that comes when the bridge is there is served like the first")
+        func laterRange() throws {
+            let both = TestNode.objects(1)
+            let node = try TestNode(objects: both.replacing(", \"fd00:10:244:1::/64\"", with: ""))
+            try node.start(Self.mode)
+            let early = try node.add("early", .new())
+            #expect(early.addresses == ["10.244.1.2"])
+            try node.directory.write(both, to: "objects.yaml")
+            try eventually("the bridge has both gateways\n\(node.log.suffix(2000))") {
+                try node.host.observe(Interest([.addresses])).addresses.filter { $0.link == PacketPath.podBridge }.count == 2
+            }
+            let (one, other) = try (RoutedPod("a", on: node), RoutedPod("b", on: node))
+            try talk(one, other)
+            #expect(node.status.problems == [])
+        }
+
         @Test("ports follow when it is switched whether what passes bridges is filtered")
         func switched() throws {
             let node = try TestNode()

@@ -74,6 +74,7 @@ struct PodBridgeTests {
                 sysctl net/ipv4/conf/tlbridge/route_localnet = 1
                 sysctl net/ipv4/conf/tlbridge/rp_filter = 1
                 sysctl net/ipv6/conf/tlbridge/accept_ra = 0
+                sysctl net/ipv6/conf/tlbridge/disable_ipv6 = 0
                 address 10.244.1.1/24 dev tlbridge scope link noprefixroute
                 address 2001:db8:1:1::1/64 dev tlbridge noprefixroute deprecated
 
@@ -100,6 +101,7 @@ struct PodBridgeTests {
         let roads = NodePlan(
             facts: try facts(1), snapshot: snapshot, attachments: [:], duties: [.overlay], network: bridge)
         #expect(roads.part(.bridge).isEmpty, "pods are somebody else's")
+        #expect(NodePlan(try facts(1), [try node(1, pods: [])], network: bridge).part(.bridge).isEmpty, "no range yet")
     }
 
     @Test("a pod from before that has the gateway's address keeps it, and the bridge does without")

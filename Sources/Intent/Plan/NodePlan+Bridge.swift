@@ -11,6 +11,7 @@ extension NodePlan {
     /// There with ``PodMode/bridge``, and as long as a pod is a port of it.
     var bridgePart: Part {
         guard duties.contains(.pods), own != nil, network.podMode == .bridge || bridging.hasPorts else { return Part() }
+        guard !bridgedRanges.isEmpty || bridging.hasPorts else { return Part() }
         var part = Part(network: PodBridge.state(bridgedRanges, mtu: podMTU, held: bridging.routed))
         guard network.podMode == .bridge else { return part }
         let subject = ObjectKey(Node.resource.kind, name: facts.name)

@@ -35,9 +35,10 @@ public enum PodBridge {
             .sysctl(Sysctl("net/ipv4/conf/\(name)/route_localnet", "1")),
             .sysctl(Sysctl("net/ipv4/conf/\(name)/rp_filter", "1")),
         ]
+        // A node may get its IPv6 range later than the other, when the bridge is there.
         let hasIPv6 = ranges.contains { $0.family == .v6 }
-        objects.append(
-            .sysctl(hasIPv6 ? Sysctl("net/ipv6/conf/\(name)/accept_ra", "0") : Sysctl("net/ipv6/conf/\(name)/disable_ipv6", "1")))
+        objects.append(.sysctl(Sysctl("net/ipv6/conf/\(name)/disable_ipv6", hasIPv6 ? "0" : "1")))
+        if hasIPv6 { objects.append(.sysctl(Sysctl("net/ipv6/conf/\(name)/accept_ra", "0"))) }
         for range in ranges {
             guard let gateway = gateway(of: range), !held.contains(gateway) else { continue }
             // Without the route for all of the range: an address that no pod has is answered with “unreachable”, not asked for.
