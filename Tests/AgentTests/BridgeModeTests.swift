@@ -263,14 +263,16 @@ extension KernelTests {
             let both = TestNode.objects(1)
             let node = try TestNode(objects: both.replacing(", \"fd00:10:244:1::/64\"", with: ""))
             try node.start(Self.mode)
-            let early = try node.add("early", .new())
-            #expect(early.addresses == ["10.244.1.2"])
+            let early = try RoutedPod("early", on: node)
+            #expect(early.addresses == (try [ip("10.244.1.2")]))
             try node.directory.write(both, to: "objects.yaml")
             try eventually("the bridge has both gateways\n\(node.log.suffix(2000))") {
                 try node.host.observe(Interest([.addresses])).addresses.filter { $0.link == PacketPath.podBridge }.count == 2
             }
             let (one, other) = try (RoutedPod("a", on: node), RoutedPod("b", on: node))
             try talk(one, other)
+            let (near, far) = try (early.address(.v4), one.address(.v4))
+            #expect(try exchange(1500, (early.namespace, near), (one.namespace, far)) == [near, far])
             #expect(node.status.problems == [])
         }
 
