@@ -93,6 +93,32 @@ extension KernelTests {
             #expect(try KernelTables(in: node.namespace).tables().contains { $0.name == "tulle-ports" } == false)
         }
 
+        // The kernel sent it on to the pod that had the port before, or to the node itself, for as long as it sent.
+        @Test("a client that goes on sending UDP reaches who has the port now")
+        func movedPort() throws {
+            let port = #"{"hostPort":5353,"containerPort":53,"protocol":"udp"}"#
+            let clients = try ["192.0.2.2", "2001:db8::2"].map {
+                try Datagrams(in: node.neighbour, at: ip($0).mapped, port: 4040)
+            }
+            let doors = try ["192.0.2.1", "2001:db8::1"].map { try ip($0).mapped }
+            // Nobody has the port yet: the node refuses, and remembers where the client sends.
+            for (client, door) in zip(clients, doors) { try client.send("hello", to: door, port: 5353) }
+            for (name, pod) in [("web", web), ("walker", walker)] {
+                _ = try add(port, pod, name)
+                let echo = try Program(pod.command("echo", "--udp", "53", "--name", name))
+                defer { echo.end(by: SIGTERM) }
+                _ = echo.line()
+                for (client, door) in zip(clients, doors) {
+                    // What was refused before is told at the next send.
+                    _ = try? client.send("hello", to: door, port: 5353)
+                    try client.send("hello", to: door, port: 5353)
+                    // An answer of the pod before may still be on its way.
+                    while try !client.receive().text.contains("pod=\(name)") {}
+                }
+                #expect(try node.call("DEL", name, pod.namespace.path) == .quiet)
+            }
+        }
+
         @Test("on one address of the node lead to the pod by that address alone")
         func hostIP() throws {
             _ = try add(#"{"hostPort":8080,"containerPort":80,"hostIP":"127.0.0.1"}"#, web, "web")

@@ -1,4 +1,5 @@
 import CNI
+import Cluster
 import Glibc
 import Netlink
 import Testing
@@ -51,6 +52,29 @@ struct PluginInstallationTests {
         #expect(!Disk.isThere(installation.configurationPath) && !Disk.isThere(installation.binaryPath))
         #expect(try tulle("install", "--force").status == 0)
         #expect(try tulle("install", "--bin-only").status == 0)
+    }
+
+    // Pods got another plugin's network, and nothing said so after the agent's first minute.
+    @Test("a configuration that comes before ours is a problem as long as it is there, and none before ours is")
+    func shadowed() throws {
+        let installation = installation
+        let bench = try PodBench("192.0.2.0/29", settings: { $0.installation = installation })
+        func problems() -> [String] {
+            bench.service.tidy()
+            return bench.service.attachments().problems.map(\.description)
+        }
+        #expect(problems() == [])
+        try installation.installConfiguration()
+        #expect(problems() == [])
+        try directory.write("{}", to: "etc/cni/net.d/20-later.conflist")
+        try directory.write("{}", to: "etc/cni/net.d/05-other.conf")
+        #expect(
+            problems() == [
+                "error plugin-shadowed: the runtime takes \(installation.configurations)/05-other.conf before 10-tulle.conflist, "
+                    + "and gives its pods to another plugin; remove the other configuration, or give it a name that sorts behind ours"
+            ])
+        directory.remove("etc/cni/net.d/05-other.conf")
+        #expect(problems() == [])
     }
 
     @Test("what is no program is not installed, and a relative directory is refused")

@@ -10,7 +10,13 @@ extension Clause {
                 .add(try address("198.51.100.7/32", on: "a", proto: 84)), .add(try address("2001:db8::1/128", on: "a")),
                 .add(
                     .address(
-                        Address(try #require(InterfaceAddress("203.0.113.1/24")), on: "a", noPrefixRoute: true))))
+                        Address(try #require(InterfaceAddress("203.0.113.1/24")), on: "a", noPrefixRoute: true))),
+                .add(
+                    .address(
+                        Address(
+                            try #require(InterfaceAddress("2001:db8:9::1/64")), on: "a", noPrefixRoute: true, isDeprecated: true))
+                )
+            )
             try expect(
                 stage.node.text(without: ["lo", "a", "b"]),
                 is: """
@@ -18,6 +24,7 @@ extension Clause {
                     address 198.51.100.7/32 dev a proto 84
                     address 203.0.113.1/24 dev a noprefixroute
                     address 2001:db8::1/128 dev a
+                    address 2001:db8:9::1/64 dev a noprefixroute deprecated
 
                     """)
         },

@@ -74,6 +74,46 @@ extension Clause {
             try stage.node.accept(.remove(bridge))
             #expect(try stage.node.observe(Interest()).links.map(\.master) == [nil, nil, nil] + noneOfTunnels(stage))
         },
+        Clause(
+            "what a bridge does with a port's frames is said at birth or later, and goes with the bridge, with what is behind it"
+        ) {
+            stage in
+            let bridge = Object.link(Link("br0", .bridge, mac: mac(5), mtu: 1500, makesLinkLocal: false))
+            let port = Link.Port(isLearning: false, isIsolated: true, isLocked: true)
+            let made = Link(
+                "a", .veth(peer: Link.Peer("b", mac: mac(2))), mac: mac(1), mtu: 1400, master: "br0", port: port,
+                makesLinkLocal: false)
+            try stage.node.accept(.add(bridge), .add(.link(made)))
+            let b = try #require(try stage.node.observe(Interest()).link("b"))
+            var later = b
+            (later.isUp, later.makesLinkLocal, later.master) = (true, false, "br0")
+            try stage.node.accept(.change(from: .link(b), to: .link(later)))
+            let plain = try #require(try stage.node.observe(Interest()).link("b"))
+            #expect(plain.port == Link.Port())
+            later.port = Link.Port(isLearning: true, isIsolated: true, isLocked: false, isHairpin: true)
+            try stage.node.accept(.change(from: .link(plain), to: .link(later)))
+            let behind = Object.forwarding(Forwarding(mac(9), on: "a"))
+            try stage.node.accept(.add(behind))
+            try stage.node.refuse(.add(behind), .exists)
+            try expect(
+                stage.node.text(without: ["lo", "br0"]),
+                is: """
+                    link a veth up mtu 1400 mac 02:00:00:00:00:01 master br0 port nolearning,isolated,locked nolinklocal
+                    link b veth up mtu 1500 mac 02:00:00:00:00:02 master br0 port learning,isolated,hairpin nolinklocal
+                    forwarding 02:00:00:00:00:09 dev a
+
+                    """)
+            try stage.node.accept(.remove(behind), .add(behind))
+            try stage.node.accept(.remove(bridge))
+            try expect(
+                stage.node.text(),
+                is: """
+                    link a veth up mtu 1400 mac 02:00:00:00:00:01 nolinklocal
+                    link b veth up mtu 1500 mac 02:00:00:00:00:02 nolinklocal
+
+                    """)
+            try stage.node.refuse(.add(behind), .notSupported)
+        },
         Clause("an unknown bridge is refused") { stage in
             try stage.node.refuse(.add(.link(Link("a", .veth(peer: Link.Peer("b")), master: "br0"))), .noSuchDevice)
         },

@@ -60,6 +60,7 @@ private let formTable = Table(
     ],
     sets: [
         NamedSet(.init("pods", key: [.ipv4Address])), NamedSet(.init("pairs", key: [.ipv4Address, .port])),
+        NamedSet(.init("neighbours", key: [.etherAddress, .ipv4Address])),
         NamedSet(.init("classes", key: [.mark], data: .verdict)),
         NamedSet(.init("services", key: [.ipv4Address, .transportProtocol, .port], data: .fields([.mark]))),
         NamedSet(.init("endpoints", key: [.ipv4Address, .integer], data: .fields([.ipv4Address, .port]))),
@@ -128,6 +129,7 @@ private let statementExamples: [StatementExample] = [
     .init(.isIn([address], set: "pods"), "ip daddr @pods"),
     .init(.isIn([.sourceAddress, .sourcePort], set: "pairs"), "ip saddr . th sport @pairs"),
     .init(.isNotIn([address], set: "pods"), "ip daddr != @pods"),
+    .init(.isNotIn([.sourceMAC, .sourceAddress], set: "neighbours"), "@ll,48,48 . ip saddr != @neighbours"),
     .init(.verdict(of: [.mark], map: "classes"), "meta mark vmap @classes"),
     .init(
         .chainedVerdict(of: [address, .transportProtocol, .destinationPort], through: "services", map: "classes"),

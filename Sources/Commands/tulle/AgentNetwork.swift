@@ -9,6 +9,10 @@ struct AgentNetworkOptions: ParsableArguments {
         case vxlan, none
     }
 
+    enum Mode: String, ExpressibleByArgument, CaseIterable {
+        case routed, bridge
+    }
+
     enum Answer: String, ExpressibleByArgument, CaseIterable {
         case yes, no
     }
@@ -20,6 +24,14 @@ struct AgentNetworkOptions: ParsableArguments {
             across routers), none (somebody else's routes).
             """, valueName: "kind"))
     var backend = Kind.hostGateway
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            How pods that come hang on this node: routed (each by itself), bridge (ports of one bridge that has their gateway's \
+            address). Those that are there stay as they are.
+            """, valueName: "mode"))
+    var podMode = Mode.routed
 
     @Option(
         name: .customLong("vxlan-vni"),
@@ -62,7 +74,8 @@ struct AgentNetworkOptions: ParsableArguments {
 
     func settings() throws -> NetworkSettings {
         NetworkSettings(
-            backend: try backendSettings(), mtu: try checkedMTU(), masquerades: masquerade == .yes, reachable: try reachable())
+            backend: try backendSettings(), mtu: try checkedMTU(), masquerades: masquerade == .yes, reachable: try reachable(),
+            podMode: podMode == .bridge ? .bridge : .routed)
     }
 
     private func backendSettings() throws -> Backend {

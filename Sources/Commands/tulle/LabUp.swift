@@ -24,6 +24,10 @@ struct LabUp: AsyncParsableCommand {
             \(LabExit.codes)
             """)
 
+    enum Mode: String, ExpressibleByArgument, CaseIterable {
+        case routed, bridge
+    }
+
     enum Families: String, ExpressibleByArgument, CaseIterable {
         case ipv4, ipv6, dual
 
@@ -48,6 +52,11 @@ struct LabUp: AsyncParsableCommand {
 
     @Flag(help: "With --backend vxlan: nodes that share a segment send as with host-gw.")
     var vxlanDirectRouting = false
+
+    @Option(
+        help: ArgumentHelp(
+            "How pods hang on their node: routed, or bridge (ports of one bridge). [default: routed]", valueName: "mode"))
+    var podMode: Mode?
 
     @Option(
         help: ArgumentHelp(
@@ -97,7 +106,7 @@ struct LabUp: AsyncParsableCommand {
     /// Whether the lab is to be a certain one. Its name and its port say which and where, not how it is.
     private var isParticular: Bool {
         nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
-            || pods != nil || segments != nil || vxlanDirectRouting
+            || pods != nil || segments != nil || vxlanDirectRouting || podMode != nil
     }
 
     /// With the usual ones where nothing is asked for.
@@ -116,7 +125,7 @@ struct LabUp: AsyncParsableCommand {
                 }
                 return entry
             }, pods: pods ?? 0, port: port ?? 0, backend: backend.flatMap(LabSettings.Backend.init) ?? .hostGateway,
-            isDirectOnSegment: vxlanDirectRouting, segmentCount: segments ?? 1)
+            isDirectOnSegment: vxlanDirectRouting, segmentCount: segments ?? 1, podMode: podMode == .bridge ? .bridge : .routed)
     }
 
     private static func prefixes(_ text: String?, _ option: String) throws -> [IPPrefix] {

@@ -9,6 +9,8 @@ public struct Address: Hashable, Sendable {
     public var noPrefixRoute: Bool
     /// Duplicate address detection (IPv6, when the address is added): one or two seconds in which it cannot be used.
     public var detectsDuplicates: Bool
+    /// IPv6: a source where there is no other only. In IPv4 the scope does as much.
+    public var isDeprecated: Bool
     /// Who made the address (`IFA_PROTO`); zero for nobody in particular.
     public var proto: UInt8
     /// IPv4: another address of the same prefix came first, and takes this one along when it goes. Observed, never asked for.
@@ -16,7 +18,7 @@ public struct Address: Hashable, Sendable {
 
     public init(
         _ address: InterfaceAddress, on link: String, scope: Scope = .global, noPrefixRoute: Bool = false,
-        detectsDuplicates: Bool = false, proto: UInt8 = 0, isSecondary: Bool = false
+        detectsDuplicates: Bool = false, isDeprecated: Bool = false, proto: UInt8 = 0, isSecondary: Bool = false
     ) {
         self.link = link
         self.address = address
@@ -24,6 +26,7 @@ public struct Address: Hashable, Sendable {
         self.scope = address.address.family == .v4 ? scope : .natural(of: address.address)
         self.noPrefixRoute = noPrefixRoute
         self.detectsDuplicates = detectsDuplicates && address.address.family == .v6
+        self.isDeprecated = isDeprecated && address.address.family == .v6
         self.proto = proto
         self.isSecondary = isSecondary
     }
@@ -42,7 +45,8 @@ public struct Address: Hashable, Sendable {
 
     /// How an address was added, and what it became beside others, are no differences.
     func satisfies(_ desired: Address) -> Bool {
-        scope == desired.scope && noPrefixRoute == desired.noPrefixRoute && proto == desired.proto
+        scope == desired.scope && noPrefixRoute == desired.noPrefixRoute && isDeprecated == desired.isDeprecated
+            && proto == desired.proto
     }
 }
 
@@ -79,6 +83,7 @@ extension Address: CustomStringConvertible {
         var words = ["address \(address) dev \(link)"]
         if scope != .natural(of: address.address) { words.append("scope \(scope)") }
         if noPrefixRoute { words.append("noprefixroute") }
+        if isDeprecated { words.append("deprecated") }
         if proto != 0 { words.append("proto \(proto)") }
         if detectsDuplicates { words.append("dad") }
         if isSecondary { words.append("secondary") }

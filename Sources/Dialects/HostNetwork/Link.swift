@@ -11,6 +11,8 @@ public struct Link: Hashable, Sendable {
     public var mtu: Int?
     /// The bridge this link is a port of.
     public var master: String?
+    /// What the bridge does with its frames; goes with ``master``.
+    public var port: Port?
     /// A text for people (`ip link … alias`).
     public var alias: String?
     /// Whether the link gives itself a link-local IPv6 address when it goes up. Duplicate address detection of that address
@@ -29,7 +31,7 @@ public struct Link: Hashable, Sendable {
 
     public init(
         _ name: String, _ kind: Kind, isUp: Bool = true, mac: MACAddress? = nil, mtu: Int? = nil, master: String? = nil,
-        alias: String? = nil, makesLinkLocal: Bool? = nil
+        port: Port? = nil, alias: String? = nil, makesLinkLocal: Bool? = nil
     ) {
         self.name = name
         self.kind = kind
@@ -37,6 +39,7 @@ public struct Link: Hashable, Sendable {
         self.mac = mac
         self.mtu = mtu
         self.master = master
+        self.port = port
         self.alias = alias
         self.makesLinkLocal = makesLinkLocal
     }
@@ -57,6 +60,25 @@ extension Link {
             self.namespace = namespace
             self.mac = mac
             self.mtu = mtu
+        }
+    }
+
+    /// A port of a bridge.
+    public struct Port: Hashable, Sendable {
+        /// The bridge learns which MAC addresses are behind it. Otherwise they are said: ``Forwarding``.
+        public var isLearning: Bool
+        /// Nothing goes from it to another isolated port: only to the bridge itself.
+        public var isIsolated: Bool
+        /// Frames from MAC addresses that are not known to be behind it are dropped.
+        public var isLocked: Bool
+        /// A frame may leave by the port that it came by.
+        public var isHairpin: Bool
+
+        public init(isLearning: Bool = true, isIsolated: Bool = false, isLocked: Bool = false, isHairpin: Bool = false) {
+            self.isLearning = isLearning
+            self.isIsolated = isIsolated
+            self.isLocked = isLocked
+            self.isHairpin = isHairpin
         }
     }
 
@@ -88,14 +110,14 @@ extension Link {
             desired[keyPath: path] == nil || self[keyPath: path] == desired[keyPath: path]
         }
         return isUp == desired.isUp && kind.isSame(as: desired.kind) && fits(\.mac) && fits(\.mtu) && fits(\.master)
-            && fits(\.alias) && fits(\.makesLinkLocal)
+            && fits(\.port) && fits(\.alias) && fits(\.makesLinkLocal)
     }
 
     /// This link, with everything that `desired` says changed.
     func changed(to desired: Link) -> Link {
         Link(
             name, kind, isUp: desired.isUp, mac: desired.mac ?? mac, mtu: desired.mtu ?? mtu,
-            master: desired.master ?? master, alias: desired.alias ?? alias,
+            master: desired.master ?? master, port: desired.port ?? port, alias: desired.alias ?? alias,
             makesLinkLocal: desired.makesLinkLocal ?? makesLinkLocal)
     }
 }
@@ -114,6 +136,7 @@ extension Link: CustomStringConvertible {
         if let mtu { words.append("mtu \(mtu)") }
         if let mac { words.append("mac \(mac)") }
         if let master { words.append("master \(master)") }
+        if let port, port != Port() { words.append("port \(port)") }
         if makesLinkLocal == false { words.append("nolinklocal") }
         if let alias { words.append("alias \"\(alias)\"") }
         return words.joined(separator: " ")
@@ -135,6 +158,16 @@ extension Link.Kind: CustomStringConvertible {
 extension Link.Peer: CustomStringConvertible {
     public var description: String {
         name + (namespace.map { " in \($0)" } ?? "") + (mtu.map { " mtu \($0)" } ?? "") + (mac.map { " mac \($0)" } ?? "")
+    }
+}
+
+extension Link.Port: CustomStringConvertible {
+    public var description: String {
+        [
+            isLearning ? "learning" : "nolearning", isIsolated ? "isolated" : "", isLocked ? "locked" : "",
+            isHairpin ? "hairpin" : "",
+        ]
+        .filter { !$0.isEmpty }.joined(separator: ",")
     }
 }
 

@@ -170,7 +170,12 @@ extension MemoryHost {
         switch object {
         case .link(let link): return state.link(link.name) == nil ? (.noSuchDevice, nil) : nil
         case .forwarding(let forwarding):
-            guard case .vxlan? = state.link(forwarding.link)?.kind else { return (.notSupported, nil) }
+            let link = state.link(forwarding.link)
+            if forwarding.destination == nil {
+                if link?.master == nil { return (.notSupported, nil) }
+                break
+            }
+            guard case .vxlan? = link?.kind else { return (.notSupported, nil) }
             if forwarding.mac == .zero { return nil }
         case .neighbour(let neighbour): if neighbour.answer == .proxy { return nil }
         case .route(let route): if let reason = refusal(of: route) { return reason }

@@ -46,14 +46,16 @@ extension Neighbour: CustomStringConvertible {
     }
 }
 
-/// Where a VXLAN link sends the frames for a MAC address (`bridge fdb … self permanent`).
+/// Where the frames for a MAC address go: from a VXLAN link to a node (`bridge fdb … self permanent`), or from a bridge to one of its
+/// ports (`bridge fdb … master static`).
 public struct Forwarding: Hashable, Sendable {
     public var mac: MACAddress
+    /// The VXLAN link, or the port.
     public var link: String
-    /// The node that has it.
-    public var destination: IPAddress
+    /// The node that has it; `nil` for a port: it is behind the port itself.
+    public var destination: IPAddress?
 
-    public init(_ mac: MACAddress, on link: String, to destination: IPAddress) {
+    public init(_ mac: MACAddress, on link: String, to destination: IPAddress? = nil) {
         self.mac = mac
         self.link = link
         self.destination = destination
@@ -76,7 +78,7 @@ public struct Forwarding: Hashable, Sendable {
 }
 
 extension Forwarding: CustomStringConvertible {
-    public var description: String { "forwarding \(mac) dev \(link) to \(destination)" }
+    public var description: String { "forwarding \(mac) dev \(link)" + (destination.map { " to \($0)" } ?? "") }
 }
 
 /// A setting under `/proc/sys`.

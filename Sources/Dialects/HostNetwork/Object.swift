@@ -114,7 +114,8 @@ extension Object: Comparable {
         case (.address(let a), .address(let b)): (a.link, a.address) < (b.link, b.address)
         case (.neighbour(let a), .neighbour(let b)):
             (a.link, a.address, a.answer == .proxy ? 1 : 0) < (b.link, b.address, b.answer == .proxy ? 1 : 0)
-        case (.forwarding(let a), .forwarding(let b)): (a.link, a.mac, a.destination) < (b.link, b.mac, b.destination)
+        case (.forwarding(let a), .forwarding(let b)):
+            (a.link, a.mac) != (b.link, b.mac) ? (a.link, a.mac) < (b.link, b.mac) : a.description < b.description
         case (.route(let a), .route(let b)): (a.table, a.prefix, a.metric) < (b.table, b.prefix, b.metric)
         case (.rule(let a), .rule(let b)): (a.priority, a.description) < (b.priority, b.description)
         case (.link(let a), .link(let b)): a.name < b.name

@@ -16,7 +16,9 @@ extension State {
         case .add(let object): add(object)
         case .remove(let object): remove(object)
         case .change(.link(let old), .link(let new)):
-            insert(.link(old.changed(to: new)))
+            var changed = old.changed(to: new)
+            if changed.master != nil, changed.port == nil { changed.port = Link.Port() }
+            insert(.link(changed))
             if old.isUp, !new.isUp { wentDown(new.name) }
         case .change(let old, let new):
             remove(old)
@@ -32,6 +34,7 @@ extension State {
                 made.kind = .veth(peer: nil)
                 if peer.namespace == nil { insert(.link(peer.link)) }
             }
+            if made.master != nil, made.port == nil { made.port = Link.Port() }
             insert(.link(made))
         case .address(var address):
             address.isSecondary =
@@ -61,8 +64,11 @@ extension State {
     private mutating func wentAway(_ link: String) {
         self = filter { $0.link != link }
         for var port in links where port.master == link {
-            port.master = nil
+            (port.master, port.port) = (nil, nil)
             insert(.link(port))
+            // What the bridge knew of its ports goes with it.
+            let name = port.name
+            self = filter { if case .forwarding(let entry) = $0 { entry.link != name || entry.destination != nil } else { true } }
         }
     }
 

@@ -50,7 +50,9 @@ extension Application {
         var rest = LinkMessage()
         rest.alias = link.alias
         rest.makesLinkLocal = link.makesLinkLocal == true ? nil : sayable(link.makesLinkLocal)
-        let hasRest = rest.alias != nil || rest.makesLinkLocal != nil
+        // Nor this, of a link that is no port yet. It must hold before the first frame.
+        rest.port = link.port.map(BridgePort.init)
+        let hasRest = rest.alias != nil || rest.makesLinkLocal != nil || rest.port != nil
         message.isUp = link.isUp && !hasRest
         let making = message.request(.create, operation: change.operation)
         guard hasRest else { return [Step { () in [making] }] }
@@ -80,6 +82,12 @@ extension Application {
         var requests: [LinkMessage] = []
         let isSame = message.mac == nil && message.mtu == nil && message.master == nil && message.alias == nil
         if !isSame || message.makesLinkLocal != nil { requests.append(message) }
+        if let port = new.port, port != old.port {
+            // The kernel reads it before the master of the same message.
+            var porting = LinkMessage()
+            porting.port = BridgePort(port)
+            requests.append(porting)
+        }
         if new.isUp != old.isUp {
             var going = LinkMessage()
             going.isUp = new.isUp
@@ -128,9 +136,11 @@ extension Application {
         var flags: AddressMessage.Flags = []
         if address.noPrefixRoute { flags.insert(.noPrefixRoute) }
         if address.address.address.family == .v6, !address.detectsDuplicates { flags.insert(.noDuplicateDetection) }
-        return AddressMessage(
+        var message = AddressMessage(
             address.address, link: UInt32(bitPattern: try index(of: address.link)), scope: address.scope.rawValue, flags: flags,
             proto: address.proto == 0 ? nil : address.proto)
+        message.isDeprecated = address.isDeprecated
+        return message
     }
 
     private func message(_ neighbour: Neighbour) throws(KernelError) -> NeighbourMessage {
@@ -145,8 +155,10 @@ extension Application {
     }
 
     private func message(_ forwarding: Forwarding) throws(KernelError) -> NeighbourMessage {
-        var message = NeighbourMessage(.bridge, link: try index(of: forwarding.link), flags: .own)
-        message.state = .permanent
+        let isPort = forwarding.destination == nil
+        var message = NeighbourMessage(.bridge, link: try index(of: forwarding.link), flags: isPort ? .master : .own)
+        // Of a port “permanent” would mean: the bridge's own.
+        message.state = isPort ? .noARP : .permanent
         message.mac = forwarding.mac
         message.destination = forwarding.destination
         return message
@@ -178,6 +190,13 @@ extension Application {
         case .other(let name): message.kind = name
         }
         return message
+    }
+}
+
+extension BridgePort {
+    init(_ port: Link.Port) {
+        self.init(
+            isHairpin: port.isHairpin, isLearning: port.isLearning, isIsolated: port.isIsolated, isLocked: port.isLocked)
     }
 }
 

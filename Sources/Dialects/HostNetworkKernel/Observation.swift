@@ -132,10 +132,16 @@ struct Observation {
     private func forwardings() throws(KernelError) -> [Object] {
         // A dump without VXLAN links lists multicast addresses of every link: nothing of it is ours.
         let overlays = Set(links.filter { if case .vxlan? = $0.kind { true } else { false } }.map(\.index))
-        guard !overlays.isEmpty else { return [] }
+        let ports = Set(links.filter { $0.port != nil }.map(\.index))
+        guard !overlays.isEmpty || !ports.isEmpty else { return [] }
         return try socket.list(NeighbourMessage(.bridge), operation: "list forwarding entries").compactMap { message in
-            guard overlays.contains(message.link), let link = names[message.link], let mac = message.mac,
-                let destination = message.destination, message.state.contains(.permanent)
+            guard let link = names[message.link], let mac = message.mac else { return nil }
+            if message.bridge != nil {
+                // What was learnt has another state, and the port's own MAC is permanent.
+                guard ports.contains(message.link), message.state == .noARP else { return nil }
+                return .forwarding(Forwarding(mac, on: link))
+            }
+            guard overlays.contains(message.link), let destination = message.destination, message.state.contains(.permanent)
             else { return nil }
             return .forwarding(Forwarding(mac, on: link, to: destination))
         }
@@ -163,7 +169,17 @@ extension Link {
             }
         self.init(
             message.name ?? "", kind, isUp: message.isUp == true, mac: message.mac, mtu: message.mtu.map(Int.init),
-            master: message.master.flatMap { names[$0] }, alias: message.alias, makesLinkLocal: message.makesLinkLocal)
+            master: message.master.flatMap { names[$0] }, port: message.port.map(Port.init), alias: message.alias,
+            makesLinkLocal: message.makesLinkLocal)
+    }
+}
+
+extension Link.Port {
+    /// A kernel that does not know a setting does not have it.
+    fileprivate init(_ port: BridgePort) {
+        self.init(
+            isLearning: port.isLearning ?? true, isIsolated: port.isIsolated ?? false, isLocked: port.isLocked ?? false,
+            isHairpin: port.isHairpin ?? false)
     }
 }
 
@@ -184,7 +200,8 @@ extension Observation {
             Address(
                 address, on: link, scope: Scope(rawValue: message.scope) ?? .global,
                 noPrefixRoute: message.flags.contains(.noPrefixRoute),
-                detectsDuplicates: !message.flags.contains(.noDuplicateDetection), proto: message.proto ?? 0,
+                detectsDuplicates: !message.flags.contains(.noDuplicateDetection), isDeprecated: message.isDeprecated,
+                proto: message.proto ?? 0,
                 isSecondary: message.flags.contains(.secondary) && address.address.family == .v4))
     }
 

@@ -1,5 +1,7 @@
 /// Something a rule can look at: of the packet, its connection, its interfaces, the route table, or chance.
 public enum Field: Hashable, Sendable {
+    /// In the Ethernet header. Of packets that came in by a link that has such headers.
+    case sourceMAC
     /// The source address in the IP header of the table's family.
     case sourceAddress
     case destinationAddress
@@ -29,6 +31,7 @@ extension Field {
     public func type(in family: TableFamily) -> FieldType {
         switch self {
         case .sourceAddress, .destinationAddress, .originalDestinationAddress: family == .ip6 ? .ipv6Address : .ipv4Address
+        case .sourceMAC: .etherAddress
         case .transportProtocol, .originalTransportProtocol: .transportProtocol
         case .sourcePort, .destinationPort, .originalDestinationPort: .port
         case .mark, .random: .mark
@@ -43,6 +46,7 @@ extension Field {
     /// The instruction that loads it.
     func load(in family: TableFamily, into register: Register) -> Expression {
         switch self {
+        case .sourceMAC: .payload(.link, offset: 6, length: 6, into: register)
         case .sourceAddress:
             family == .ip6
                 ? .payload(.network, offset: 8, length: 16, into: register)

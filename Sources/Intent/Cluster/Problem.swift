@@ -57,6 +57,12 @@ public struct Problem: Hashable, Sendable {
         case podLinkMissing = "pod-link-missing"
         /// A link looks like a pod's, and nobody wrote down whose.
         case podLinkUnknown = "pod-link-unknown"
+        /// A pod's range has no address for the gateway of a bridge.
+        case podRangeTooSmall = "pod-range-too-small"
+        /// A pod from before `--pod-mode bridge` has the bridge's address.
+        case podHoldsGateway = "pod-holds-gateway"
+        /// The runtime takes another plugin's configuration before ours.
+        case pluginShadowed = "plugin-shadowed"
         /// What was written down of an attachment cannot be read.
         case recordUnreadable = "record-unreadable"
         /// A deletion that waits in the queue does not tell what to delete.
@@ -88,12 +94,13 @@ public struct Problem: Hashable, Sendable {
 extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
-        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .metricsAddressTaken: .warning
+        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken:
+            .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
             .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
-            .podLinkMissing, .podLinkUnknown, .recordUnreadable, .deletionUnreadable, .changeRefused, .undoneByOthers,
-            .serviceEndpointRefused, .serviceFrontTaken, .healthCheckPortTaken:
+            .podLinkMissing, .podLinkUnknown, .podRangeTooSmall, .pluginShadowed, .recordUnreadable, .deletionUnreadable,
+            .changeRefused, .undoneByOthers, .serviceEndpointRefused, .serviceFrontTaken, .healthCheckPortTaken:
             .error
         }
     }
@@ -126,6 +133,9 @@ extension Problem.ID {
         case .podLinkMissing: "delete the pod: its replacement gets a new link"
         case .podLinkUnknown:
             "start the agent with the --state it was started with before; or delete the pods, and what is left with tulle agent --clean"
+        case .podRangeTooSmall: "give the node a range of at least four addresses, or start its agent with --pod-mode routed"
+        case .podHoldsGateway: "delete the pod: its replacement gets another address, and the bridge this one"
+        case .pluginShadowed: "remove the other configuration, or give it a name that sorts behind ours"
         case .recordUnreadable: "delete the pod: its replacement gets a new record; the old pod's link is left alone until then"
         case .deletionUnreadable:
             "make the file readable, or remove it: what no pod's runtime names any more goes with the next GC"

@@ -15,6 +15,8 @@ public struct Attachment: Hashable, Sendable {
     public var ports: [PortMapping] = []
     public var bandwidth = Bandwidth()
     public var reach = Reach.everything
+    /// The ranges that its addresses are of, where its link is a port of the node's bridge; empty where it is routed by itself.
+    public var bridgedRanges: [IPPrefix] = []
     /// Settings in the pod, by their paths below `/proc/sys`: what it asked for beside ours.
     public var settings: [String: String] = [:]
 
@@ -32,6 +34,8 @@ public struct Attachment: Hashable, Sendable {
 
     /// The MAC that the pod asked for; `nil` when its end has the one that follows from its name.
     public var askedMAC: MACAddress? { podMAC == MACAddress(local: id.hash << 1 | 1) ? nil : podMAC }
+
+    public var isBridged: Bool { !bridgedRanges.isEmpty }
 
     /// What the pod talks to by this interface. One of its interfaces has the default route.
     public enum Reach: Hashable, Sendable {

@@ -24,9 +24,9 @@ extension Set<Duty> {
     public func concern(_ object: Object) -> Bool {
         if contains(.pods) { return true }
         switch object {
-        case .link(let link): return !PacketPath.isPodLink(link.name)
+        case .link(let link): return !PacketPath.isPodLink(link.name) && link.name != PacketPath.podBridge
         case .route(let route) where route.kind == .unreachable: return false
-        default: return !(object.link.map(PacketPath.isPodLink) ?? false)
+        default: return !(object.link.map { PacketPath.isPodLink($0) || $0 == PacketPath.podBridge } ?? false)
         }
     }
 }

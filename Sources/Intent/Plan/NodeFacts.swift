@@ -10,15 +10,18 @@ public struct NodeFacts: Hashable, Sendable {
     public var families: Set<IPFamily>
     /// The links that have addresses or routes from router advertisements.
     public var advertisedLinks: Set<String>
+    /// Packets are shown to the hooks of IP also on their way through bridges (`br_netfilter`).
+    public var filtersBridges: Bool
 
     public init(
         name: String, uplinks: [IPAddress: Uplink], families: Set<IPFamily> = Set(IPFamily.allCases),
-        advertisedLinks: Set<String> = []
+        advertisedLinks: Set<String> = [], filtersBridges: Bool = false
     ) {
         self.name = name
         self.uplinks = uplinks
         self.families = families
         self.advertisedLinks = advertisedLinks
+        self.filtersBridges = filtersBridges
     }
 
     /// A link towards other nodes.

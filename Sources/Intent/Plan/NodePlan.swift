@@ -14,13 +14,15 @@ public struct NodePlan: Sendable {
     public let attachments: [Attachment.ID: Attachment]
     public let duties: Set<Duty>
     public let network: NetworkSettings
+    public let bridging: Bridging
     /// This node, as the cluster knows it and its links allow; `nil` while its Node object is not there.
     public let own: Member?
 
     public init(
         facts: NodeFacts, snapshot: Snapshot, attachments: [Attachment.ID: Attachment], duties: Set<Duty> = .all,
-        network: NetworkSettings = NetworkSettings()
+        network: NetworkSettings = NetworkSettings(), bridging: Bridging? = nil
     ) {
+        self.bridging = bridging ?? Bridging(attachments.values)
         self.facts = facts
         self.snapshot = snapshot
         self.attachments = attachments
@@ -35,6 +37,19 @@ public struct NodePlan: Sendable {
         }
     }
 
+    /// What the bridge has to know of all attachments, where only some are planned.
+    public struct Bridging: Hashable, Sendable {
+        /// Some are ports of it: it stays, whatever the mode.
+        public var hasPorts: Bool
+        /// The addresses of those that are none.
+        public var routed: Set<IPAddress>
+
+        public init(_ attachments: some Sequence<Attachment>) {
+            hasPorts = attachments.contains(where: \.isBridged)
+            routed = Set(attachments.lazy.filter { !$0.isBridged }.flatMap(\.addresses))
+        }
+    }
+
     /// What can be planned by itself.
     public enum Key: Hashable, Sendable {
         /// What every node needs whatever the cluster looks like.
@@ -45,6 +60,8 @@ public struct NodePlan: Sendable {
         case tunnel(IPFamily)
         /// A pod of this node.
         case attachment(Attachment.ID)
+        /// What pods' links are ports of, where they are.
+        case bridge
         /// The table for pods' traffic, of one family: what leaves the cluster, and in IPv6 what does not come from where it says.
         case masquerade(IPFamily)
         /// A service. Its part is not here: it depends upon how endpoints stand, and ``ServiceTable`` says it.
@@ -79,17 +96,20 @@ extension NodePlan {
     /// The same, with these links, which attachments have.
     public static func ownership(links: Set<String>) -> Ownership {
         Ownership(
-            links: links.union(PacketPath.tunnelLinks), proto: PacketPath.routeProtocol, routeTables: PacketPath.routeTables,
+            links: links.union(PacketPath.nodeLinks), proto: PacketPath.routeProtocol, routeTables: PacketPath.routeTables,
             qdiscHandle: PacketPath.qdiscHandle)
     }
 
-    /// The same, where these things are: a link that has a tunnel's name and is none is somebody else's.
+    /// The same, where these things are: a link that has the name of a tunnel or the bridge and is none is somebody else's.
     public static func ownership(links: Set<String>, in observed: State) -> Ownership {
         var ownership = ownership(links: links)
-        for name in PacketPath.tunnelLinks {
+        for name in PacketPath.nodeLinks {
             guard let link = observed.link(name) else { continue }
-            if case .vxlan = link.kind { continue }
-            ownership.links.remove(name)
+            switch link.kind {
+            case .vxlan where name != PacketPath.podBridge: continue
+            case .bridge where name == PacketPath.podBridge: continue
+            default: ownership.links.remove(name)
+            }
         }
         return ownership
     }
@@ -118,7 +138,7 @@ extension NodePlan {
 
     /// Every key that has a part now.
     public var keys: Set<Key> {
-        var keys: Set<Key> = [.node, .tunnel(.v4), .tunnel(.v6), .masquerade(.v4), .masquerade(.v6)]
+        var keys: Set<Key> = [.node, .tunnel(.v4), .tunnel(.v6), .bridge, .masquerade(.v4), .masquerade(.v6)]
         // A part that is another duty's is empty; there are as many peers as nodes.
         if concernsPeers {
             for name in snapshot.members.keys where name != facts.name { keys.insert(.peer(name)) }
@@ -130,7 +150,7 @@ extension NodePlan {
     /// Whether a key has a part now: `keys.contains`, without making them all.
     public func contains(_ key: Key) -> Bool {
         switch key {
-        case .node, .tunnel, .masquerade: true
+        case .node, .tunnel, .bridge, .masquerade: true
         case .peer(let name): concernsPeers && name != facts.name && snapshot.members[name] != nil
         case .attachment(let id): attachments[id] != nil
         case .service(let name): duties.contains(.services) && snapshot.services.service(name) != nil
@@ -144,7 +164,9 @@ extension NodePlan {
         case .node: nodePart
         case .peer(let name): peerPart(name)
         case .tunnel(let underlay): tunnelPart(underlay)
-        case .attachment(let id): attachments[id].map { Part(network: PodNetwork($0).node) } ?? Part()
+        case .attachment(let id):
+            attachments[id].map { Part(network: PodNetwork($0, filtersBridges: facts.filtersBridges).node) } ?? Part()
+        case .bridge: bridgePart
         case .masquerade(let family): masqueradePart(family)
         case .service: Part()
         }

@@ -28,8 +28,11 @@ public enum PacketPath {
     /// Both of them.
     public static let tunnelLinks: Set<String> = Set(IPFamily.allCases.map(tunnelLink))
 
+    /// The links that a node has one of: the tunnels' ends and the pods' bridge.
+    public static let nodeLinks: Set<String> = tunnelLinks.union([podBridge])
+
     /// Whether a link is one that this file names.
-    public static func isOurLink(_ name: String) -> Bool { isPodLink(name) || tunnelLinks.contains(name) }
+    public static func isOurLink(_ name: String) -> Bool { isPodLink(name) || nodeLinks.contains(name) }
 
     /// `rtm_protocol` of routes that the kernel learnt from router advertisements (`RTPROT_RA`). Never ours, but looked at: a link
     /// that has one lives by them.
@@ -50,6 +53,16 @@ public enum PacketPath {
         let digits = name.utf8.dropFirst(podLinkPrefix.utf8.count)
         return digits.count == podLinkDigits && digits.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }
+
+    /// What pods' links are ports of, with `--pod-mode bridge`. It begins as they do, so that rules about what comes from a pod are
+    /// about what comes from the bridge too.
+    public static let podBridge = "tlbridge"
+
+    /// The bridge's MAC: the word Tulle. It never leaves the node, so that all nodes' may be the same.
+    public static let podBridgeMAC = MACAddress(rawValue: 0x0254_756C_6C65)
+
+    /// Which pod on the bridge has which MAC and address; in each of the families ip and ip6, only where there is one.
+    public static let sourceTable = "tulle-sources"
 
     /// The route table of a pod's second and further interfaces, by a hash of the attachment: what is sent from its address leaves
     /// by it. The first byte is that of our routes' protocol, so that it is nobody's table by chance.

@@ -63,7 +63,11 @@ public struct NodeCleaner {
         let routes = scene.routes.filter {
             !($0.device.map(spared.contains) ?? false) && !($0.device.map(doomed.contains) ?? false)
         }
-        let roads = routes.map(Object.route) + scene.rules.map(Object.rule) + scene.tunnels.map(Object.link)
+        // So is the bridge, with what is on it.
+        let hasPorts = !spared.isDisjoint(with: scene.ports)
+        let roads = (routes.map(Object.route) + scene.rules.map(Object.rule) + scene.tunnels.map(Object.link)).filter {
+            !hasPorts || !$0.standsOn([PacketPath.podBridge])
+        }
         _ = try KernelHost(namespace).apply(roads.sorted(by: >).map { .remove($0) })
         let tables = try KernelTables(in: namespace)
         for id in scene.tables { try tables.apply([.deleteTable(id)]) }
@@ -101,6 +105,8 @@ public struct NodeCleaner {
     /// What is ours in the namespace, by its looks.
     private struct Scene {
         let links: [String]
+        /// Those of the links that are ports of the bridge.
+        let ports: Set<String>
         let routes: [Route]
         let rules: [HostNetwork.Rule]
         let tunnels: [Link]
@@ -113,12 +119,13 @@ public struct NodeCleaner {
             let state = try KernelHost(namespace).observe(
                 Interest([.routes, .rules], routeProtocols: [PacketPath.routeProtocol], routeTables: PacketPath.routeTables))
             links = state.links.map(\.name).filter(PacketPath.isPodLink).sorted()
+            ports = Set(state.links.filter { $0.master == PacketPath.podBridge }.map(\.name))
             routes = state.routes
             let owned = NodePlan.ownership(links: [], in: state)
             rules = state.objects.values.compactMap { if case .rule(let rule) = $0, owned.owns($0) { rule } else { nil } }
             tunnels = state.links.filter { owned.owns(link: $0.name) }
             let there = Set(try KernelTables(in: namespace).tables())
-            tables = (NodePlan.tables + NodePlan.serviceTables + HostPorts.tables).filter(there.contains)
+            tables = (NodePlan.tables + NodePlan.serviceTables + HostPorts.tables + SourceTable.tables).filter(there.contains)
         }
 
         func lines(_ records: [String: String]) -> [String] {

@@ -37,6 +37,8 @@ final class FakeDataplane: PodDataplane {
         if let refusal { throw refusal }
     }
 
+    func forget(_ attachment: Plan.Attachment) throws(KernelError) {}
+
     func podLinks() throws(KernelError) -> Set<String> { links }
 
     func differences(

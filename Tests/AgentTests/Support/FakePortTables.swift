@@ -5,15 +5,16 @@ import Synchronization
 
 @testable import Agent
 
-/// The tables of the node's ports, in memory.
+/// The tables that name pods, in memory.
 final class FakePortTables: PortTables {
+    private static let ids = SourceTable.tables + HostPorts.tables
     private let state = Mutex<(tables: MemoryTables, refusal: KernelError?)>((MemoryTables(), nil))
 
     func refuse(_ error: KernelError?) { state.withLock { $0.refusal = error } }
 
     /// What is said, as text.
     var text: String {
-        state.withLock { state in HostPorts.tables.compactMap { (try? state.tables.observe($0))?.table.text }.joined() }
+        state.withLock { state in Self.ids.compactMap { (try? state.tables.observe($0))?.table.text }.joined() }
     }
 
     func settle(_ desired: [Table.ID: Table]) throws(KernelError) -> [NFTables.Change] {
@@ -28,7 +29,7 @@ final class FakePortTables: PortTables {
 
     func differences(_ desired: [Table.ID: Table]) throws(KernelError) -> [NFTables.Change] {
         state.withLock { state in
-            HostPorts.tables.flatMap { difference(from: (try? state.tables.observe($0)) ?? nil, to: desired[$0]) }
+            Self.ids.flatMap { difference(from: (try? state.tables.observe($0)) ?? nil, to: desired[$0]) }
         }
     }
 }

@@ -23,15 +23,18 @@ final class PodBench {
     }
 
     /// - Parameter earlier: a bench whose agent was killed: this one goes on with its files.
-    init(_ prefixes: String..., after earlier: PodBench? = nil) throws {
+    init(_ prefixes: String..., after earlier: PodBench? = nil, settings change: (inout AgentSettings) -> Void = { _ in }) throws
+    {
         directory = try earlier?.directory ?? TemporaryDirectory()
         dataplane = earlier?.dataplane ?? FakeDataplane()
         tables = earlier?.tables ?? FakePortTables()
         let clock = earlier?.clock ?? Clock()
         self.clock = clock
         // A namespace of another kind stands for the node's: it is only told from the pods', and no root is needed.
+        var settings = AgentSettings(node: "n1", stateDirectory: "\(directory.path)/state")
+        change(&settings)
         service = try PodService(
-            AgentSettings(node: "n1", stateDirectory: "\(directory.path)/state"),
+            settings,
             namespace: NetworkNamespace(path: "/proc/self/ns/uts"), dataplane: dataplane, tables: tables,
             surroundings: Surroundings(now: { clock.now }, random: { 0.5 }),
             logger: Self.silence, changed: {})

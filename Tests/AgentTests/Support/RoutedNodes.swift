@@ -93,7 +93,9 @@ final class RoutedNodes {
         for node in nodes { try node.directory.write(text, to: "objects.yaml") }
     }
 
-    func start(_ options: String...) throws {
+    func start(_ options: String...) throws { try start(options) }
+
+    func start(_ options: [String]) throws {
         for node in nodes { try node.launch(options: options) }
         for node in nodes {
             try eventually("the agent of \(node.name) is ready\n\(node.log)") { node.status.rounds > 0 && node.isReady }

@@ -105,7 +105,9 @@ extension TestNode {
                 + [try Program.product("tulle"), "agent"] + words, log: "\(directory.path)/\(log)")
     }
 
-    func start(_ options: String...) throws {
+    func start(_ options: String...) throws { try start(options) }
+
+    func start(_ options: [String]) throws {
         try launch(options: options)
         try eventually("the agent is ready\n\(log)") { status.rounds > 0 && isReady }
     }

@@ -15,6 +15,9 @@ public struct AddressMessage: RouteObject {
     public var scope: UInt8
     /// `IFA_FLAGS`
     public var flags: Flags
+    /// `IFA_CACHEINFO` with a preferred lifetime of zero and an endless valid one: the address is there, and chosen as a source only
+    /// where there is no other (IPv6). What the kernel says of it is the flag ``Flags/deprecated``.
+    public var isDeprecated = false
     /// `IFA_PROTO`: who made the address (kernel 5.18).
     public var proto: UInt8?
 
@@ -29,6 +32,8 @@ public struct AddressMessage: RouteObject {
         public static let noDuplicateDetection = Flags(rawValue: 0x02)
         /// `IFA_F_DADFAILED`
         public static let duplicate = Flags(rawValue: 0x08)
+        /// `IFA_F_DEPRECATED`: its preferred lifetime is over (IPv6).
+        public static let deprecated = Flags(rawValue: 0x20)
         /// `IFA_F_TENTATIVE`: not usable yet.
         public static let tentative = Flags(rawValue: 0x40)
         /// `IFA_F_PERMANENT`
@@ -77,6 +82,7 @@ extension AddressMessage {
             default: break
             }
         }
+        isDeprecated = family == .v6 && flags.contains(.deprecated)
         let length = Int(message.read(UInt8.self, at: 1))
         guard let own = local ?? remote, own.family == family.addresses, length <= own.family.bitWidth else { return nil }
         address = InterfaceAddress(own, length: length)
@@ -92,6 +98,13 @@ extension AddressMessage {
         writer.attribute(Name.local, address.address)
         writer.attribute(Name.address, address.address)
         writer.attribute(Name.flags, flags.rawValue)
+        if isDeprecated {
+            writer.attribute(Name.cacheInfo.rawValue) { info in
+                info.append(UInt32(0))
+                info.append(UInt32.max)
+                info.append(UInt64(0))  // when it was made and changed
+            }
+        }
         writer.attribute(Name.proto, proto)
     }
 
@@ -100,6 +113,8 @@ extension AddressMessage {
         case address = 1
         /// `IFA_LOCAL`
         case local = 2
+        /// `IFA_CACHEINFO`, struct `ifa_cacheinfo`
+        case cacheInfo = 6
         /// `IFA_FLAGS`
         case flags = 8
         /// `IFA_PROTO`

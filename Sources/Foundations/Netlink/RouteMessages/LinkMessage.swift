@@ -36,6 +36,8 @@ public struct LinkMessage: RouteObject {
     public var namespace: NetworkNamespace?
     /// `IFLA_LINKINFO`
     public var kind: Kind?
+    /// `IFLA_INFO_SLAVE_DATA` of a bridge's port. The kernel reads it for a link that is a port already.
+    public var port: BridgePort?
 
     public enum Kind: Sendable {
         /// `veth`. The other end is said only when creating (`VETH_INFO_PEER`).
@@ -74,7 +76,9 @@ extension LinkMessage {
             case .group: group = attribute.number()
             case .link: other = attribute.number()
             case .linkNamespaceID: peerNamespaceID = attribute.number()
-            case .info: kind = Kind(attribute.nested)
+            case .info:
+                kind = Kind(attribute.nested)
+                port = BridgePort(attribute.nested)
             case .families: makesLinkLocal = Self.makesLinkLocal(attribute.nested)
             default: break
             }
@@ -126,7 +130,12 @@ extension LinkMessage {
         writer.attribute(LinkAttribute.transmitQueues, queues)
         writer.attribute(LinkAttribute.receiveQueues, queues)
         writer.attribute(LinkAttribute.namespaceDescriptor, namespace?.descriptor.rawValue)
-        if let kind { writer.nested(LinkAttribute.info) { kind.write(into: &$0) } }
+        if kind != nil || port != nil {
+            writer.nested(LinkAttribute.info) { info in
+                kind?.write(into: &info)
+                port?.write(into: &info)
+            }
+        }
         if let makesLinkLocal { Self.write(makesLinkLocal: makesLinkLocal, into: &writer) }
     }
 
@@ -246,6 +255,10 @@ enum InfoAttribute: UInt16, AttributeName {
     case kind = 1
     /// `IFLA_INFO_DATA`
     case data = 2
+    /// `IFLA_INFO_SLAVE_KIND`
+    case portKind = 4
+    /// `IFLA_INFO_SLAVE_DATA`
+    case portData = 5
 }
 
 enum VethAttribute: UInt16, AttributeName {

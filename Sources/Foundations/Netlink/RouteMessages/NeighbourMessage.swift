@@ -18,6 +18,8 @@ public struct NeighbourMessage: RouteObject {
     public var destination: IPAddress?
     /// `NDA_LLADDR`
     public var mac: MACAddress?
+    /// `NDA_MASTER`: the index of the bridge whose forwarding entry this is. Read only.
+    public private(set) var bridge: Int32?
 
     public struct State: OptionSet, Hashable, Sendable {
         public let rawValue: UInt16
@@ -66,6 +68,7 @@ extension NeighbourMessage {
         let attributes = message.attributes(after: Self.structSize)
         destination = attributes[Name.destination]?.address
         mac = attributes[Name.mac]?.mac
+        bridge = attributes[Name.master]?.number()
     }
 
     public func write(into writer: inout MessageWriter) {
@@ -85,6 +88,8 @@ extension NeighbourMessage {
         case mac = 2
         /// `NDA_IFINDEX`
         case index = 8
+        /// `NDA_MASTER`
+        case master = 9
     }
 }
 

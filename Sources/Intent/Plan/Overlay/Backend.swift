@@ -49,14 +49,18 @@ public struct NetworkSettings: Hashable, Sendable {
     public var masquerades: Bool
     /// Where pods keep their own address, besides the cluster's pods and nodes.
     public var reachable: [IPPrefix]
+    /// How pods that come hang on this node. Those that are there stay as they are. Nodes may differ.
+    public var podMode: PodMode
 
     public init(
-        backend: Backend = .hostGateway, mtu: Int? = nil, masquerades: Bool = true, reachable: [IPPrefix] = []
+        backend: Backend = .hostGateway, mtu: Int? = nil, masquerades: Bool = true, reachable: [IPPrefix] = [],
+        podMode: PodMode = .routed
     ) {
         self.backend = backend
         self.mtu = mtu
         self.masquerades = masquerades
         self.reachable = reachable
+        self.podMode = podMode
     }
 
     /// Of the largest packet that a pod may be told to send; IPv6 needs 1280.

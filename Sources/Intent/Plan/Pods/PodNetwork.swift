@@ -6,6 +6,7 @@ public import HostNetwork
 /// Routed, not bridged: the pod has its address alone (/32, /128) and sends everything to a gateway that is on no link, whose MAC
 /// it has by heart; the node has a route to the pod. Nobody ever asks who has an address, so nothing can answer wrongly, and no
 /// packet waits for an answer. Calico works the same way. Costs the node one link, and per family one route and one neighbour.
+/// See ``PodBridge`` for the other way.
 public struct PodNetwork: Hashable, Sendable {
     public var node: State
     public var pod: State
@@ -13,8 +14,9 @@ public struct PodNetwork: Hashable, Sendable {
     /// How the node's side of the pair names the pod's namespace.
     public static let podNamespace = "pod"
 
-    public init(_ attachment: Attachment) {
-        node = Self.nodeSide(attachment)
+    /// - Parameter filtersBridges: see ``NodeFacts/filtersBridges``.
+    public init(_ attachment: Attachment, filtersBridges: Bool = false) {
+        node = attachment.isBridged ? Self.bridgedNodeSide(attachment, filtersBridges) : Self.nodeSide(attachment)
         pod = Self.podSide(attachment)
     }
 
@@ -45,9 +47,10 @@ public struct PodNetwork: Hashable, Sendable {
         objects += Self.settings(inPod: attachment).map(Object.sysctl)
         objects += Self.shaping(name, attachment.bandwidth.egress)
         for address in attachment.addresses {
-            let gateway = PacketPath.podGateway(address.family)
-            objects.append(.address(Address(InterfaceAddress(host: address), on: name)))
-            objects.append(.neighbour(Neighbour(gateway, on: name, .mac(attachment.nodeMAC))))
+            let gateway = attachment.gateway(of: address)
+            objects.append(
+                .address(Address(attachment.interfaceAddress(address), on: name, noPrefixRoute: attachment.isBridged)))
+            objects.append(.neighbour(Neighbour(gateway, on: name, .mac(attachment.gatewayMAC))))
             objects += roads(from: address, by: gateway, attachment)
         }
         // Last: what the pod asked for stands over ours.
@@ -82,7 +85,7 @@ extension PodNetwork {
     ///
     /// There a packet that has to wait waits in the pod's own sockets, and nothing is dropped. The reference plugin redirects what
     /// comes from a pod to an `ifb` link for each pod instead, which a pod with CAP_NET_ADMIN cannot take away.
-    private static func shaping(_ link: String, _ limit: Bandwidth.Limit?) -> [Object] {
+    static func shaping(_ link: String, _ limit: Bandwidth.Limit?) -> [Object] {
         guard let limit else { return [] }
         let bucket = Qdisc.TokenBucket(rate: max(1, limit.rate / 8), burst: limit.bucket, limit: limit.queue)
         return [.qdisc(Qdisc(link, .tokenBucket(bucket), handle: PacketPath.qdiscHandle))]

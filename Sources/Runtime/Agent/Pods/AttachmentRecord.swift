@@ -34,6 +34,9 @@ extension AttachmentRecord {
         if case .ranges(let ranges) = attachment.reach {
             document["ranges"] = .array(ranges.map { .string($0.description) })
         }
+        if attachment.isBridged {
+            document["bridgedRanges"] = .array(attachment.bridgedRanges.map { .string($0.description) })
+        }
         if !attachment.settings.isEmpty {
             let settings = attachment.settings.sorted { $0.key < $1.key }
             document["sysctl"] = .object(settings.map { SmallJSON.Member($0.key, .string($0.value)) })
@@ -61,10 +64,12 @@ extension AttachmentRecord {
             return nil
         }
         if let ranges = document["ranges"] {
-            guard let texts = ranges.array else { return nil }
-            let prefixes = texts.compactMap { $0.string.flatMap(IPPrefix.init) }
-            guard prefixes.count == texts.count else { return nil }
+            guard let prefixes = Self.prefixes(ranges) else { return nil }
             attachment.reach = .ranges(prefixes)
+        }
+        if let ranges = document["bridgedRanges"] {
+            guard let prefixes = Self.prefixes(ranges) else { return nil }
+            attachment.bridgedRanges = prefixes
         }
         if let settings = document["sysctl"] {
             guard let members = settings.members, members.allSatisfy({ $0.value.string != nil }) else { return nil }
@@ -74,5 +79,11 @@ extension AttachmentRecord {
             attachment: attachment,
             network: document["network"]?.string ?? "", namespacePath: document["namespace"]?.string ?? "",
             pod: document["pod"]?.string ?? "")
+    }
+
+    private static func prefixes(_ value: SmallJSON) -> [IPPrefix]? {
+        guard let texts = value.array else { return nil }
+        let prefixes = texts.compactMap { $0.string.flatMap(IPPrefix.init) }
+        return prefixes.count == texts.count ? prefixes : nil
     }
 }

@@ -9,6 +9,8 @@ struct Attachments: Sendable {
     var busy: Set<Attachment.ID> = []
     /// How many calls have begun so far.
     var claims = 0
+    /// The addresses of those that a call is at work on.
+    var held: Set<IPAddress> = []
     /// The paths of records that cannot be read, by the links they are about: somebody's pod may hang on each.
     var lost: [String: String] = [:]
     /// What could not be done about attachments without being asked.

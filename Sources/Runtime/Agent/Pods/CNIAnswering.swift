@@ -58,18 +58,21 @@ extension PodService {
             case .everything: families.map(IPPrefix.all)
             case .ranges(let ranges): ranges.filter { families.contains($0.family) }
             }
+        let bridge = AttachmentResult.Interface(
+            name: PacketPath.podBridge, mac: PacketPath.podBridgeMAC.description, mtu: attachment.mtu)
+        let gateways = Dictionary(attachment.addresses.map { ($0.family, attachment.gateway(of: $0)) }) { first, _ in first }
         return AttachmentResult(
-            interfaces: [
+            interfaces: (attachment.isBridged ? [bridge] : []) + [
                 .init(name: attachment.link, mac: attachment.nodeMAC.description, mtu: attachment.mtu),
                 .init(name: attachment.id.interface, mac: attachment.podMAC.description, mtu: attachment.mtu, sandbox: sandbox),
             ],
             ips: attachment.addresses.map {
                 .init(
-                    address: InterfaceAddress(host: $0).description, gateway: PacketPath.podGateway($0.family).description,
-                    interface: 1)
+                    address: attachment.interfaceAddress($0).description, gateway: attachment.gateway(of: $0).description,
+                    interface: attachment.isBridged ? 2 : 1)
             },
             routes: destinations.map {
-                .init(destination: $0.description, gateway: PacketPath.podGateway($0.family).description)
+                .init(destination: $0.description, gateway: gateways[$0.family]?.description)
             })
     }
 }

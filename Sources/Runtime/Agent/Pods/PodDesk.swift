@@ -49,11 +49,8 @@ actor PodDesk {
             if let plugin = settings.plugin { try installation.installBinary(from: plugin) }
             let isNew = try installation.installConfiguration()
             if isNew { logger.info("configured the runtime", metadata: ["file": "\(installation.configurationPath)"]) }
-            for rival in try installation.rivals() {
-                logger.warning(
-                    "the runtime takes another plugin's configuration before ours",
-                    metadata: ["file": "\(installation.configurations)/\(rival)", "ours": "\(installation.name)"])
-            }
+            // Whether the runtime takes ours is looked at with the rest.
+            nextTidying = .zero
         } catch {
             logger.error("the runtime cannot be configured", metadata: ["error": "\(error)"])
         }

@@ -18,13 +18,16 @@ struct PodLedger: Sendable {
     private var reserved: Set<IPAddress> = []
     private(set) var resting: [IPAddress: Duration]
     private let rest: Duration
+    private let mode: PodMode
     /// Of the links that pods get; `nil` until the node is known.
     private(set) var mtu: Int?
 
     /// - Parameter unanswered: what an agent that was killed had begun: to be taken away.
     init(
-        attached: [AttachmentRecord], unanswered: [AttachmentRecord] = [], resting: [IPAddress: Duration], rest: Duration
+        attached: [AttachmentRecord], unanswered: [AttachmentRecord] = [], resting: [IPAddress: Duration], rest: Duration,
+        mode: PodMode = .routed
     ) {
+        self.mode = mode
         self.resting = resting
         self.rest = rest
         leaving = Set(unanswered.map(\.attachment.id))
@@ -40,6 +43,7 @@ struct PodLedger: Sendable {
     /// - Parameter reserved: addresses that are the node's own.
     mutating func adopt(prefixes: [IPPrefix], mtu: Int, reserved: Set<IPAddress>) {
         self.mtu = mtu
+        let reserved = reserved.union(mode == .bridge ? prefixes.compactMap(PodBridge.gateway) : [])
         guard prefixes != pools.map(\.prefix) || reserved != self.reserved else { return }
         self.reserved = reserved
         pools = prefixes.map { prefix in
@@ -128,10 +132,17 @@ extension PodLedger {
         attachment.ports = wishes.ports
         attachment.bandwidth = wishes.bandwidth
         attachment.settings = wishes.settings
+        attachment.bridgedRanges = bridgedRanges
         if !(wishes.isDefault ?? isFirst(id)) { attachment.reach = .ranges(wishes.routes ?? pools.map(\.prefix)) }
         let record = AttachmentRecord(attachment: attachment, network: network, namespacePath: namespacePath, pod: pod)
         records[id] = record
         return .attached(record)
+    }
+
+    /// Of pods that come; none where they are routed.
+    private var bridgedRanges: [IPPrefix] {
+        let ranges = pools.map(\.prefix)
+        return mode == .bridge && ranges.allSatisfy { PodBridge.gateway(of: $0) != nil } ? ranges : []
     }
 
     /// Whether none of the pod's interfaces has the default route yet.
@@ -166,9 +177,9 @@ extension PodLedger {
         return nil
     }
 
-    /// The attachments whose ports lead to them: all but those that are being taken away.
-    var holdersOfPorts: [Plan.Attachment] {
-        records.values.map(\.attachment).filter { !$0.ports.isEmpty && !leaving.contains($0.id) }
+    /// The attachments that tables name: all but those that are being taken away.
+    var named: [Plan.Attachment] {
+        records.values.map(\.attachment).filter { $0.isNamedInTables && !leaving.contains($0.id) }
     }
 
     /// Who holds the addresses of a range: pods' names, sorted.

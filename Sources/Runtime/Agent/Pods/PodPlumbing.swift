@@ -13,6 +13,9 @@ protocol PodDataplane: Sendable {
     /// Addresses, routes and neighbours, and the pod's end, go with it. One that is gone already is as good as removed.
     func remove(link: String) throws(KernelError)
 
+    /// Takes away what does not go with the link: a bridged pod's entries on the bridge. Those that are gone are as good as removed.
+    func forget(_ attachment: Plan.Attachment) throws(KernelError)
+
     /// The node's ends that are there, by their looks.
     func podLinks() throws(KernelError) -> Set<String>
 
@@ -31,9 +34,10 @@ package struct PodPlumbing: PodDataplane {
     package init(node: NetworkNamespace) { self.node = node }
 
     package func make(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws {
-        let network = PodNetwork(attachment)
         let host = try KernelHost(node)
+        let network = try Self.network(attachment, on: host)
         host.namespaces = [PodNetwork.podNamespace: pod]
+        if attachment.isBridged { try makeBridge(for: attachment, on: host) }
         let refusals = try host.apply(difference(from: State(), to: network.node, owned: NodePlan.ownership))
         if let refusal = refusals.first {
             throw try obstacle(attachment, pod, refusals, on: host) ?? refusal.kernelError
@@ -48,6 +52,7 @@ package struct PodPlumbing: PodDataplane {
         if let unexpected { throw unexpected.kernelError }
         // The kernel has acknowledged all of it and not done all of it: without these a pod's first packets can be lost.
         try host.settleCarrier(of: attachment.link)
+        if attachment.isBridged { try host.settleCarrier(of: PacketPath.podBridge) }
         for address in attachment.addresses { try inside.settleAddress(address) }
     }
 
@@ -63,6 +68,19 @@ package struct PodPlumbing: PodDataplane {
         }
     }
 
+    package func forget(_ attachment: Plan.Attachment) throws(KernelError) {
+        let gone: Set<Refusal.Code> = [.noSuchObject, .noSuchEntry, .noSuchDevice]
+        do {
+            let objects = PodNetwork(attachment).node.objects.values.filter { $0.podAddressOnBridge != nil }
+            let refusals = try KernelHost(node).apply(objects.sorted(by: >).map(Change.remove))
+            if let refusal = refusals.first(where: { !gone.contains($0.code) }) { throw refusal.kernelError }
+        } catch let error as KernelError {
+            throw error
+        } catch {
+            throw KernelError(.inputOutput, "take \(attachment.id) off the bridge", explanation: "\(error)")
+        }
+    }
+
     package func podLinks() throws(KernelError) -> Set<String> {
         Set(try NetlinkSocket(.route, in: node).links().compactMap(\.name).filter(PacketPath.isPodLink))
     }
@@ -70,7 +88,7 @@ package struct PodPlumbing: PodDataplane {
     package func differences(
         of attachment: Plan.Attachment, in pod: NetworkNamespace
     ) throws -> (node: [HostNetwork.Change], pod: [HostNetwork.Change]) {
-        let network = PodNetwork(attachment)
+        let network = try Self.network(attachment, on: KernelHost(node))
         return (
             try Self.steps(in: node, to: network.node, owned: NodePlan.ownership(links: [attachment.link])),
             try Self.steps(in: pod, to: network.pod, owned: Self.ownership(of: attachment))
@@ -79,6 +97,29 @@ package struct PodPlumbing: PodDataplane {
 }
 
 extension PodPlumbing {
+    private static func network(_ attachment: Plan.Attachment, on host: KernelHost) throws -> PodNetwork {
+        guard attachment.isBridged else { return PodNetwork(attachment) }
+        let settings = try host.observe(Interest([], sysctls: PodBridge.filterSettings, links: []))
+        return PodNetwork(attachment, filtersBridges: PodBridge.isFiltered(settings))
+    }
+
+    /// The reconciler keeps it; a pod may come before its first round.
+    private func makeBridge(for attachment: Plan.Attachment, on host: KernelHost) throws {
+        let name = PacketPath.podBridge
+        switch try host.observe(Interest([], links: [name])).link(name)?.kind {
+        case .bridge: return
+        case nil:
+            let state = PodBridge.state(attachment.bridgedRanges, mtu: attachment.mtu)
+            let refusals = try host.apply(difference(from: State(), to: state, owned: NodePlan.ownership))
+            // Somebody else was faster.
+            if let refusal = refusals.first, refusal.code != .exists { throw refusal.kernelError }
+        case let kind?:
+            throw KernelError(
+                .fileExists, "make the pods' bridge \(name)", explanation: "the name belongs to a link of another kind, \(kind)",
+                remedy: "remove that link, or start the agent with --pod-mode routed")
+        }
+    }
+
     private static func steps(
         in namespace: NetworkNamespace, to desired: State, owned: Ownership
     ) throws -> [HostNetwork.Change] {

@@ -18,10 +18,26 @@ extension PodService {
         found += carryOutQueue()
         found += endForgotten()
         found += attempt("make the node's ports lead to their pods") { try settlePorts() }
+        found += shadowing()
         for address in ledger.withLock({ $0.forgetRested(at: surroundings.now()) }) {
             found += attempt("forget that \(address) rested") { try store.forgetRest(of: address) }
         }
         publish(found)
+    }
+
+    /// Configurations that the runtime takes before ours, once ours is there.
+    private func shadowing() -> [Problem] {
+        guard let installation, Disk.isThere(installation.configurationPath) else { return [] }
+        var found: [Problem] = []
+        found += attempt("look for other plugins' configurations in \(installation.configurations)") {
+            guard let first = try installation.rivals().min() else { return }
+            found.append(
+                Problem(
+                    .pluginShadowed, nil,
+                    "the runtime takes \(installation.configurations)/\(first) before \(installation.name), and gives its pods to another plugin"
+                ))
+        }
+        return found
     }
 
     /// What cannot be done is a problem when ``tidy()`` finds it as well.

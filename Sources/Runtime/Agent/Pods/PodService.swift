@@ -18,6 +18,8 @@ final class PodService: Sendable {
     private let namespace: NetworkNamespace
     let dataplane: any PodDataplane
     private let ports: PortKeeper
+    private let connections: any PortConnections
+    let installation: PluginInstallation?
     let surroundings: Surroundings
     let logger: Logger
     /// Called when a call has ended that changed what is attached, or what is wrong.
@@ -44,6 +46,8 @@ final class PodService: Sendable {
         self.namespace = namespace
         self.dataplane = dataplane ?? PodPlumbing(node: namespace)
         ports = PortKeeper(tables ?? KernelPortTables(namespace: namespace))
+        connections = KernelPortConnections(namespace: namespace)
+        installation = settings.installation
         self.surroundings = surroundings
         self.logger = logger
         self.changed = changed
@@ -53,7 +57,8 @@ final class PodService: Sendable {
         for (address, since) in contents.resting where since > now { contents.resting[address] = now }
         ledger = Mutex(
             PodLedger(
-                attached: contents.attached, unanswered: contents.unanswered, resting: contents.resting, rest: settings.rest))
+                attached: contents.attached, unanswered: contents.unanswered, resting: contents.resting, rest: settings.rest,
+                mode: settings.network.podMode))
         for record in contents.unanswered {
             let id = record.attachment.id
             do {
@@ -80,6 +85,7 @@ extension PodService: AttachmentBook {
         return Attachments(
             // Of what is half taken away nothing is to be kept, and nothing to be done by anybody but us.
             all: records.filter { !leaving.contains($0.key) }.mapValues(\.attachment), busy: busy.union(leaving), claims: claims,
+            held: Set((busy.union(leaving)).flatMap { records[$0]?.attachment.addresses ?? [] }),
             lost: Dictionary(lost.map { ($0.link, $0.path) }) { first, _ in first }, problems: problems.withLock { $0 })
     }
 }
@@ -110,10 +116,12 @@ extension PodService {
             let record = try take(id, invocation, wishes)
             do {
                 try store.begin(record)
-                // Before the link: its settings let in what the table's guard has to stop.
-                if !record.attachment.ports.isEmpty { try settlePorts() }
+                // Before the link: its settings let in what the table's guard has to stop, and the first packet has to pass.
+                if record.attachment.isNamedInTables { try settlePorts() }
                 try dataplane.make(record.attachment, in: pod)
                 try store.commit(record)
+                // A cache of what was decided: what cannot be ended now runs out by itself.
+                try? connections.end(before: record.attachment)
             } catch {
                 giveBack(id, after: error)
                 throw error
@@ -153,9 +161,9 @@ extension PodService {
         }
         let pod = try namespace(of: descriptor, invocation)
         let (inNode, inPod) = try dataplane.differences(of: record.attachment, in: pod)
-        let inTables = record.attachment.ports.isEmpty ? [] : try portDifferences()
+        let inTables = record.attachment.isNamedInTables ? try portDifferences() : []
         guard inNode.isEmpty, inPod.isEmpty, inTables.isEmpty else {
-            let found = inNode.map { "node: \($0)" } + inPod.map { "pod: \($0)" } + inTables.map { "ports: \($0)" }
+            let found = inNode.map { "node: \($0)" } + inPod.map { "pod: \($0)" } + inTables.map { "tables: \($0)" }
             throw Failure(.differs, "the network of \(id) is not as it was made", details: found.joined(separator: "; "))
         }
     }
@@ -236,7 +244,9 @@ extension PodService {
         ledger.withLock { $0.leave(id) }
         if hasLink { try dataplane.remove(link: id.link) }
         guard let record = ledger.withLock({ $0.records[id] }) else { return try store.remove(id) }
-        if !record.attachment.ports.isEmpty { try settlePorts() }
+        if record.attachment.isBridged { try dataplane.forget(record.attachment) }
+        if record.attachment.isNamedInTables { try settlePorts() }
+        try? connections.end(answeredBy: record.attachment)
         let now = surroundings.now()
         if let refusal = try store.remove(record, at: now) {
             // Rested all the same, as long as this agent runs.
@@ -246,14 +256,14 @@ extension PodService {
         logger.debug("detached", metadata: ["attachment": "\(id)", "pod": "\(record.pod)"])
     }
 
-    /// Makes the node's ports be as the book says.
+    /// Makes the tables that name pods be as the book says.
     func settlePorts() throws(KernelError) {
-        let changes = try ports.settle { ledger.withLock(\.holdersOfPorts) }
+        let changes = try ports.settle { ledger.withLock(\.named) }
         for change in changes { logger.debug("ports", metadata: ["step": "\(change)"]) }
     }
 
     private func portDifferences() throws -> [String] {
-        try ports.differences { ledger.withLock(\.holdersOfPorts) }
+        try ports.differences { ledger.withLock(\.named) }
     }
 
     /// A descriptor of our own: the courier's goes with its request.

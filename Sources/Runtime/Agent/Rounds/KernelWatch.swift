@@ -106,6 +106,10 @@ extension KernelWatch {
         guard let link = names[message.link], PacketPath.isOurLink(link) else { return nil }
         let isThere = !isGone && message.state.contains(.permanent)
         if message.family == .bridge {
+            // Of a port: it is there or not.
+            if message.bridge != nil {
+                return isGone || message.state != .noARP ? message.mac.map { .frames($0, link: link, nil) } : nil
+            }
             return message.mac.map { .frames($0, link: link, isThere ? message.destination : nil) }
         }
         return message.destination.map { .neighbour($0, link: link, isThere ? message.mac : nil) }

@@ -20,6 +20,7 @@ extension NodeFacts {
             if let device = route.device, !PacketPath.isPodLink(device) { advertised.insert(device) }
         }
         self.init(
-            name: name, uplinks: uplinks, families: hasIPv6 ? [.v4, .v6] : [.v4], advertisedLinks: hasIPv6 ? advertised : [])
+            name: name, uplinks: uplinks, families: hasIPv6 ? [.v4, .v6] : [.v4], advertisedLinks: hasIPv6 ? advertised : [],
+            filtersBridges: PodBridge.isFiltered(observed))
     }
 }

@@ -37,7 +37,14 @@ extension NodeKeeper {
         let book = pods.attachments()
         podProblems = book.problems
         let changed = Set(book.all.keys).union(seen.keys).filter { !book.busy.contains($0) && book.all[$0] != seen[$0] }
-        return .keys(Set(changed.map(NodePlan.Key.attachment)))
+        var keys = Set(changed.map(NodePlan.Key.attachment))
+        let bridging = NodePlan.Bridging(book.all.values)
+        let hasBridge = network.podMode == .bridge || bridging.hasPorts || self.bridging.hasPorts
+        if duties.contains(.pods), hasBridge, bridging != self.bridging {
+            self.bridging = bridging
+            keys.insert(.bridge)
+        }
+        return .keys(keys)
     }
 
     /// Whether somebody else committed tables since our last commit.
@@ -70,22 +77,30 @@ extension NodeKeeper {
         case .advertised(let link): return PacketPath.isOurLink(link) || facts.advertisedLinks.contains(link) ? .no : .all
         case .address(let address, let link, let isGone):
             if PacketPath.isPodLink(link) { return .attachment(link) }
+            if link == PacketPath.podBridge {
+                guard isGone, said.objects.addresses.contains(where: { $0.link == link && $0.address.address == address }) else {
+                    return .no
+                }
+                stirred.insert(link)
+                return .all
+            }
             // A router advertises the same address over and over.
             let isNews = isGone ? facts.uplinks[address] != nil : facts.uplinks[address]?.device != link
             guard isNews, isClaimed(address) else { return .no }
             stirred.insert(link)
             return .all
-        case .route(let route): return said.objects[.route(route.key)] == .route(route) ? .no : matter(of: route.device)
+        case .route(let route): return said.objects[.route(route.key)] == .route(route) ? .no : matter(of: Object.route(route))
         case .routeGone(let key, let isOurs):
             guard isOurs else { return refusedObjects[.route(key)] == nil ? .no : .all }
             guard case .route(let route)? = said.objects[.route(key)] else { return .no }
-            return matter(of: route.device)
+            return matter(of: Object.route(route))
         case .neighbour(let address, let link, let mac):
             guard let wanted = said.objects[.neighbour(.init(address, on: link))] else { return .no }
-            return mac.map { wanted == .neighbour(Neighbour(address, on: link, .mac($0))) } == true ? .no : matter(of: link)
+            return mac.map { wanted == .neighbour(Neighbour(address, on: link, .mac($0))) } == true ? .no : matter(of: wanted)
         case .frames(let mac, let link, let destination):
             guard let wanted = said.objects[.forwarding(.init(mac, on: link))] else { return .no }
-            return destination.map { wanted == .forwarding(Forwarding(mac, on: link, to: $0)) } == true ? .no : .all
+            let isRight = destination.map { wanted == .forwarding(Forwarding(mac, on: link, to: $0)) } == true
+            return isRight ? .no : matter(of: link)
         case .ruleGone(let rule): return said.objects[.rule(rule)] == nil ? .no : .all
         case .forwarding(let family, let isOn):
             let path = family == .v4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding"
@@ -102,6 +117,12 @@ extension NodeKeeper {
             if member.name == facts.name, !duties.contains(.pods) { return false }
             return member.podPrefixes.contains { $0.contains(address) }
         }
+    }
+
+    /// An entry on the bridge is its pod's.
+    private func matter(of object: Object) -> Matter {
+        guard let address = object.podAddressOnBridge else { return matter(of: object.link) }
+        return said.holders[address].map { .attachment($0.link) } ?? .no
     }
 
     private func matter(of link: String?) -> Matter {

@@ -25,6 +25,8 @@ struct NodeKeeper<Tables: NFTablesEnd> {
     var said = Said()
     /// The attachments as the last rounds saw them.
     private(set) var seen: [Attachment.ID: Attachment] = [:]
+    /// What the bridge was last planned with.
+    var bridging = NodePlan.Bridging([Attachment]())
     /// Where news came from since the last full round: what goes with a link or an address, nobody took away.
     var stirred: Set<String> = []
     var restorations = Restorations<Thing>()
@@ -141,11 +143,11 @@ extension NodeKeeper {
     /// Everything, compared with the kernel.
     mutating func settleAll(at now: Duration) throws -> Outcome {
         let before = pods.attachments()
-        let settings = Set(NodePlan.settings).union(said.objects.sysctls.map(\.path))
+        let settings = Set(NodePlan.settings).union(said.objects.sysctls.map(\.path)).union(PodBridge.filterSettings)
         var observed = try host.observe(
             Interest(
                 [.addresses, .neighbours, .forwardings, .routes, .rules, .qdiscs], sysctls: settings,
-                neighbourLinks: Set(before.all.values.map(\.link)).union(PacketPath.tunnelLinks),
+                neighbourLinks: Set(before.all.values.map(\.link)).union(PacketPath.nodeLinks),
                 routeProtocols: [PacketPath.routeProtocol, PacketPath.advertisedProtocol],
                 routeTables: PacketPath.routeTables)
         ).filter(duties.concern)
@@ -156,15 +158,19 @@ extension NodeKeeper {
         adoptNode(plan, also: links.addresses(in: observed))
 
         let new = Said(parts(of: plan))
+        bridging = plan.bridging
         let out = links.untouchable.union(links.absent.map(\.link))
+        let outAddresses = links.untouchableAddresses.union(links.absent.flatMap(\.addresses))
         let resting = restorations.resting
         // A pod's link cannot be made again from here: its other end is in a namespace that only the runtime names.
-        strangers = PacketPath.tunnelLinks.subtracting(NodePlan.ownership(links: [], in: observed).links)
+        strangers = PacketPath.nodeLinks.subtracting(NodePlan.ownership(links: [], in: observed).links)
         let desired = new.objects.filter {
-            !$0.standsOn(out) && !resting.contains(.object($0.key)) && !isOnStranger($0)
+            !$0.standsOn(out, or: outAddresses) && !resting.contains(.object($0.key)) && !isOnStranger($0)
         }
         try lookAtSettings(of: desired, beyond: settings, in: &observed)
-        observed = observed.filter { !$0.standsOn(links.untouchable) && !resting.contains(.object($0.key)) }
+        observed = observed.filter {
+            !$0.standsOn(links.untouchable, or: links.untouchableAddresses) && !resting.contains(.object($0.key))
+        }
 
         linkProblems = Dictionary(links.absent.map { ($0.link, $0.isMissing) }) { first, _ in first }
         for (link, path) in links.lost { linkProblems[link] = Problem(link: link, recordAt: path) }
@@ -199,7 +205,7 @@ extension NodeKeeper {
             switch key {
             case .attachment(let id): ids.insert(id)
             case .service(let name): names.insert(name)
-            case .node, .peer, .tunnel, .masquerade: others.insert(key)
+            case .node, .peer, .tunnel, .bridge, .masquerade: others.insert(key)
             }
         }
         if !ids.isEmpty { try settle(attachments: ids, &outcome, at: now) }
@@ -220,7 +226,9 @@ extension NodeKeeper {
 
     /// Compared with what was last said.
     private mutating func settle(planned keys: Set<NodePlan.Key>, _ outcome: inout Outcome, at now: Duration) throws {
-        let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties, network: network)
+        let bridging = NodePlan.Bridging(pods.attachments().all.values)
+        let plan = NodePlan(
+            facts: facts, snapshot: snapshot, attachments: [:], duties: duties, network: network, bridging: bridging)
         guard plan.own != nil else { return }
         var (old, new) = (State(), Said())
         for key in keys {
@@ -250,18 +258,21 @@ extension NodeKeeper {
             network: network)
         var new = Said()
         for id in plan.attachments.keys { new[.attachment(id)] = plan.part(.attachment(id)) }
-        let names = Set(ids.map(\.link))
+        let isOnBridge = plan.attachments.values.contains(where: \.isBridged)
+        let names = Set(ids.map(\.link)).union(isOnBridge ? [PacketPath.podBridge] : [])
         let settings = Set(new.objects.sysctls.map(\.path))
         let hasQdiscs = new.objects.objects.keys.contains { if case .qdisc = $0 { true } else { false } }
         let observed = try host.observe(
             Interest(
-                hasQdiscs ? [.neighbours, .routes, .qdiscs] : [.neighbours, .routes], sysctls: settings, links: names,
+                Set([.neighbours, .routes]).union(hasQdiscs ? [.qdiscs] : []).union(isOnBridge ? [.forwardings] : []),
+                sysctls: settings, links: names,
                 routeProtocols: [PacketPath.routeProtocol], routeTables: [Route.mainTable]))
         let after = pods.attachments()
         let moving = after.moving(since: before)
 
         var desired = State()
         var settled: Set<String> = []
+        var addresses: Set<IPAddress> = []
         for id in ids where !moving.contains(id.link) && after.lost[id.link] == nil {
             let part = new[.attachment(id)]
             let isThere = observed.link(id.link) != nil
@@ -271,11 +282,12 @@ extension NodeKeeper {
             seen[id] = plan.attachments[id]
             guard let part, isThere else { continue }
             settled.insert(id.link)
+            addresses.formUnion(plan.attachments[id]?.addresses ?? [])
             for object in part.network.objects.values { desired.insert(object) }
         }
         let resting = restorations.resting
         desired = desired.filter { !resting.contains(.object($0.key)) }
-        let there = observed.filter { $0.standsOn(settled) && !resting.contains(.object($0.key)) }
+        let there = observed.filter { $0.standsOn(settled, or: addresses) && !resting.contains(.object($0.key)) }
         try say(
             difference(from: there, to: desired, owned: NodePlan.ownership(links: settled)), towards: said, &outcome, at: now)
     }

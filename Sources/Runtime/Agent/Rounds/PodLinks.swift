@@ -26,7 +26,24 @@ struct PodLinks {
         // A call that came and went while we looked may have left what we saw: the next look tells.
         unknown = after.claims == before.claims ? strange : strange.intersection(known)
         untouchable = moving.union(after.lost.keys).union(strange)
+        let left = untouchable
+        var addresses = before.held.union(after.held)
+        for attachment in Array(before.all.values) + Array(after.all.values) where left.contains(attachment.link) {
+            addresses.formUnion(attachment.addresses)
+        }
+        let isOnBridge = observed.links.contains {
+            $0.master == PacketPath.podBridge && (strange.contains($0.name) || after.lost[$0.name] != nil)
+        }
+        // What on the bridge belongs to which of them, nobody knows.
+        let known = Set((Array(before.all.values) + Array(after.all.values)).flatMap(\.addresses)).union(addresses)
+        nobodys = isOnBridge ? Set(observed.routes.compactMap { Object.route($0).podAddressOnBridge }).subtracting(known) : []
+        untouchableAddresses = addresses.union(nobodys)
     }
+
+    /// Addresses whose entries on the bridge are left as they are.
+    let untouchableAddresses: Set<IPAddress>
+    /// Those of them that belong to links on the bridge of which nothing is written down.
+    private let nobodys: Set<IPAddress>
 
     /// Links that are left as they are, with all that stands on them.
     let untouchable: Set<String>
@@ -35,7 +52,7 @@ struct PodLinks {
     func addresses(in observed: State) -> Set<IPAddress> {
         let links = unknown.union(lost.keys)
         let routes = observed.routes.filter { $0.device.map(links.contains) ?? false && $0.prefix.count == 1 }
-        return Set(routes.map(\.prefix.address))
+        return Set(routes.map(\.prefix.address)).union(nobodys)
     }
 }
 
@@ -78,5 +95,19 @@ extension Object {
     func standsOn(_ links: Set<String>) -> Bool {
         if case .link(let own) = self { return links.contains(own.name) }
         return link.map(links.contains) ?? false
+    }
+
+    /// The same, and whether it is a pod's entry on the bridge.
+    func standsOn(_ links: Set<String>, or addresses: Set<IPAddress>) -> Bool {
+        standsOn(links) || podAddressOnBridge.map(addresses.contains) ?? false
+    }
+
+    /// The pod whose entry on the bridge it is: a neighbour, or the route to it.
+    var podAddressOnBridge: IPAddress? {
+        switch self {
+        case .neighbour(let neighbour) where neighbour.link == PacketPath.podBridge: neighbour.address
+        case .route(let route) where route.device == PacketPath.podBridge && route.prefix.count == 1: route.prefix.address
+        default: nil
+        }
     }
 }

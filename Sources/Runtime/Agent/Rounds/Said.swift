@@ -1,3 +1,4 @@
+import Addressing
 import Cluster
 import HostNetwork
 import NFTables
@@ -17,6 +18,8 @@ struct Said {
     private(set) var problems: [NodePlan.Key: [Problem]] = [:]
     /// Whose each pod's link is.
     private(set) var owners: [String: Attachment.ID] = [:]
+    /// Whose each entry on the bridge is.
+    private(set) var holders: [IPAddress: Attachment.ID] = [:]
 
     init(_ parts: [NodePlan.Key: NodePlan.Part] = [:]) {
         for (key, part) in parts { self[key] = part }
@@ -33,7 +36,12 @@ struct Said {
                 for (key, content) in added { elements[place, default: [:]][key] = content }
             }
             problems[key] = newValue.flatMap { $0.problems.isEmpty ? nil : $0.problems }
-            if case .attachment(let id) = key { owners[id.link] = newValue == nil ? nil : id }
+            if case .attachment(let id) = key {
+                owners[id.link] = newValue == nil ? nil : id
+                for object in newValue?.network.objects.values ?? [:].values {
+                    if let address = object.podAddressOnBridge { holders[address] = id }
+                }
+            }
         }
     }
 
@@ -47,7 +55,10 @@ struct Said {
     }
 
     private mutating func forget(_ part: NodePlan.Part) {
-        for key in part.network.objects.keys { objects[key] = nil }
+        for (key, object) in part.network.objects {
+            objects[key] = nil
+            if let address = object.podAddressOnBridge { holders[address] = nil }
+        }
         for id in part.tables.keys { frames[id] = nil }
         for (place, added) in part.elements {
             for key in added.keys { elements[place]?[key] = nil }

@@ -12,9 +12,15 @@ public struct LabSettings: Hashable, Sendable {
         case none
     }
 
+    /// How pods hang on their node.
+    public enum PodMode: String, Hashable, Sendable, CaseIterable {
+        case routed, bridge
+    }
+
     public var name: String
     public var nodes: Int
     public var backend: Backend
+    public var podMode: PodMode
     /// With ``Backend/vxlan``: nodes of one segment send without wrapping.
     public var isDirectOnSegment: Bool
     /// The first is the cluster's primary one.
@@ -38,11 +44,12 @@ public struct LabSettings: Hashable, Sendable {
     public init(
         name: String = "lab", nodes: Int = 3, families: [IPFamily] = [.v4, .v6], podPrefixes: [IPPrefix] = [],
         servicePrefixes: [IPPrefix] = [], images: [ImageCatalogue.Entry] = [], pods: Int = 0, port: UInt16 = 0,
-        backend: Backend = .hostGateway, isDirectOnSegment: Bool = false, segmentCount: Int = 1
+        backend: Backend = .hostGateway, isDirectOnSegment: Bool = false, segmentCount: Int = 1,
+        podMode: PodMode = .routed
     ) {
         (self.name, self.nodes, self.families, self.images) = (name, nodes, families, images)
         (self.backend, self.isDirectOnSegment, self.segmentCount) = (backend, isDirectOnSegment, segmentCount)
-        (self.pods, self.port) = (pods, port)
+        (self.pods, self.port, self.podMode) = (pods, port, podMode)
         func complete(_ given: [IPPrefix], _ usual: [IPPrefix]) -> [IPPrefix] {
             families.flatMap { family in
                 let named = given.filter { $0.family == family }
@@ -101,6 +108,7 @@ extension LabSettings {
     /// What every agent is told of the network.
     var agentOptions: [String] {
         ["--backend", backend.rawValue] + (isDirectOnSegment ? ["--vxlan-direct-routing"] : [])
+            + (podMode == .routed ? [] : ["--pod-mode", podMode.rawValue])
     }
 
     /// The address of the service `kubernetes`.
@@ -209,6 +217,7 @@ extension LabSettings {
         return [
             "name": .string(name), "nodes": JSONValue(nodes), "backend": .string(backend.rawValue),
             "isDirectOnSegment": .bool(isDirectOnSegment), "segmentCount": JSONValue(segmentCount),
+            "podMode": .string(podMode.rawValue),
             "families": .array(families.map { .string($0.name) }), "podPrefixes": texts(podPrefixes),
             "servicePrefixes": texts(servicePrefixes), "segments": texts(segments), "pods": JSONValue(pods),
             "port": JSONValue(Int(port)), "images": .array(images.map { .string($0.text) }),
@@ -225,7 +234,8 @@ extension LabSettings {
             images: texts("images").compactMap { ImageCatalogue.Entry(text: $0) }, pods: tree["pods"]?.integer ?? 0,
             port: UInt16(clamping: tree["port"]?.integer ?? 0),
             backend: (tree["backend"]?.string).flatMap(Backend.init) ?? .hostGateway,
-            isDirectOnSegment: tree["isDirectOnSegment"] == true, segmentCount: tree["segmentCount"]?.integer ?? 1)
+            isDirectOnSegment: tree["isDirectOnSegment"] == true, segmentCount: tree["segmentCount"]?.integer ?? 1,
+            podMode: (tree["podMode"]?.string).flatMap(PodMode.init) ?? .routed)
         segments = texts("segments").compactMap { IPPrefix($0) }
         guard faults.isEmpty, !families.isEmpty, segments.count == families.count * segmentCount else {
             throw LabError(
