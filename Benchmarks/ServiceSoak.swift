@@ -186,7 +186,8 @@ final class ServiceSoak {
         let (middle, last) = (footprints[1], footprints[2])
         line(
             last.kibibytes - min(last.kibibytes, middle.kibibytes) <= 16 << 10,
-            "the agent's memory, the least in each third: " + footprints.map { "\($0.kibibytes >> 10) MiB" }.joined(separator: ", "))
+            "the agent's memory, the least in each third: "
+                + footprints.map { "\($0.kibibytes >> 10) MiB" }.joined(separator: ", "))
         line(
             last.descriptors <= middle.descriptors,
             "its descriptors, the same: " + footprints.map { "\($0.descriptors)" }.joined(separator: ", "))
