@@ -23,6 +23,14 @@ extension NodeFacts {
         return peer
     }
 
+    /// The same, of its addresses alone.
+    func addressed(_ peer: Member) -> Member {
+        guard peer.addresses.contains(where: { uplinks[$0] != nil }) else { return peer }
+        var peer = peer
+        peer.addresses.removeAll { uplinks[$0] != nil }
+        return peer
+    }
+
     /// What ``plausible(_:)`` took away.
     func refusedClaims(of peer: Member) -> [Problem] {
         refusedPrefixes(of: peer)

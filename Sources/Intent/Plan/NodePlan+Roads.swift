@@ -11,8 +11,8 @@ extension NodePlan {
         return Tunnel(facts: facts, own: own, settings: settings)
     }
 
-    /// The other nodes, as this one believes them.
-    var peers: some Sequence<Member> { snapshot.members.values.lazy.filter { $0.name != facts.name }.map(facts.plausible) }
+    /// The other nodes, with the addresses that this one believes to be theirs. A look at each of them: it has to be a short one.
+    var peers: some Sequence<Member> { snapshot.members.values.lazy.filter { $0.name != facts.name }.map(facts.addressed) }
 
     /// This node's end of the tunnels; empty where there is no need for one of this family.
     func tunnelPart(_ underlay: IPFamily) -> Part {

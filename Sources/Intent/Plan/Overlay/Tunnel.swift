@@ -48,8 +48,9 @@ struct Tunnel {
 
     /// Whether there has to be an end of this family: the preferred one stands ready, the other one is for those without the first.
     func needs(_ family: IPFamily, for peers: some Sequence<Member>) -> Bool {
+        let underlays = underlays
         guard let first = underlays.first, underlays.contains(family) else { return false }
-        return family == first || peers.contains { underlay(to: $0) == family }
+        return family == first || peers.contains { peer in underlays.first { peer.address($0) != nil } == family }
     }
 
     /// The largest packet that fits into one of the link's below.

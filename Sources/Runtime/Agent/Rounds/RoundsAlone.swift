@@ -22,21 +22,24 @@ package struct RoundsAlone {
     /// - Returns: the steps that were said to the kernel, in words.
     package mutating func list(_ objects: [any KubernetesObject]) throws -> [String] {
         _ = keeper.list(objects)
-        return try settled(keeper.settleAll(at: .zero))
+        return try check()
     }
 
     /// An object came or changed.
     ///
     /// - Returns: the steps that were said to the kernel, in words.
     package mutating func set(_ object: any KubernetesObject) throws -> [String] {
-        switch keeper.set(object) {
-        case .all: try settled(keeper.settleAll(at: .zero))
-        case .keys(let keys): try settled(keeper.settle(keys, at: .zero))
-        }
+        guard case .keys(let keys) = keeper.set(object) else { return try check() }
+        // Not as an argument of one of our own functions: that would hold on to a copy of everything meanwhile.
+        let outcome = try keeper.settle(keys, at: .zero)
+        return try settled(outcome)
     }
 
     /// Compares everything with the kernel.
-    package mutating func check() throws -> [String] { try settled(keeper.settleAll(at: .zero)) }
+    package mutating func check() throws -> [String] {
+        let outcome = try keeper.settleAll(at: .zero)
+        return try settled(outcome)
+    }
 
     /// Where a measurement begins, nothing may be wrong.
     private func settled(_ outcome: NodeKeeper<KernelTables>.Outcome) throws -> [String] {
