@@ -29,7 +29,7 @@ struct Housekeeping: Sendable {
         var world = Ownership()
         for kind in api.kinds.stored {
             for stored in try await api.store.list(Selection(resource: kind.storage)).objects {
-                guard let object = try? ObjectAPI.tree(stored, as: kind) else { continue }
+                let object = (try? ObjectAPI.tree(stored, as: kind)) ?? JSONValue.remnant(of: stored, kind)
                 world.put(stored.key, object, at: stored.revision)
             }
         }
@@ -39,12 +39,17 @@ struct Housekeeping: Sendable {
                 switch change.kind {
                 case .deleted: world.remove(change.key, at: change.revision)
                 case .added, .modified:
-                    guard let object = try? JSONReader(depth: 1024).document(change.object.body).value else { continue }
+                    let read = try? JSONReader(depth: 1024).document(change.object.body).value
+                    guard let object = read ?? remnant(change.object) else { continue }
                     world.put(change.key, object, at: change.revision)
                 }
             }
             await tidy(&world)
         }
+    }
+
+    private func remnant(_ stored: StoredObject) -> JSONValue? {
+        (try? kind(stored.key)).map { .remnant(of: stored, $0) }
     }
 
     private func tidy(_ world: inout Ownership) async {

@@ -81,6 +81,7 @@ extension ObjectAPI {
     }
 
     private func create(named object: JSONValue, _ kind: ServedKind, _ isDryRun: Bool) async throws -> JSONValue {
+        try ObjectLimits.checkDepth(object, kind)
         let life = ObjectLife(kind: kind)
         var made = life.made(object, uid: surroundings.uid(), now: surroundings.now)
         made = rules.defaulted(made, kind)
@@ -89,6 +90,8 @@ extension ObjectAPI {
         if kind.isService { made = try desk.settled(made, replacing: nil, kind) }
         let faults = rules.faults(made, nil, kind)
         guard faults.isEmpty else { throw Status.invalid(kind, made.name, faults) }
+        let text = StampedBody(kind.stored(made))
+        try ObjectLimits.checkSize(text)
         let key = kind.key(made.namespace, made.name)
         let condition = kind.isNamespaced ? Self.open(key, kind) : nil
         if isDryRun {
@@ -98,7 +101,7 @@ extension ObjectAPI {
         }
         let ledger = kind.isService ? desk.ledger(for: made, replacing: nil, kind) : nil
         let stored = try await store.write(
-            Write(key: key, action: .create(StampedBody(kind.stored(made)).body), condition: condition, ledger: ledger))
+            Write(key: key, action: .create(text.body), condition: condition, ledger: ledger))
         if kind.isService { return try Self.tree(stored, as: kind) }
         made.set(.string(stored.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: made) }
@@ -161,6 +164,7 @@ extension ObjectAPI {
             guard let stored = try await store.object(key) else { throw Status.notFound(kind, name) }
             let old = try Self.tree(stored, as: kind)
             let new = try edit(old)
+            try ObjectLimits.checkDepth(new, kind)
             try Self.check(new, replaces: old, kind)
             // Defaults first: what a client left out is no change of what was filled in before.
             var result = life.changed(rules.defaulted(new, kind), over: old, part: part)
@@ -171,13 +175,15 @@ extension ObjectAPI {
             if result == old { return Outcome(object: old) }
             let faults = life.faults(of: result, over: old) + rules.faults(result, old, kind)
             guard faults.isEmpty else { throw Status.invalid(kind, name, faults) }
+            let text = StampedBody(kind.stored(result))
+            try ObjectLimits.checkSize(text, replacing: stored.body.count)
             if isDryRun {
                 if kind.isService, part == .main { result = try desk.tried(result, replacing: old, kind) }
                 return Outcome(object: result, isGone: life.isFree(result))
             }
             let ledger = kind.isService && part == .main ? desk.ledger(for: result, replacing: old, kind) : nil
             do {
-                return try await write(result, over: stored, kind, life, ledger)
+                return try await write(result, text, over: stored, kind, life, ledger)
             } catch let error as StoreError {
                 guard case .conflict = error.code else { throw error }
             }
@@ -185,14 +191,14 @@ extension ObjectAPI {
     }
 
     private func write(
-        _ object: JSONValue, over stored: StoredObject, _ kind: ServedKind, _ life: ObjectLife, _ ledger: WriteLedger? = nil
+        _ object: JSONValue, _ text: StampedBody, over stored: StoredObject, _ kind: ServedKind, _ life: ObjectLife,
+        _ ledger: WriteLedger? = nil
     ) async throws -> Outcome {
         var object = object
         if life.isFree(object) { return try await remove(object, stored, kind) }
         let written = try await store.write(
             Write(
-                key: stored.key, action: .update(StampedBody(kind.stored(object)).body, expected: stored.revision), ledger: ledger
-            ))
+                key: stored.key, action: .update(text.body, expected: stored.revision), ledger: ledger))
         if ledger != nil { return Outcome(object: try Self.tree(written, as: kind)) }
         object.set(.string(written.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: object) }
@@ -229,16 +235,19 @@ extension ObjectAPI {
         }
         while true {
             guard let stored = try await store.object(key) else { throw Status.notFound(kind, name) }
-            let object = try Self.tree(stored, as: kind)
+            // What cannot be read has no finalizers and no grace that anybody could know of.
+            let read = try? Self.tree(stored, as: kind)
+            let object = read ?? JSONValue.remnant(of: stored, kind)
             try Self.check(object, options, kind)
-            let removal = life.removal(of: object, options, now: surroundings.now)
+            let removal = read.map { life.removal(of: $0, options, now: surroundings.now) } ?? .gone
             do {
                 switch removal {
                 case .unchanged: return Outcome(object: object)
                 case .gone where options.isDryRun: return Outcome(object: object, isGone: true)
                 case .marked(let marked) where options.isDryRun: return Outcome(object: marked)
                 case .gone: return try await remove(object, stored, kind)
-                case .marked(let marked): return try await write(marked, over: stored, kind, life)
+                case .marked(let marked):
+                    return try await write(marked, StampedBody(kind.stored(marked)), over: stored, kind, life)
                 }
             } catch let error as StoreError {
                 guard case .conflict = error.code else { throw error }
@@ -256,7 +265,7 @@ extension ObjectAPI {
             Write(
                 key: stored.key, action: .delete(expected: stored.revision) { text.bytes(at: $1) },
                 condition: kind.isNamespace ? empty(object.name) : nil,
-                ledger: kind.isService ? desk.ledger(removing: try Self.tree(stored, as: kind)) : nil))
+                ledger: kind.isService ? desk.ledger(removing: object) : nil))
         if kind.isDefinition { kinds.remove(definition: object.name) }
         var object = object
         object.set(.string(gone.revision.description), at: "metadata", "resourceVersion")

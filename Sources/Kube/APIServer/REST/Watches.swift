@@ -87,7 +87,8 @@ struct EventLines {
         }
         let object = try ObjectAPI.tree(change.object, as: rendering.kind)
         guard query.selects else { return write(change.kind.rawValue, object) }
-        let before = try change.previous.map { try ObjectAPI.tree($0, as: rendering.kind) }
+        // What could not be read was selected by nobody.
+        let before = change.previous.flatMap { try? ObjectAPI.tree($0, as: rendering.kind) }
         let (was, now) = (before.map(query.selects) ?? false, change.kind != .deleted && query.selects(object))
         switch (was, now) {
         case (false, true): write("ADDED", object)
