@@ -60,6 +60,7 @@ struct Housekeeping: Sendable {
             }
         }
         await tidy(&world, &ages)
+        try await settleDefinitions()
         begun()
         while let step = try await watch.step(atMost: 1024) {
             var changes: [Change] = []
@@ -77,6 +78,14 @@ struct Housekeeping: Sendable {
                 }
             }
             await tidy(&world, &ages)
+            if changes.contains(where: { $0.key.resource == Ownership.definitions }) { try await settleDefinitions() }
+        }
+    }
+
+    private func settleDefinitions() async throws {
+        do { try await api.settleDefinitions() } catch let status as Status {
+            // Somebody was quicker: that change comes here too.
+            logger.debug("housekeeping", metadata: ["error": "\(status)"])
         }
     }
 

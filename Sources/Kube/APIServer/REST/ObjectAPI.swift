@@ -85,7 +85,7 @@ extension ObjectAPI {
         let life = ObjectLife(kind: kind)
         var made = life.made(object, uid: surroundings.uid(), now: surroundings.now)
         made = rules.defaulted(made, kind)
-        if kind.isDefinition { made = CustomDefinition.established(made, now: surroundings.now) }
+        if kind.isDefinition { made = CustomDefinition.established(made) }
         if givesAccounts, kind.isPod { made = try await admitted(made, kind) }
         if kind.isService { made = try desk.settled(made, replacing: nil, kind) }
         let faults = rules.faults(made, nil, kind)
@@ -97,15 +97,23 @@ extension ObjectAPI {
         if isDryRun {
             if try await store.object(key) != nil { throw Status.alreadyExists(kind, made.name) }
             if let condition { try await store.read("try \(key)") { try condition.check(StoreView(db: $0)) } }
+            if kind.isDefinition { return try await tried(definition: made, kind) }
             return kind.isService ? try desk.tried(made, replacing: nil, kind) : made
         }
-        let ledger = kind.isService ? desk.ledger(for: made, replacing: nil, kind) : nil
+        let ledger =
+            kind.isService ? desk.ledger(for: made, replacing: nil, kind) : kind.isDefinition ? ledger(definition: made) : nil
         let stored = try await store.write(
             Write(key: key, action: .create(text.body), condition: condition, ledger: ledger))
-        if kind.isService { return try Self.tree(stored, as: kind) }
+        if ledger != nil { return try completed(stored, kind) }
         made.set(.string(stored.revision.description), at: "metadata", "resourceVersion")
-        if kind.isDefinition { kinds.set(definition: made) }
         return made
+    }
+
+    /// What a ledger made of an object.
+    private func completed(_ stored: StoredObject, _ kind: ServedKind) throws -> JSONValue {
+        let object = try Self.tree(stored, as: kind)
+        if kind.isDefinition { kinds.set(definition: object) }
+        return object
     }
 
     private func admitted(_ pod: JSONValue, _ kind: ServedKind) async throws -> JSONValue {
@@ -168,7 +176,7 @@ extension ObjectAPI {
             try Self.check(new, replaces: old, kind)
             // Defaults first: what a client left out is no change of what was filled in before.
             var result = life.changed(rules.defaulted(new, kind), over: old, part: part)
-            if kind.isDefinition, part == .main { result = CustomDefinition.established(result, now: surroundings.now) }
+            if kind.isDefinition, part == .main { result = CustomDefinition.established(result) }
             if kind.isService, part == .main {
                 result = life.changed(try desk.settled(result, replacing: old, kind), over: old, part: part)
             }
@@ -179,9 +187,11 @@ extension ObjectAPI {
             try ObjectLimits.checkSize(text, replacing: stored.body.count)
             if isDryRun {
                 if kind.isService, part == .main { result = try desk.tried(result, replacing: old, kind) }
+                if kind.isDefinition { result = try await tried(definition: result, kind) }
                 return Outcome(object: result, isGone: life.isFree(result))
             }
-            let ledger = kind.isService && part == .main ? desk.ledger(for: result, replacing: old, kind) : nil
+            var ledger = kind.isService && part == .main ? desk.ledger(for: result, replacing: old, kind) : nil
+            if kind.isDefinition { ledger = self.ledger(definition: result) }
             do {
                 return try await write(result, text, over: stored, kind, life, ledger)
             } catch let error as StoreError {
@@ -199,7 +209,7 @@ extension ObjectAPI {
         let written = try await store.write(
             Write(
                 key: stored.key, action: .update(text.body, expected: stored.revision), ledger: ledger))
-        if ledger != nil { return Outcome(object: try Self.tree(written, as: kind)) }
+        if ledger != nil { return Outcome(object: try completed(written, kind)) }
         object.set(.string(written.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: object) }
         return Outcome(object: object)
@@ -266,7 +276,7 @@ extension ObjectAPI {
                 key: stored.key, action: .delete(expected: stored.revision) { text.bytes(at: $1) },
                 condition: kind.isNamespace ? empty(object.name) : nil,
                 ledger: kind.isService ? desk.ledger(removing: object) : nil))
-        if kind.isDefinition { kinds.remove(definition: object.name) }
+        if kind.isDefinition { kinds.remove(definition: object.name, at: gone.revision) }
         var object = object
         object.set(.string(gone.revision.description), at: "metadata", "resourceVersion")
         return Outcome(object: object, isGone: true)
