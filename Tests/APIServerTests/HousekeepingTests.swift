@@ -139,7 +139,7 @@ struct HousekeepingAgeTests {
             try await Client.with(port: port) { client in
                 for name in ["old", "again"] { #expect(try await client.ask(.POST, events, event(name)).status == 201) }
                 clock.withLock { $0 += 1800 }
-                let patch = #"{"lastTimestamp":"\#(Timestamp(seconds: clock.withLock { $0 }))","count":2}"#
+                let patch = #"{"lastTimestamp":"\#(APIServer.Timestamp(seconds: clock.withLock { $0 }))","count":2}"#
                 let seen = try await client.ask(
                     .PATCH, "\(events)/again", patch, headers: [("Content-Type", "application/merge-patch+json")])
                 #expect(seen.status == 200, "\(seen.body)")
@@ -155,7 +155,7 @@ struct HousekeepingAgeTests {
     @Test("an event's age counts from the latest of its times, never from one to come, and is asked for again")
     func ages() {
         var ages = EventAges()
-        let now = Timestamp(seconds: 1_900_000_000)
+        let now = APIServer.Timestamp(seconds: 1_900_000_000)
         func key(_ name: String) -> APIServer.ObjectKey {
             APIServer.ObjectKey(resource: "events", namespace: "default", name: name)
         }

@@ -1,4 +1,5 @@
 import Glibc
+import NIOHTTP1
 import Synchronization
 import Testing
 
@@ -227,24 +228,26 @@ struct UnreadWatchTests {
     // Its connection and its task stayed for ever: the server found out only after a write that never ended.
     @Test("is dropped when the changes that it has not read are forgotten, or its time is over", arguments: ["", "&timeoutSeconds=1"])
     func dropped(timeout: String) async throws {
-        let memory = timeout.isEmpty ? Store.Memory(changes: 8) : Store.Memory()
+        let memory = timeout.isEmpty ? Store.Memory(changes: 64) : Store.Memory()
         let limits = Server.Limits(farewell: .milliseconds(1))
         try await withServer(memory: memory, limits: limits) { port, store in
             try await Client.with(port: port) { client in
                 #expect(try await client.ask(.GET, maps).status == 200)
+                // More than both sockets hold.
+                let text = String(repeating: "x", count: 100_000)
+                for number in 0..<200 { _ = try await store.create(key("big\(number)"), Body(text: #"{"a":"\#(text)"}"#)) }
                 let deaf = try Loopback.connected(to: port)
                 defer { close(deaf) }
-                let request = "GET \(maps)?watch=true&resourceVersion=0\(timeout) HTTP/1.1\r\nHost: api.example.org\r\n\r\n"
+                let request = "GET \(maps)?watch=true\(timeout) HTTP/1.1\r\nHost: api.example.org\r\n\r\n"
                 #expect(write(deaf, request, request.utf8.count) == request.utf8.count)
                 // The answer has begun, so the watch is there; nothing is taken off the socket.
                 var begin = pollfd(fd: deaf, events: Int16(POLLIN), revents: 0)
-                #expect(poll(&begin, 1, -1) == 1)
-                let text = String(repeating: "x", count: 100_000)
-                // More than both sockets hold. The server's end of the connection is closed although nobody reads.
-                let client = try Self.port(of: deaf)
+                while poll(&begin, 1, 0) == 0 { await Task.yield() }
+                // The server's end of the connection is closed although nobody reads.
+                let remote = try Self.port(of: deaf)
                 var count = 0
-                while try Self.isOpen(from: port, to: client) {
-                    if count < 400 { _ = try await store.create(key("m\(count)"), Body(text: #"{"a":"\#(text)"}"#)) }
+                while try Self.isOpen(from: port, to: remote) {
+                    if count < 400 { _ = try await store.create(key("small\(count)"), Body(text: "{}")) }
                     count += 1
                     await Task.yield()
                 }
