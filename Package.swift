@@ -146,7 +146,7 @@ var tests: [Target] {
         suite("Identity", ["Addressing", .x509, .asn1]),
         suite(
             "APIServer",
-            ["Addressing", "KubeAPI", "Netlink", .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
+            ["Addressing", "KubeAPI", "Netlink", .grdb, .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
         suite("Cluster", ["Addressing", "KubeAPI"]),
         suite(
             "Plan",

@@ -131,6 +131,86 @@ struct BodyFuzzTests {
         }
     }
 
+    // One patch of a kilobyte made an object that nobody could read or delete any more, and one of 300 KiB ended the server.
+    @Test("no patch makes an object deeper than can be read", arguments: Sample.specs.map(\.kind))
+    func depth(name: String) async throws {
+        let (kind, path, sample) = try Self.kind(name)
+        let long = String(repeating: "/a", count: 400)
+        let deep = String(repeating: #"{"a":"#, count: 400) + "1" + String(repeating: "}", count: 400)
+        var doubling = [#"{"op":"add","path":"/metadata/x","value":{}}"#]
+        for step in 0..<18 {
+            let leaf = String(repeating: "/a", count: (1 << step) - 1)
+            doubling.append(#"{"op":"copy","from":"/metadata/x","path":"/metadata/x\#(leaf)/a"}"#)
+        }
+        let patches = [
+            (doubling.joined(separator: ","), "operation 9 "),
+            (
+                #"{"op":"add","path":"/metadata/x","value":\#(deep)},{"op":"replace","path":"/metadata/x\#(long)","value":\#(deep)}"#,
+                "operation 1 "
+            ),
+            (
+                #"{"op":"add","path":"/x","value":\#(deep)},{"op":"add","path":"/y","value":{"a":\#(deep)}},"#
+                    + #"{"op":"move","from":"/x","path":"/y\#(long)/b"}"#, "operation 2 "
+            ),
+            (#"{"op":"test","path":"\#(String(repeating: "/a", count: 200_000))","value":1}"#, "operation 0 "),
+        ]
+        try await withServer { port, store in
+            try await Client.with(port: port) { client in
+                let made = try await client.ask(.POST, path, "\(sample)")
+                #expect([201, 409].contains(made.status), "\(kind.kind): \(made.body)")
+                let revision = try await store.object(kind.key(kind.isNamespaced ? "default" : "", sample.name))?.revision
+                for (patch, place) in patches {
+                    let answer = try await client.ask(
+                        .PATCH, "\(path)/\(sample.name)", "[\(patch)]", headers: [("Content-Type", "application/json-patch+json")])
+                    #expect(answer.status == 422 && answer.body.contains("nested deeper than 512"), "\(answer.body.suffix(200))")
+                    #expect(answer["message"]?.hasPrefix(place) == true)
+                }
+                #expect(try await client.ask(.GET, path).status == 200)
+                let after = try await store.object(kind.key(kind.isNamespaced ? "default" : "", sample.name))?.revision
+                #expect(after == revision)
+            }
+        }
+    }
+
+    @Test("what lies unreadable in the store can be deleted, and its namespace too")
+    func unreadable() async throws {
+        let deep = String(repeating: #"{"a":"#, count: 2000) + "1" + String(repeating: "}", count: 2000)
+        try await withServer { port, store in
+            try await Client.with(port: port) { client in
+                let names = "/api/v1/namespaces"
+                #expect(try await client.ask(.POST, names, #"{"metadata":{"name":"old"}}"#).status == 201)
+                for name in ["a", "b"] {
+                    _ = try await store.create(
+                        APIServer.ObjectKey(resource: "configmaps", namespace: "old", name: name), Body(text: deep))
+                }
+                let gone = try await client.ask(.DELETE, "\(names)/old/configmaps/a")
+                #expect(gone.status == 200, "\(gone.body)")
+                #expect(try await client.ask(.GET, "\(names)/old/configmaps/a").status == 404)
+                #expect(try await client.ask(.DELETE, "\(names)/old").status == 200)
+                while try await client.ask(.GET, "\(names)/old").status != 404 { await Task.yield() }
+            }
+        }
+    }
+
+    @Test("an object has a size that it may not pass, however it is brought there")
+    func size() async throws {
+        try await withServer { port, _ in
+            try await Client.with(port: port) { client in
+                let half = String(repeating: "x", count: 800 << 10)
+                let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+                let (_, _, definition) = try Self.kind("CustomResourceDefinition")
+                #expect(try await client.ask(.POST, definitions, "\(definition)").status == 201)
+                let object = "\(definitions)/\(definition.name)"
+                func patch(_ field: String) -> String { #"{"metadata":{"labels":null},"spec":{"x\#(field)":"\#(half)"}}"# }
+                let type = [("Content-Type", "application/merge-patch+json")]
+                #expect(try await client.ask(.PATCH, object, patch("a"), headers: type).status == 200)
+                let second = try await client.ask(.PATCH, object, patch("b"), headers: type)
+                #expect(second.status == 413 && second["reason"] == "RequestEntityTooLarge", "\(second.body.prefix(300))")
+                #expect(second["message"]?.hasPrefix("Request entity too large: ") == true)
+            }
+        }
+    }
+
     @Test("depth, size and repetition have their limits for every kind", arguments: Sample.specs.map(\.kind))
     func limits(name: String) async throws {
         let (_, path, sample) = try Self.kind(name)

@@ -1,5 +1,8 @@
+import GRDB
 import KubeAPI
+import Logging
 import NIOHTTP1
+import Synchronization
 import Testing
 
 @testable import APIServer
@@ -115,6 +118,106 @@ struct HousekeepingTests {
                 #expect(try await client.ask(.GET, widgets).status == 404)
             }
         }
+    }
+}
+
+@Suite("housekeeping over time", .timeLimit(.minutes(5)))
+struct HousekeepingAgeTests {
+    private let events = "/api/v1/namespaces/default/events"
+
+    private func event(_ name: String, _ more: String = "") -> String {
+        #"{"metadata":{"name":"\#(name)","namespace":"default"},"involvedObject":{"kind":"Pod","name":"p","namespace":"default"},"#
+            + #""reason":"R","message":"m","type":"Normal"\#(more)}"#
+    }
+
+    // A store grew with every event for ever.
+    @Test("an event goes an hour after it was seen last")
+    func events() async throws {
+        let clock = Mutex<Int64>(1_900_000_000)
+        let surroundings = Surroundings(seconds: { clock.withLock { $0 } }, random: { UInt64.random(in: 0...(.max)) })
+        try await withServer(surroundings: surroundings) { port, _ in
+            try await Client.with(port: port) { client in
+                for name in ["old", "again"] { #expect(try await client.ask(.POST, events, event(name)).status == 201) }
+                clock.withLock { $0 += 1800 }
+                let patch = #"{"lastTimestamp":"\#(APIServer.Timestamp(seconds: clock.withLock { $0 }))","count":2}"#
+                let seen = try await client.ask(
+                    .PATCH, "\(events)/again", patch, headers: [("Content-Type", "application/merge-patch+json")])
+                #expect(seen.status == 200, "\(seen.body)")
+                clock.withLock { $0 += 1800 }
+                // Any change lets the housekeeping look at the clock.
+                #expect(try await client.ask(.POST, events, event("new")).status == 201)
+                while try await client.ask(.GET, "\(events)/old").status != 404 { await Task.yield() }
+                #expect(try await client.ask(.GET, events).names == ["again", "new"])
+            }
+        }
+    }
+
+    @Test("an event's age counts from the latest of its times, never from one to come, and is asked for again")
+    func ages() {
+        var ages = EventAges()
+        let now = APIServer.Timestamp(seconds: 1_900_000_000)
+        func key(_ name: String) -> APIServer.ObjectKey {
+            APIServer.ObjectKey(resource: "events", namespace: "default", name: name)
+        }
+        func put(_ name: String, _ tree: JSONValue, _ revision: Int64 = 1) {
+            ages.put(key(name), tree, at: Revision(rawValue: revision), now: now)
+        }
+        func time(_ seconds: Int64) -> JSONValue { .string(now.advanced(by: seconds).description) }
+        put("made", ["metadata": ["creationTimestamp": time(-3600)]])
+        put("seen", ["metadata": ["creationTimestamp": time(-3600)], "lastTimestamp": time(-60)])
+        put("series", ["eventTime": time(-3600), "series": ["lastObservedTime": time(-30)]])
+        put("future", ["lastTimestamp": time(1_000_000)])
+        put("timeless", ["lastTimestamp": "yesterday"])
+        func taken(_ seconds: Int64) -> [String] { ages.take(now: now.advanced(by: seconds)).map(\.key.name) }
+        #expect(taken(-1) == [])
+        #expect(taken(0) == ["made"])
+        #expect(taken(1) == [], "not at once again")
+        #expect(taken(60) == ["made"], "it is still there")
+        ages.remove(key("made"))
+        #expect(taken(3539) == [])
+        put("seen", ["lastTimestamp": time(0)], 2)
+        put("seen", ["lastTimestamp": time(-60)], 1)
+        #expect(taken(3570) == ["series"])
+        ages.remove(key("series"))
+        #expect(taken(3600) == ["future", "seen", "timeless"])
+        for name in ["future", "seen", "timeless"] { ages.remove(key(name)) }
+        #expect(taken(1 << 20) == [] && ages.count == 0)
+    }
+
+    // After one error of the disk nothing that was deleted went any more, until the server was started again.
+    @Test("an error of the store does not end the housekeeping")
+    func error() async throws {
+        let directory = try TemporaryDirectory()
+        let store = try Store(path: directory.store)
+        let api = ObjectAPI(store: store, kinds: KindBoard(.standard), rules: .standard, surroundings: .test)
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        try await Opening(api: api, logger: logger).run()
+        let maps = try #require(api.kinds.kind(group: "", kind: "ConfigMap"))
+        let stray: JSONValue = [
+            "metadata": [
+                "name": "stray", "namespace": "default",
+                "ownerReferences": [["apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "no-such-uid"]],
+            ]
+        ]
+        _ = try await api.create(maps, stray)
+        // The store cannot be read until the housekeeping has waited three times.
+        try await store.file.pool.write { try $0.execute(sql: "ALTER TABLE objects RENAME TO hidden") }
+        let waits = Mutex<[Duration]>([])
+        let housekeeping = Housekeeping(api: api, logger: logger) { duration in
+            guard duration < .seconds(60) else { return try await Task.sleep(for: duration) }
+            let count = waits.withLock { waits in
+                waits.append(duration)
+                return waits.count
+            }
+            if count == 3 { try await store.file.pool.write { try $0.execute(sql: "ALTER TABLE hidden RENAME TO objects") } }
+        }
+        let running = Task { await housekeeping.run() }
+        while waits.withLock({ $0.count }) < 3 { await Task.yield() }
+        while (try? await store.object(maps.key("default", "stray"))) != Optional.some(nil) { await Task.yield() }
+        #expect(waits.withLock { $0 } == [.seconds(1), .seconds(2), .seconds(4)])
+        store.endWatches()
+        await running.value
+        try store.close()
     }
 }
 

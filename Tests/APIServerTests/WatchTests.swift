@@ -1,3 +1,6 @@
+import Glibc
+import NIOHTTP1
+import Synchronization
 import Testing
 
 @testable import APIServer
@@ -196,4 +199,85 @@ struct WatchTests {
         await #expect { try await slow.next() } throws: { StoreError.Code.expired ~= $0 }
         #expect(try await slow.next() == nil)
     }
+
+    @Test("whoever watches is told of the end of the watch while the reader is busy, and once")
+    func endings() async throws {
+        let other = try TemporaryDirectory()
+        let store = try Store(path: other.store, memory: Store.Memory(changes: 4))
+        let (slow, cancelled, closed) = (
+            try await store.watch(pods, after: .zero), try await store.watch(pods, after: .zero),
+            try await store.watch(Selection(resource: "nodes"), after: .zero)
+        )
+        let told = Mutex<[String]>([])
+        slow.onEnd { told.withLock { $0.append("slow") } }
+        cancelled.onEnd { told.withLock { $0.append("cancelled") } }
+        closed.onEnd { told.withLock { $0.append("closed") } }
+        cancelled.cancel()
+        #expect(told.withLock { $0 } == ["cancelled"])
+        for number in 0..<10 { _ = try await store.create(pod("p\(number)"), Body(text: "")) }
+        #expect(told.withLock { $0 } == ["cancelled", "slow"])
+        store.endWatches()
+        #expect(told.withLock { $0 } == ["cancelled", "slow", "closed"])
+        slow.onEnd { told.withLock { $0.append("late") } }
+        #expect(told.withLock { $0 }.last == "late")
+    }
+}
+
+@Suite("a client that does not read", .timeLimit(.minutes(5)))
+struct UnreadWatchTests {
+    // Its connection and its task stayed for ever: the server found out only after a write that never ended.
+    @Test("is dropped when the changes that it has not read are forgotten, or its time is over", arguments: ["", "&timeoutSeconds=1"])
+    func dropped(timeout: String) async throws {
+        let memory = timeout.isEmpty ? Store.Memory(changes: 64) : Store.Memory()
+        let limits = Server.Limits(farewell: .milliseconds(1))
+        try await withServer(memory: memory, limits: limits) { port, store in
+            try await Client.with(port: port) { client in
+                #expect(try await client.ask(.GET, maps).status == 200)
+                // More than both sockets hold.
+                let text = String(repeating: "x", count: 100_000)
+                for number in 0..<200 { _ = try await store.create(key("big\(number)"), Body(text: #"{"a":"\#(text)"}"#)) }
+                let deaf = try Loopback.connected(to: port)
+                defer { close(deaf) }
+                let request = "GET \(maps)?watch=true\(timeout) HTTP/1.1\r\nHost: api.example.org\r\n\r\n"
+                #expect(write(deaf, request, request.utf8.count) == request.utf8.count)
+                // The answer has begun, so the watch is there; nothing is taken off the socket.
+                var begin = pollfd(fd: deaf, events: Int16(POLLIN), revents: 0)
+                while poll(&begin, 1, 0) == 0 { await Task.yield() }
+                // The server's end of the connection is closed although nobody reads.
+                let remote = try Self.port(of: deaf)
+                var count = 0
+                while try Self.isOpen(from: port, to: remote) {
+                    if count < 400 { _ = try await store.create(key("small\(count)"), Body(text: "{}")) }
+                    count += 1
+                    await Task.yield()
+                }
+            }
+        }
+    }
+
+    private static func port(of descriptor: CInt) throws -> UInt16 {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let code = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        try #require(code == 0)
+        return UInt16(bigEndian: address.sin_port)
+    }
+
+    /// Whether the kernel has this end of a connection as established.
+    private static func isOpen(from local: UInt16, to remote: UInt16) throws -> Bool {
+        let file = try #require(fopen("/proc/self/net/tcp", "r"))
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 512)
+        while fgets(&line, CInt(line.count), file) != nil {
+            let words = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(separator: " ")
+            guard words.count > 3, words[3] == "01" else { continue }
+            let ports = [words[1], words[2]].map { $0.split(separator: ":").last.flatMap { UInt16($0, radix: 16) } }
+            if ports == [local, remote] { return true }
+        }
+        return false
+    }
+
+    private func key(_ name: String) -> ObjectKey { ObjectKey(resource: "configmaps", namespace: "default", name: name) }
 }

@@ -143,12 +143,27 @@ struct InformerStateMachineTests {
         #expect(machine.watched(.error(expired), random: 0).action == .wait(.seconds(1)), "and waits longer each time")
     }
 
-    @Test("another ERROR ends the watch and keeps the place")
-    func error() {
+    @Test("an overloaded server ends the watch and keeps the place", arguments: [429, 503, nil])
+    func overloaded(status: Int?) {
         var machine = watching()
-        let step = machine.watched(.error(Failure(status: 500, message: "etcd")), random: 0)
+        let step = machine.watched(.error(Failure(status: status, message: "later")), random: 0)
         #expect(step.action == .wait(.milliseconds(500)))
         #expect(machine.waited() == .watch(resourceVersion: "10"))
+    }
+
+    // A server that was set up anew answered 504 for every version of the old one, and was asked for it for ever.
+    @Test("any other refusal of the watch lists again, after a wait", arguments: [400, 403, 500, 504], [true, false])
+    func refused(status: Int, asEvent: Bool) {
+        var machine = watching()
+        let refusal = Failure(status: status, message: "too large resource version")
+        let step = asEvent ? machine.watched(.error(refusal), random: 0) : machine.watchEnded(refusal, after: .zero, random: 0)
+        #expect(texts(step.events) == ["faults /api/v1/namespaces: watching: status \(status): too large resource version"])
+        #expect(step.action == .wait(.milliseconds(500)))
+        #expect(machine.waited() == .list(continuing: nil, limit: 2))
+        let relisted = machine.listed([reading("a")], continuing: nil, resourceVersion: "3")
+        #expect(texts(relisted.events) == ["faults ", "deleted Namespace b"])
+        #expect(relisted.action == .watch(resourceVersion: "3"))
+        #expect(machine.watchEnded(refusal, after: .zero, random: 0).action == .wait(.seconds(1)), "longer each time")
     }
 
     @Test("what is wrong with objects is told, and withdrawn when they are right or gone")

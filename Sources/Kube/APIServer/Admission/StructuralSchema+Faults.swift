@@ -103,19 +103,13 @@ extension StructuralSchema.Limits {
             faults.append(.invalid(path, .string(text), "\(path) in body should be at least \(minLength) chars long"))
         }
         if let maxLength, count > maxLength { faults.append(.tooLong(path, limit: maxLength)) }
-        if let pattern, let isMatch = Self.matches(text, pattern), !isMatch {
+        if let pattern, let matcher, !matcher.isFound(in: text) {
             faults.append(.invalid(path, .string(text), "\(path) in body should match '\(pattern)'"))
         }
         if let format, StringFormat(rawValue: format)?.holds(text) == false {
             faults.append(.invalid(path, .string(text), "\(path) in body must be of type \(format): \"\(text)\""))
         }
         return faults
-    }
-
-    /// `nil` for a pattern Swift cannot read: it is not held against the object.
-    private static func matches(_ text: String, _ pattern: String) -> Bool? {
-        guard let regex = try? Regex(pattern).matchingSemantics(.unicodeScalar) else { return nil }
-        return (try? regex.firstMatch(in: text)) != nil
     }
 
     private func numberFaults(_ number: JSONNumber, _ path: FieldPath) -> [FieldError] {

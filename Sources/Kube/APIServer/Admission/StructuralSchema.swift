@@ -31,6 +31,8 @@ public struct StructuralSchema: Hashable, Sendable {
     struct Limits: Hashable, Sendable {
         var allowed: [JSONValue]?
         var pattern: String?
+        /// `nil` also for a pattern that is none: a definition of before is not refused for it, and holds nothing against objects.
+        var matcher: LinearPattern?
         var format: String?
         var minimum, maximum, multipleOf: JSONNumber?
         var excludesMinimum = false, excludesMaximum = false
@@ -79,6 +81,7 @@ extension StructuralSchema.Limits {
         func count(_ field: String) -> Int? { tree[field]?.integer.map(Int.init(clamping:)) }
         allowed = tree["enum"]?.array
         pattern = tree["pattern"]?.string
+        matcher = pattern.flatMap { try? LinearPattern($0) }
         format = tree["format"]?.string
         (minimum, maximum, multipleOf) = (tree["minimum"]?.number, tree["maximum"]?.number, tree["multipleOf"]?.number)
         excludesMinimum = tree["exclusiveMinimum"]?.bool == true

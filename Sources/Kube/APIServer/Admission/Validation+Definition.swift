@@ -105,9 +105,13 @@ extension Validation {
         if type == "array", schema["items"]?.object == nil {
             faults.append(.required(path.child("items"), "must be specified"))
         }
-        if let pattern = schema["pattern"]?.string, (try? Regex(pattern)) == nil {
-            faults.append(.invalid(path.child("pattern"), .string(pattern), "must be a valid regular expression"))
+        if let pattern = schema["pattern"]?.string { faults += patternFaults(pattern, at: path.child("pattern")) }
+        for field in ["allOf", "anyOf", "oneOf"] {
+            for (position, part) in (schema[field]?.array ?? []).enumerated() {
+                faults += partFaults(part, at: path.child(field).index(position))
+            }
         }
+        if let part = schema["not"] { faults += partFaults(part, at: path.child("not")) }
         for member in schema["properties"]?.object?.members ?? [] {
             if isRoot, ["apiVersion", "kind", "metadata"].contains(member.key) { continue }
             faults += structureFaults(member.value, at: path.child("properties").key(member.key))
@@ -120,5 +124,32 @@ extension Validation {
             faults += StructuralSchema(schema).faults(of: initial, at: path.child("default"))
         }
         return faults
+    }
+
+    /// Inside `allOf`, `anyOf`, `oneOf` and `not` nothing needs a type, and patterns are patterns all the same.
+    private static func partFaults(_ schema: JSONValue, at path: FieldPath) -> [FieldError] {
+        var faults: [FieldError] = []
+        if let pattern = schema["pattern"]?.string { faults += patternFaults(pattern, at: path.child("pattern")) }
+        for member in schema["properties"]?.object?.members ?? [] {
+            faults += partFaults(member.value, at: path.child("properties").key(member.key))
+        }
+        for field in ["items", "additionalProperties", "not"] {
+            if let part = schema[field], part.object != nil { faults += partFaults(part, at: path.child(field)) }
+        }
+        for field in ["allOf", "anyOf", "oneOf"] {
+            for (position, part) in (schema[field]?.array ?? []).enumerated() {
+                faults += partFaults(part, at: path.child(field).index(position))
+            }
+        }
+        return faults
+    }
+
+    private static func patternFaults(_ pattern: String, at path: FieldPath) -> [FieldError] {
+        do {
+            _ = try LinearPattern(pattern)
+            return []
+        } catch {
+            return [.invalid(path, .string(pattern), "must be a valid regular expression, but isn't: \(error)")]
+        }
     }
 }

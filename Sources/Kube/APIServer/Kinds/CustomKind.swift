@@ -10,6 +10,8 @@ public struct CustomKind: Hashable, Sendable {
     public var scale: Scale?
     /// Objects are stored in this version.
     public var isStored: Bool
+    /// Whether it can be asked for. One that is only stored in is not.
+    public var isServed: Bool
     /// Said in a warning with every request; `nil` when the version is in good standing.
     public var deprecation: String?
 
@@ -70,6 +72,7 @@ extension CustomKind {
         schema = StructuralSchema(tree)
         schemaTree = tree
         isStored = version["storage"]?.bool == true
+        isServed = version["served"]?.bool == true
         printerColumns = version["additionalPrinterColumns"]?.objects.compactMap(PrinterColumn.init) ?? []
         if let paths = version.at("subresources", "scale"), let spec = paths["specReplicasPath"]?.string,
             let status = paths["statusReplicasPath"]?.string

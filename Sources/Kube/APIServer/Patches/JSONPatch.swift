@@ -19,6 +19,9 @@ extension Patch {
 
         /// kube-apiserver's limit.
         static var limit: Int { 10_000 }
+
+        /// How deep the result may be, and so how long a pointer that leads anywhere.
+        static var depthLimit: Int { ObjectLimits.depth }
     }
 }
 
@@ -93,15 +96,21 @@ extension Patch.Operation {
 
     /// Returns how many bytes were copied inside the document.
     private func apply(to document: inout JSONValue) throws(Misfit) -> Int {
+        guard path.tokens.count <= Self.depthLimit else { throw .tooDeep }
         switch action {
-        case .add(let value): try document.insert(value, at: path.tokens[...])
+        case .add(let value):
+            try checkDepth(of: value)
+            try document.insert(value, at: path.tokens[...])
         case .remove: _ = try document.take(at: path.tokens[...])
-        case .replace(let value): try document.replace(value, at: path.tokens[...])
+        case .replace(let value):
+            try checkDepth(of: value)
+            try document.replace(value, at: path.tokens[...])
         case .test(let value):
             let found = try document.find(path.tokens[...])
             guard found.isSame(as: value) else { throw Misfit(message: "the value is \(found), not \(value)") }
         case .copy(let from):
             let value = try document.find(from.tokens[...])
+            try checkDepth(of: value)
             try document.insert(value, at: path.tokens[...])
             return JSONWriter().bytes(of: value).count
         case .move(let from):
@@ -109,9 +118,16 @@ extension Patch.Operation {
                 throw Misfit(message: "a value cannot be moved into itself")
             }
             let value = try document.take(at: from.tokens[...])
+            if path.tokens.count > from.tokens.count { try checkDepth(of: value) }
             try document.insert(value, at: path.tokens[...])
         }
         return 0
+    }
+
+    /// A value at the end of a path adds its own depth to the path's: a copy into its own leaf doubles it, and seventeen of
+    /// those would be deeper than any stack.
+    private func checkDepth(of value: JSONValue) throws(Misfit) {
+        guard !value.isDeeper(than: Self.depthLimit - path.tokens.count) else { throw .tooDeep }
     }
 }
 
@@ -238,6 +254,9 @@ extension JSONValue {
 }
 
 extension Misfit {
+    fileprivate static var tooDeep: Misfit {
+        Misfit(message: "the result would be nested deeper than \(ObjectLimits.depth) levels")
+    }
     fileprivate static func missing(_ token: String) -> Misfit { Misfit(message: "there is no member \"\(token)\"") }
     fileprivate static func notInside(_ token: String, _ form: String) -> Misfit {
         Misfit(message: "\"\(token)\" cannot be looked for in a \(form)")

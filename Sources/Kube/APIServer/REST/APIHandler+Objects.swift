@@ -47,7 +47,8 @@ extension APIHandler {
             (first, from) = (listing.objects, listing.revision)
         }
         let watch = try await api.store.watch(selection, after: from ?? .zero)
-        return WatchStream(watch: watch, first: first, query: query, rendering: rendering).response(on: exchange.channel)
+        return WatchStream(watch: watch, first: first, query: query, rendering: rendering, patience: patience).response(
+            on: exchange.channel)
     }
 
     private func review(_ exchange: Exchange) async throws -> Response {

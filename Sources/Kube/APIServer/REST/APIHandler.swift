@@ -13,6 +13,8 @@ struct APIHandler: Sendable {
     let door: Doorkeeper
     let pods: PodRoutes
     let largestBody: Int
+    /// How long a client may take to read the rest of a watch that is over.
+    let patience: TimeAmount
 
     func answer(_ request: Request, on channel: any Channel) async -> Response {
         do {

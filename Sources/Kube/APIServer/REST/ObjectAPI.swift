@@ -81,28 +81,39 @@ extension ObjectAPI {
     }
 
     private func create(named object: JSONValue, _ kind: ServedKind, _ isDryRun: Bool) async throws -> JSONValue {
+        try ObjectLimits.checkDepth(object, kind)
         let life = ObjectLife(kind: kind)
         var made = life.made(object, uid: surroundings.uid(), now: surroundings.now)
         made = rules.defaulted(made, kind)
-        if kind.isDefinition { made = CustomDefinition.established(made, now: surroundings.now) }
+        if kind.isDefinition { made = CustomDefinition.established(made) }
         if givesAccounts, kind.isPod { made = try await admitted(made, kind) }
         if kind.isService { made = try desk.settled(made, replacing: nil, kind) }
         let faults = rules.faults(made, nil, kind)
         guard faults.isEmpty else { throw Status.invalid(kind, made.name, faults) }
+        let text = StampedBody(kind.stored(made))
+        try ObjectLimits.checkSize(text)
         let key = kind.key(made.namespace, made.name)
         let condition = kind.isNamespaced ? Self.open(key, kind) : nil
         if isDryRun {
             if try await store.object(key) != nil { throw Status.alreadyExists(kind, made.name) }
             if let condition { try await store.read("try \(key)") { try condition.check(StoreView(db: $0)) } }
+            if kind.isDefinition { return try await tried(definition: made, kind) }
             return kind.isService ? try desk.tried(made, replacing: nil, kind) : made
         }
-        let ledger = kind.isService ? desk.ledger(for: made, replacing: nil, kind) : nil
+        let ledger =
+            kind.isService ? desk.ledger(for: made, replacing: nil, kind) : kind.isDefinition ? ledger(definition: made) : nil
         let stored = try await store.write(
-            Write(key: key, action: .create(StampedBody(kind.stored(made)).body), condition: condition, ledger: ledger))
-        if kind.isService { return try Self.tree(stored, as: kind) }
+            Write(key: key, action: .create(text.body), condition: condition, ledger: ledger))
+        if ledger != nil { return try completed(stored, kind) }
         made.set(.string(stored.revision.description), at: "metadata", "resourceVersion")
-        if kind.isDefinition { kinds.set(definition: made) }
         return made
+    }
+
+    /// What a ledger made of an object.
+    private func completed(_ stored: StoredObject, _ kind: ServedKind) throws -> JSONValue {
+        let object = try Self.tree(stored, as: kind)
+        if kind.isDefinition { kinds.set(definition: object) }
+        return object
     }
 
     private func admitted(_ pod: JSONValue, _ kind: ServedKind) async throws -> JSONValue {
@@ -161,23 +172,28 @@ extension ObjectAPI {
             guard let stored = try await store.object(key) else { throw Status.notFound(kind, name) }
             let old = try Self.tree(stored, as: kind)
             let new = try edit(old)
+            try ObjectLimits.checkDepth(new, kind)
             try Self.check(new, replaces: old, kind)
             // Defaults first: what a client left out is no change of what was filled in before.
             var result = life.changed(rules.defaulted(new, kind), over: old, part: part)
-            if kind.isDefinition, part == .main { result = CustomDefinition.established(result, now: surroundings.now) }
+            if kind.isDefinition, part == .main { result = CustomDefinition.established(result) }
             if kind.isService, part == .main {
                 result = life.changed(try desk.settled(result, replacing: old, kind), over: old, part: part)
             }
             if result == old { return Outcome(object: old) }
             let faults = life.faults(of: result, over: old) + rules.faults(result, old, kind)
             guard faults.isEmpty else { throw Status.invalid(kind, name, faults) }
+            let text = StampedBody(kind.stored(result))
+            try ObjectLimits.checkSize(text, replacing: stored.body.count)
             if isDryRun {
                 if kind.isService, part == .main { result = try desk.tried(result, replacing: old, kind) }
+                if kind.isDefinition { result = try await tried(definition: result, kind) }
                 return Outcome(object: result, isGone: life.isFree(result))
             }
-            let ledger = kind.isService && part == .main ? desk.ledger(for: result, replacing: old, kind) : nil
+            var ledger = kind.isService && part == .main ? desk.ledger(for: result, replacing: old, kind) : nil
+            if kind.isDefinition { ledger = self.ledger(definition: result) }
             do {
-                return try await write(result, over: stored, kind, life, ledger)
+                return try await write(result, text, over: stored, kind, life, ledger)
             } catch let error as StoreError {
                 guard case .conflict = error.code else { throw error }
             }
@@ -185,15 +201,15 @@ extension ObjectAPI {
     }
 
     private func write(
-        _ object: JSONValue, over stored: StoredObject, _ kind: ServedKind, _ life: ObjectLife, _ ledger: WriteLedger? = nil
+        _ object: JSONValue, _ text: StampedBody, over stored: StoredObject, _ kind: ServedKind, _ life: ObjectLife,
+        _ ledger: WriteLedger? = nil
     ) async throws -> Outcome {
         var object = object
         if life.isFree(object) { return try await remove(object, stored, kind) }
         let written = try await store.write(
             Write(
-                key: stored.key, action: .update(StampedBody(kind.stored(object)).body, expected: stored.revision), ledger: ledger
-            ))
-        if ledger != nil { return Outcome(object: try Self.tree(written, as: kind)) }
+                key: stored.key, action: .update(text.body, expected: stored.revision), ledger: ledger))
+        if ledger != nil { return Outcome(object: try completed(written, kind)) }
         object.set(.string(written.revision.description), at: "metadata", "resourceVersion")
         if kind.isDefinition { kinds.set(definition: object) }
         return Outcome(object: object)
@@ -229,16 +245,19 @@ extension ObjectAPI {
         }
         while true {
             guard let stored = try await store.object(key) else { throw Status.notFound(kind, name) }
-            let object = try Self.tree(stored, as: kind)
+            // What cannot be read has no finalizers and no grace that anybody could know of.
+            let read = try? Self.tree(stored, as: kind)
+            let object = read ?? JSONValue.remnant(of: stored, kind)
             try Self.check(object, options, kind)
-            let removal = life.removal(of: object, options, now: surroundings.now)
+            let removal = read.map { life.removal(of: $0, options, now: surroundings.now) } ?? .gone
             do {
                 switch removal {
                 case .unchanged: return Outcome(object: object)
                 case .gone where options.isDryRun: return Outcome(object: object, isGone: true)
                 case .marked(let marked) where options.isDryRun: return Outcome(object: marked)
                 case .gone: return try await remove(object, stored, kind)
-                case .marked(let marked): return try await write(marked, over: stored, kind, life)
+                case .marked(let marked):
+                    return try await write(marked, StampedBody(kind.stored(marked)), over: stored, kind, life)
                 }
             } catch let error as StoreError {
                 guard case .conflict = error.code else { throw error }
@@ -256,8 +275,8 @@ extension ObjectAPI {
             Write(
                 key: stored.key, action: .delete(expected: stored.revision) { text.bytes(at: $1) },
                 condition: kind.isNamespace ? empty(object.name) : nil,
-                ledger: kind.isService ? desk.ledger(removing: try Self.tree(stored, as: kind)) : nil))
-        if kind.isDefinition { kinds.remove(definition: object.name) }
+                ledger: kind.isService ? desk.ledger(removing: object) : nil))
+        if kind.isDefinition { kinds.remove(definition: object.name, at: gone.revision) }
         var object = object
         object.set(.string(gone.revision.description), at: "metadata", "resourceVersion")
         return Outcome(object: object, isGone: true)

@@ -8,14 +8,15 @@ struct Opening: Sendable {
 
     func run() async throws {
         for kind in api.kinds.all where kind.isService {
-            let services = try await api.store.list(Selection(resource: kind.storage)).objects.map {
-                try ObjectAPI.tree($0, as: kind)
+            let services = try await api.store.list(Selection(resource: kind.storage)).objects.compactMap {
+                try? ObjectAPI.tree($0, as: kind)
             }
             for problem in api.desk.learn(services) { logger.warning("\(problem)") }
         }
         for kind in api.kinds.all where kind.isDefinition {
             for stored in try await api.store.list(Selection(resource: kind.storage)).objects {
-                api.kinds.set(definition: try ObjectAPI.tree(stored, as: kind))
+                // One that cannot be read defines nothing, and can be deleted.
+                if let definition = try? ObjectAPI.tree(stored, as: kind) { api.kinds.set(definition: definition) }
             }
         }
         try await learnKey()

@@ -31,6 +31,9 @@ struct StampedBody: Sendable {
         text.append(UInt8(ascii: "}"))
     }
 
+    /// In bytes, without the revision.
+    var count: Int { text.count }
+
     func bytes(at revision: Revision) -> [UInt8] {
         guard gap > 0 else { return text }
         return Array(text[..<gap]) + Array(revision.description.utf8) + text[gap...]

@@ -2,6 +2,7 @@ import HTTPTypes
 import Hummingbird
 import KubeAPI
 import NIOCore
+import Synchronization
 
 /// A watch as an answer: one JSON event a line, until either side has enough.
 struct WatchStream: Sendable {
@@ -10,6 +11,8 @@ struct WatchStream: Sendable {
     let first: [JSONValue]
     let query: CollectionQuery
     let rendering: Rendering
+    /// How long a client may take to read what is left when the watch is over.
+    let patience: TimeAmount
 
     /// How often a client that asked for bookmarks is told how far it has come.
     static let bookmarkInterval = TimeAmount.seconds(60)
@@ -17,6 +20,9 @@ struct WatchStream: Sendable {
     func response(on channel: any Channel) -> Response {
         // A watch of something quiet writes nothing for hours, and would not notice by itself that nobody listens any more.
         channel.closeFuture.whenComplete { [watch] _ in watch.cancel() }
+        // One that does not read holds the writer up, which then cannot see that the watch is over.
+        let farewell = Farewell(channel: channel, patience: patience)
+        watch.onEnd { farewell.begin() }
         let end = query.timeout.map { seconds in
             channel.eventLoop.scheduleTask(in: .seconds(min(seconds, 1 << 31))) { [watch] in watch.cancel() }
         }
@@ -27,6 +33,7 @@ struct WatchStream: Sendable {
                 defer {
                     end?.cancel()
                     bookmarks?.cancel()
+                    farewell.finish()
                 }
                 var lines = EventLines(query: query, rendering: rendering)
                 do {
@@ -53,6 +60,40 @@ struct WatchStream: Sendable {
     private func tick(on loop: any EventLoop) -> RepeatedTask {
         loop.scheduleRepeatedTask(initialDelay: Self.bookmarkInterval, delay: Self.bookmarkInterval) { [watch] _ in watch.nudge()
         }
+    }
+}
+
+/// Closes a connection whose client does not read to the end of its watch.
+private final class Farewell: Sendable {
+    private struct State: Sendable {
+        var isFinished = false
+        var timer: Scheduled<Void>?
+    }
+
+    private let channel: any Channel
+    private let patience: TimeAmount
+    private let state = Mutex(State())
+
+    init(channel: any Channel, patience: TimeAmount) {
+        self.channel = channel
+        self.patience = patience
+    }
+
+    /// From now on the answer has to come to its end. Called once.
+    func begin() {
+        state.withLock { state in
+            guard !state.isFinished else { return }
+            state.timer = channel.eventLoop.scheduleTask(in: patience) { [channel] in channel.close(promise: nil) }
+        }
+    }
+
+    /// The answer is written.
+    func finish() {
+        let timer = state.withLock { state in
+            state.isFinished = true
+            return state.timer
+        }
+        timer?.cancel()
     }
 }
 
@@ -87,7 +128,8 @@ struct EventLines {
         }
         let object = try ObjectAPI.tree(change.object, as: rendering.kind)
         guard query.selects else { return write(change.kind.rawValue, object) }
-        let before = try change.previous.map { try ObjectAPI.tree($0, as: rendering.kind) }
+        // What could not be read was selected by nobody.
+        let before = change.previous.flatMap { try? ObjectAPI.tree($0, as: rendering.kind) }
         let (was, now) = (before.map(query.selects) ?? false, change.kind != .deleted && query.selects(object))
         switch (was, now) {
         case (false, true): write("ADDED", object)

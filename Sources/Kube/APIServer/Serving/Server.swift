@@ -15,10 +15,13 @@ public struct Server: Service {
         public var body: Int
         /// The largest message on a WebSocket, in bytes.
         public var message: Int
+        /// How long a client may take to read the rest of a watch that is over; then its connection is closed.
+        public var farewell: Duration
 
-        public init(body: Int = 3 << 20, message: Int = 1 << 20) {
+        public init(body: Int = 3 << 20, message: Int = 1 << 20, farewell: Duration = .seconds(10)) {
             self.body = body
             self.message = message
+            self.farewell = farewell
         }
     }
 
@@ -72,7 +75,7 @@ public struct Server: Service {
             surroundings: surroundings)
         let routes = PodRoutes(api: api, tokens: security.tokens, streams: pods)
         let door = Doorkeeper(tokens: security.tokens, api: api)
-        let handler = APIHandler(api: api, door: door, pods: routes, largestBody: limits.body)
+        let handler = APIHandler(api: api, door: door, pods: routes, largestBody: limits.body, patience: TimeAmount(limits.farewell))
         let webSockets = routes.webSockets + webSockets
         connections = ConnectionSetup(
             responder: { request, writer, channel in

@@ -23,6 +23,7 @@ struct WatchBoard: Sendable {
         /// It has seen, or need not see, everything up to here.
         var position: Revision
         var waits = false
+        var isOvertaken = false
     }
 
     private struct Topic {
@@ -38,6 +39,8 @@ struct WatchBoard: Sendable {
     private var topics: [String: Topic] = [:]
     private var resources: [WatcherID: String] = [:]
     private var nextID: WatcherID = 0
+    /// Watchers that changes were forgotten for before they read them, and that nobody was told of yet.
+    private var overtaken: [WatcherID] = []
 
     /// - Parameter opening: the store's revision at its start. What came before is not remembered.
     init(opening: Revision, limits: ChangeLog.Limits) {
@@ -58,10 +61,26 @@ struct WatchBoard: Sendable {
             for topic in [change.key.resource, Selection.everything.resource] {
                 topics[topic, default: empty].log.append(change)
                 topics[topic, default: empty].watchers.wake(for: change, into: &woken)
+                let floor = topics[topic, default: empty].log.floor
+                topics[topic, default: empty].watchers.overtake(through: floor, into: &overtaken)
             }
         }
         return woken
     }
+
+    /// Who reads too slowly since the last call, each once: its next step is ``Step/expired(position:oldest:)``, whenever it comes
+    /// to take it.
+    mutating func takeOvertaken() -> [WatcherID] {
+        defer { overtaken = [] }
+        return overtaken
+    }
+
+    func isOvertaken(_ id: WatcherID) -> Bool {
+        resources[id].flatMap { topics[$0]?.watchers[id]?.isOvertaken } ?? false
+    }
+
+    /// Whether it is on the board.
+    func holds(_ id: WatcherID) -> Bool { resources[id] != nil }
 
     /// Puts a watcher on the board, or says which revision is the oldest it can begin from.
     ///
@@ -117,6 +136,8 @@ struct WatchBoard: Sendable {
     mutating func compact(_ resource: String, through revision: Revision) {
         let empty = emptyTopic
         topics[resource, default: empty].log.compact(through: revision)
+        let floor = topics[resource, default: empty].log.floor
+        topics[resource, default: empty].watchers.overtake(through: floor, into: &overtaken)
     }
 
     /// The known changes of a selection after a revision; `nil` when some are forgotten.
@@ -143,6 +164,16 @@ extension [WatchBoard.WatcherID: WatchBoard.Watcher] {
             } else {
                 values[index].position = change.revision
             }
+        }
+    }
+
+    /// Notes, once each, who has not read what is forgotten now. Who waits has read everything.
+    fileprivate mutating func overtake(through floor: Revision, into overtaken: inout [WatchBoard.WatcherID]) {
+        for index in indices {
+            let watcher = values[index]
+            guard watcher.position < floor, !watcher.waits, !watcher.isOvertaken else { continue }
+            values[index].isOvertaken = true
+            overtaken.append(keys[index])
         }
     }
 }

@@ -7,10 +7,16 @@ final class WatchHub: Sendable {
         var waiting: [WatchBoard.WatcherID: CheckedContinuation<Void, Never>] = [:]
         /// Watchers that are to say how far they are.
         var nudged: Set<WatchBoard.WatcherID> = []
+        /// What is to be done when a watch comes to its end, also while its reader is busy elsewhere.
+        var endings: [WatchBoard.WatcherID: @Sendable () -> Void] = [:]
 
         /// What is published up to here need not be waited for.
         mutating func take(_ ids: [WatchBoard.WatcherID]) -> [CheckedContinuation<Void, Never>] {
             ids.compactMap { waiting.removeValue(forKey: $0) }
+        }
+
+        mutating func takeEndings(of ids: [WatchBoard.WatcherID]) -> [@Sendable () -> Void] {
+            ids.compactMap { endings.removeValue(forKey: $0) }
         }
     }
 
@@ -21,12 +27,19 @@ final class WatchHub: Sendable {
     func read<Value: Sendable>(_ body: (WatchBoard) -> Value) -> Value { state.withLock { body($0.board) } }
 
     func publish(_ changes: [Change]) {
-        let woken = state.withLock { $0.take($0.board.publish(changes)) }
+        let (woken, endings) = state.withLock { state in
+            (state.take(state.board.publish(changes)), state.takeEndings(of: state.board.takeOvertaken()))
+        }
         for task in woken { task.resume() }
+        for end in endings { end() }
     }
 
     func compact(_ resource: String, through revision: Revision) {
-        state.withLock { $0.board.compact(resource, through: revision) }
+        let endings = state.withLock { state in
+            state.board.compact(resource, through: revision)
+            return state.takeEndings(of: state.board.takeOvertaken())
+        }
+        for end in endings { end() }
     }
 
     func watch(_ selection: Selection, after revision: Revision) throws(StoreError) -> Watch {
@@ -35,20 +48,31 @@ final class WatchHub: Sendable {
     }
 
     func close() {
-        let woken = state.withLock { state in
+        let (woken, endings) = state.withLock { state in
             state.board.close()
-            return state.take(Array(state.waiting.keys))
+            return (state.take(Array(state.waiting.keys)), state.takeEndings(of: Array(state.endings.keys)))
         }
         for task in woken { task.resume() }
+        for end in endings { end() }
     }
 
     fileprivate func remove(_ id: WatchBoard.WatcherID) {
-        let woken = state.withLock { state in
+        let (woken, endings) = state.withLock { state in
             state.board.remove(id)
             state.nudged.remove(id)
-            return state.take([id])
+            return (state.take([id]), state.takeEndings(of: [id]))
         }
         for task in woken { task.resume() }
+        for end in endings { end() }
+    }
+
+    fileprivate func onEnd(_ id: WatchBoard.WatcherID, _ body: @escaping @Sendable () -> Void) {
+        let isOver = state.withLock { state in
+            let isOver = !state.board.holds(id) || state.board.isOvertaken(id)
+            if !isOver { state.endings[id] = body }
+            return isOver
+        }
+        if isOver { body() }
     }
 
     fileprivate func nudge(_ id: WatchBoard.WatcherID) {
@@ -141,6 +165,10 @@ public final class Watch: Sendable {
 
     /// Asks for a ``Step/bookmark(_:)`` when the changes are read. May be called from anywhere, and often.
     public func nudge() { hub.nudge(id) }
+
+    /// Calls the body once, as soon as the watch is over: cancelled, closed, or too slow for what is remembered. Its reader may
+    /// be busy with what it read last, and learn of it much later.
+    func onEnd(_ body: @escaping @Sendable () -> Void) { hub.onEnd(id, body) }
 
     /// Ends the watch; a task that waits in ``next(atMost:)`` gets `nil`. May be called from anywhere, and twice.
     public func cancel() { hub.remove(id) }

@@ -174,13 +174,24 @@ extension InformerStateMachine {
                 ? Step(events: [], action: list(isPaged: true))
                 : pause(.list, random: random)
         }
-        if let failure { return wait(.watch(resourceVersion: version), after: failure, "watching", random: random) }
+        if let failure {
+            return wait(next(after: failure, at: version), after: failure, "watching", random: random)
+        }
         guard wasUseful || duration >= .seconds(1) else {
             // Ended at once with nothing said: asking again at once would be a busy loop.
             return pause(.watch(resourceVersion: version), random: random)
         }
         state = .watching(resourceVersion: version, wasUseful: false)
         return Step(events: [], action: .watch(resourceVersion: version))
+    }
+
+    /// A server that has too much to do, or does not answer, may know our place when it does; one that refuses for any other
+    /// reason may refuse this place for ever, as one does that was set up anew and has not come so far.
+    private func next(after failure: Failure, at version: String) -> Next {
+        switch failure.status {
+        case nil, 429, 503: .watch(resourceVersion: version)
+        default: .list
+        }
     }
 }
 
