@@ -161,7 +161,8 @@ struct BodyFuzzTests {
                 let revision = try await store.object(kind.key(kind.isNamespaced ? "default" : "", sample.name))?.revision
                 for (patch, place) in patches {
                     let answer = try await client.ask(
-                        .PATCH, "\(path)/\(sample.name)", "[\(patch)]", headers: [("Content-Type", "application/json-patch+json")])
+                        .PATCH, "\(path)/\(sample.name)", "[\(patch)]", headers: [("Content-Type", "application/json-patch+json")]
+                    )
                     #expect(answer.status == 422 && answer.body.contains("nested deeper than 512"), "\(answer.body.suffix(200))")
                     #expect(answer["message"]?.hasPrefix(place) == true)
                 }

@@ -62,7 +62,7 @@ struct DefinitionNameTests {
                 #expect(try conditions(first.body) == accepted)
                 let second = try await client.ask(.POST, definitions, definition("barges", "Boat", short: ["bg"]))
                 let refused = [
-                    #"NamesAccepted=False KindConflict: "Boat" is already in use"#,
+                    #"NamesAccepted=False ListKindConflict: "BoatList" is already in use"#,
                     "Established=False NotAccepted: not all names are accepted",
                 ]
                 #expect(second.status == 201)
@@ -77,7 +77,7 @@ struct DefinitionNameTests {
                 _ = try await client.ask(.DELETE, "\(definitions)/boats.example.org")
                 while try await client.ask(.GET, barges).status != 200 { await Task.yield() }
                 let after = try await client.ask(.GET, "\(definitions)/barges.example.org")
-                #expect(try conditions(after.body) == accepted)
+                #expect(try Set(conditions(after.body)) == Set(accepted))
             }
         }
     }

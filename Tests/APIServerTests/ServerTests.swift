@@ -189,7 +189,7 @@ struct ServerTests {
 
     @Test("a client that does not read its watch is cut off with 410 while another gets everything")
     func slowClient() async throws {
-        try await withServer(memory: Store.Memory(changes: 16)) { port, store in
+        try await withServer(memory: Store.Memory(changes: 16), limits: Server.Limits(farewell: .seconds(600))) { port, store in
             try await Client.with(port: port) { slow in
                 _ = try await slow.begin(.GET, "/api/v1/pods?watch=1&resourceVersion=0")
                 try await Client.with(port: port) { quick in

@@ -226,7 +226,9 @@ struct WatchTests {
 @Suite("a client that does not read", .timeLimit(.minutes(5)))
 struct UnreadWatchTests {
     // Its connection and its task stayed for ever: the server found out only after a write that never ended.
-    @Test("is dropped when the changes that it has not read are forgotten, or its time is over", arguments: ["", "&timeoutSeconds=1"])
+    @Test(
+        "is dropped when the changes that it has not read are forgotten, or its time is over",
+        arguments: ["", "&timeoutSeconds=1"])
     func dropped(timeout: String) async throws {
         let memory = timeout.isEmpty ? Store.Memory(changes: 64) : Store.Memory()
         let limits = Server.Limits(farewell: .milliseconds(1))
@@ -271,7 +273,8 @@ struct UnreadWatchTests {
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 512)
         while fgets(&line, CInt(line.count), file) != nil {
-            let words = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(separator: " ")
+            let words = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(
+                separator: " ")
             guard words.count > 3, words[3] == "01" else { continue }
             let ports = [words[1], words[2]].map { $0.split(separator: ":").last.flatMap { UInt16($0, radix: 16) } }
             if ports == [local, remote] { return true }

@@ -24,7 +24,8 @@ struct LinearPatternTests {
             ("\\bword\\b", "a word.", true), ("\\bword\\b", "swords", false), ("\\Bor\\B", "word", true),
             ("\\Aa\\z", "a", true), ("^\\x41\\x{1F600}\\n\\t\\.\\0$", "A😀\n\t.\0", true), ("^\\Qa.b*\\E+$", "a.b**", true),
             ("^.$", "😀", true), ("^\\p{Lu}\\pL\\P{N}$", "Äöx", true), ("^\\p{Lu}$", "ä", false), ("^\\p{^Lu}$", "ä", true),
-            ("^(a*)*$", "aaa", true), ("^(a*)+b$", "aac", false), ("^(){1000}$", "", true), ("(((){1000}){1000}){1000}", "x", true),
+            ("^(a*)*$", "aaa", true), ("^(a*)+b$", "aac", false), ("^(){1000}$", "", true),
+            ("(((){1000}){1000}){1000}", "x", true),
             ("^a*?b$", "aab", true), ("^(a+|b)*?$", "abab", true),
         ])
     func found(pattern: String, text: String, isFound: Bool) throws {
@@ -38,8 +39,10 @@ struct LinearPatternTests {
             ("*a", "missing argument"), ("a**", "invalid nested repetition"), ("a{2}{3}", "invalid nested repetition"),
             ("a{1001}", "invalid repeat count"), ("a{3,2}", "invalid repeat count"), ("(?=a)", "unsupported Perl syntax"),
             ("(?!a)", "unsupported Perl syntax"), ("(?<=a)", "unsupported Perl syntax"), ("(?<!a)", "unsupported Perl syntax"),
-            ("(a)\\1", "invalid escape"), ("\\k<a>", "invalid escape"), ("a\\", "trailing backslash"), ("\\xZZ", "invalid escape"),
-            ("\\x{110000}", "invalid escape"), ("\\p{Greek}", "unsupported character class"), ("[[:word2:]]", "invalid character"),
+            ("(a)\\1", "invalid escape"), ("\\k<a>", "invalid escape"), ("a\\", "trailing backslash"),
+            ("\\xZZ", "invalid escape"),
+            ("\\x{110000}", "invalid escape"), ("\\p{Greek}", "unsupported character class"),
+            ("[[:word2:]]", "invalid character"),
             ("(a{1000}){1000}", "too large"), (String(repeating: "(", count: 5000), "nests too deeply"),
             (String(repeating: "a", count: 70_000), "too large"), ("(?z)a", "unsupported Perl syntax"), ("(?i", "unsupported"),
         ])
@@ -49,7 +52,9 @@ struct LinearPatternTests {
     }
 
     // One object with such a value held a thread of the server for ever.
-    @Test("a pattern that others try for ever is done with at once", arguments: ["^(a+)+$", "^(a|a)*$", "^(a*)*b?$", "(.*)(.*)(.*)=$"])
+    @Test(
+        "a pattern that others try for ever is done with at once",
+        arguments: ["^(a+)+$", "^(a|a)*$", "^(a*)*b?$", "(.*)(.*)(.*)=$"])
     func hard(pattern: String) throws {
         #expect(try !LinearPattern(pattern).isFound(in: String(repeating: "a", count: 10_000) + "!"))
     }

@@ -77,7 +77,8 @@ extension DefinitionNames {
         init(_ definitions: [JSONValue]) {
             for definition in definitions {
                 guard let names = definition.at("status", "acceptedNames")?.object else { continue }
-                resources.formUnion([names.string("plural"), names.string("singular")] + DefinitionNames.words(names["shortNames"]))
+                resources.formUnion(
+                    [names.string("plural"), names.string("singular")] + DefinitionNames.words(names["shortNames"]))
                 kinds.formUnion([names.string("kind"), names.string("listKind")])
             }
         }

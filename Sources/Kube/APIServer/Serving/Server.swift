@@ -75,7 +75,8 @@ public struct Server: Service {
             surroundings: surroundings)
         let routes = PodRoutes(api: api, tokens: security.tokens, streams: pods)
         let door = Doorkeeper(tokens: security.tokens, api: api)
-        let handler = APIHandler(api: api, door: door, pods: routes, largestBody: limits.body, patience: TimeAmount(limits.farewell))
+        let handler = APIHandler(
+            api: api, door: door, pods: routes, largestBody: limits.body, patience: TimeAmount(limits.farewell))
         let webSockets = routes.webSockets + webSockets
         connections = ConnectionSetup(
             responder: { request, writer, channel in
