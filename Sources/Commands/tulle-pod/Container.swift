@@ -176,7 +176,7 @@ extension Container {
             try root.make()
             if let directory { try root.enter(directory) }
             if shown >= 0 { try takeTerminal() }
-            if let identity, clinux_become(identity.user, identity.group) != 0 {
+            if let identity, !identity.become() {
                 throw .last("becoming user \(identity.user) (securityContext.runAsUser)", status: Run.notRunnable)
             }
         } catch {

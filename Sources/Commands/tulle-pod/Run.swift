@@ -79,7 +79,7 @@ extension Run {
     private func execute() -> Refusal {
         if takesTerminal, clinux_take_terminal() != 0 { return .last("the terminal", status: Self.notRunnable) }
         if let directory, chdir(directory) != 0 { return .last("the directory \(directory)", status: Self.notRunnable) }
-        if let identity, clinux_become(identity.user, identity.group) != 0 {
+        if let identity, !identity.become() {
             return .last("becoming user \(identity.user)", status: Self.notRunnable)
         }
         return Self.execute(command)

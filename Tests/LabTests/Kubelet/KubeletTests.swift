@@ -110,7 +110,7 @@ final class KubeletBench: Sendable {
             name: "n1", holder: process, addresses: [try #require(IPAddress("127.0.0.1"))], directory: directory + "/state",
             launcher: launcher, plugin: plugin, network: ["cniVersion": "1.1.0", "name": "tulle", "type": "plugin"])
         host.clusterDNS = [try #require(IPAddress("192.0.2.53"))]
-        kubelet = Kubelet(host: host, factor: 0.001, api: board) {
+        kubelet = Kubelet(host: host, factor: 0.001, refreshes: .milliseconds(20), api: board) {
             var time = timespec()
             clock_gettime(CLOCK_REALTIME, &time)
             return Moment(.seconds(time.tv_sec) + .nanoseconds(time.tv_nsec))
@@ -240,6 +240,141 @@ struct KubeletTests {
                     == "search shop.svc.cluster.local svc.cluster.local cluster.local\nnameserver 192.0.2.53\noptions ndots:5\n")
             #expect(try await ask("echo x > /tulle-test-c/colour").contains("Read-only"))
             #expect(Files.names(in: "/").allSatisfy { !$0.hasPrefix("tulle-test") })
+        }
+    }
+
+    // Every file was root's and readable by all, and a `resourceFieldRef` in a volume was left out without a word.
+    @Test("files of volumes have the permissions and the group that are asked for, and their readers are in it")
+    func permissions() async throws {
+        try await KubeletBench.run { bench in
+            bench.board.put("ConfigMap", "settings", ["data": ["colour": "blue", "size": "1"]])
+            bench.board.put("Secret", "keys", ["data": ["key": "c2VjcmV0"]])
+            try bench.tell(
+                "web",
+                """
+                {"securityContext":{"runAsUser":1234,"runAsGroup":99,"fsGroup":4321},
+                "volumes":[{"name":"c","configMap":{"name":"settings","items":[{"key":"colour","path":"a/b","mode":493},
+                {"key":"size","path":"size"}]}},{"name":"s","secret":{"secretName":"keys","defaultMode":256}},{"name":"e","emptyDir":{}},
+                {"name":"d","downwardAPI":{"items":[{"path":"cpu","resourceFieldRef":{"containerName":"a","resource":"limits.cpu"}}]}}],
+                "containers":[{"name":"a","image":"busybox","command":["sleep","1000"],"resources":{"limits":{"cpu":"2"}},
+                "volumeMounts":[{"name":"c","mountPath":"/tulle-test-c"},{"name":"s","mountPath":"/tulle-test-s"},
+                {"name":"e","mountPath":"/tulle-test-e"},{"name":"d","mountPath":"/tulle-test-d"}]}]}
+                """)
+            await bench.board.until { $0.isReady("web") }
+            func ask(_ script: String) async throws -> String { try await bench.execute(["sh", "-c", script], "web", "a").text }
+            #expect(try await ask("id -u; id -g; id -G") == "1234\n99\n99 4321\n")
+            #expect(try await ask("id=$(grep ^Groups: /proc/1/status); echo $id") == "Groups: 4321\n")
+            let shown = try await ask("cd /; stat -L -c '%a %g' tulle-test-c/a/b tulle-test-c/size tulle-test-s/key tulle-test-e")
+            #expect(shown == "755 4321\n644 4321\n440 4321\n2777 4321\n")
+            #expect(try await ask("cat /tulle-test-s/key /tulle-test-d/cpu") == "secret2")
+            #expect(try await ask("touch /tulle-test-e/f; stat -c %g /tulle-test-e/f") == "4321\n")
+        }
+    }
+
+    @Test("files of volumes become what their objects have become, all at once; one mounted by itself stays")
+    func follows() async throws {
+        try await KubeletBench.run { bench in
+            bench.board.put("ConfigMap", "settings", ["data": ["colour": "blue", "old": "1"]])
+            try bench.tell(
+                "web",
+                """
+                {"volumes":[{"name":"c","configMap":{"name":"settings"}},
+                {"name":"p","projected":{"sources":[{"configMap":{"name":"settings"}},
+                {"downwardAPI":{"items":[{"path":"name","fieldRef":{"fieldPath":"metadata.name"}}]}}]}}],
+                "containers":[{"name":"a","image":"busybox","command":["sleep","1000"],"volumeMounts":[
+                {"name":"c","mountPath":"/tulle-test-c"},{"name":"p","mountPath":"/tulle-test-p"},
+                {"name":"c","mountPath":"/tulle-test-one","subPath":"colour"}]}]}
+                """)
+            await bench.board.until { $0.isReady("web") }
+            func ask(_ script: String) async throws -> String { try await bench.execute(["sh", "-c", script], "web", "a").text }
+            #expect(try await ask("cat /tulle-test-c/colour /tulle-test-p/colour /tulle-test-p/name") == "blueblueweb")
+            bench.board.put("ConfigMap", "settings", ["data": ["colour": "green", "new": "1"]])
+            while try await ask("cat /tulle-test-c/colour") != "green" { await Task.yield() }
+            while try await ask("cat /tulle-test-p/colour") != "green" { await Task.yield() }
+            #expect(try await ask("ls /tulle-test-c; cat /tulle-test-one") == "colour\nnew\nblue")
+        }
+    }
+
+    @Test(
+        "a container that must not be root is not started as root",
+        arguments: [
+            (#"{"runAsNonRoot":true}"#, "{}", "container has runAsNonRoot and image will run as root"),
+            (#"{"runAsNonRoot":true,"runAsUser":0}"#, "{}", "container's runAsUser breaks non-root policy"),
+            ("{}", #"{"runAsNonRoot":true}"#, "container has runAsNonRoot and image will run as root"),
+            (#"{"runAsNonRoot":true}"#, #"{"runAsNonRoot":false}"#, nil),
+            (#"{"runAsNonRoot":true,"runAsUser":1000}"#, "{}", nil),
+        ] as [(String, String, String?)])
+    func notRoot(pod: String, container: String, refusal: String?) async throws {
+        try await KubeletBench.run { bench in
+            try bench.tell(
+                "web",
+                #"{"securityContext":\#(pod),"containers":[{"name":"a","image":"busybox","command":["sleep","1000"],"securityContext":\#(container)}]}"#
+            )
+            guard let refusal else { return await bench.board.until { $0.isReady("web") } }
+            await bench.board.until {
+                let waiting = $0.container("web")?["state"]?["waiting"]
+                return waiting?["reason"] == "CreateContainerConfigError"
+                    && waiting?["message"]?.string?.hasPrefix(refusal) == true
+            }
+        }
+    }
+
+    @Test("a container that fails without a message leaves the end of its log, where that is asked for")
+    func lastWords() async throws {
+        try await KubeletBench.run { bench in
+            func tell(_ name: String, _ code: Int, _ policy: String) throws {
+                try bench.tell(
+                    name,
+                    #"{"restartPolicy":"Never","containers":[{"name":"a","image":"busybox","terminationMessagePolicy":"\#(policy)","command":["sh","-c","i=0; while [ $i -lt 90 ]; do i=$((i+1)); echo $i; done; exit \#(code)"]}]}"#
+                )
+            }
+            try tell("fails", 1, "FallbackToLogsOnError")
+            try tell("succeeds", 0, "FallbackToLogsOnError")
+            try tell("file", 1, "File")
+            for name in ["fails", "succeeds", "file"] {
+                await bench.board.until { $0.container(name)?["state"]?["terminated"] != nil }
+                let message = bench.board.news.container(name)?["state"]?["terminated"]?["message"]?.string
+                let lines = (11...90).map { "\($0)\n" }.joined()
+                #expect(message == (name == "fails" ? lines : nil))
+            }
+        }
+    }
+
+    // A probe that said much was kept in memory, all of it.
+    @Test("of what a probe says the beginning is kept, and one that says much is no failure")
+    func talkativeProbe() async throws {
+        try await KubeletBench.run { bench in
+            try bench.tell(
+                "web",
+                """
+                {"containers":[{"name":"a","image":"busybox","command":["sleep","1000"],"readinessProbe":{"periodSeconds":1,
+                "timeoutSeconds":60,"exec":{"command":["sh","-c","head -c 3000000 /dev/zero; exit 0"]}}}]}
+                """)
+            await bench.board.until { $0.isReady("web") }
+        }
+        let said = try Excerpt()
+        let child: Child
+        do {
+            defer { said.closeWriting() }
+            child = try Child(["/bin/sh", "-c", "head -c 3000000 /dev/zero; exit 7"], streams: said.streams)
+        }
+        #expect(await child.ended() == 7)
+        #expect(said.text().utf8.count == Excerpt.limit)
+    }
+
+    // Each try left the process that holds the pod's namespaces.
+    @Test("a sandbox that cannot be made ready leaves no process, however often it is tried")
+    func failingSandbox() async throws {
+        try await KubeletBench.run { bench in
+            let name = "web\(Int.random(in: 1_000_000...9_999_999))"
+            let place = "\(bench.directory)/state/pods/uid-\(name)"
+            try Files.makeDirectories(place)
+            try Files.write([], to: place + "/etc")
+            try bench.tell(name, #"{"containers":[{"name":"a","image":"busybox","command":["sleep","1000"]}]}"#)
+            await bench.board.until { $0.events.count { $0.hasSuffix("FailedCreatePodSandBox") } >= 3 }
+            #expect(KubeletBench.processes(naming: name).isEmpty)
+            unlink(place + "/etc")
+            await bench.board.until { $0.isReady(name) }
         }
     }
 

@@ -51,6 +51,48 @@ struct ControlSocketTests {
         }
     }
 
+    // With no descriptor left one thread turned without a pause, and no process's end was heard of.
+    @Test("when there is no descriptor left for a question it waits until there is one") func noDescriptor() async throws {
+        let scratch = try Scratch()
+        let directory = LabDirectory(scratch.path)
+        let (pauses, paused) = AsyncStream<Void>.makeStream()
+        let refusals = Mutex(3)
+        let socket = try ControlSocket(path: directory.control) { listening in
+            let isRefused = refusals.withLock { left in
+                defer { left = max(0, left - 1) }
+                return left > 0
+            }
+            guard isRefused else { return clinux_unix_accept(listening) }
+            errno = EMFILE
+            return -1
+        } pause: {
+            paused.yield()
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await socket.serve { _ in ["heard": true] } }
+            defer { group.cancelAll() }
+            let answer = try await onThread { try LabControl(directory).ask([:]) }
+            #expect(answer["heard"] == true)
+        }
+        paused.finish()
+        var count = 0
+        for await _ in pauses { count += 1 }
+        #expect(count == 3)
+    }
+
+    @Test("a descriptor that cannot be watched is told") func unwatched() throws {
+        let scratch = try Scratch()
+        // The kernel watches no files (EPERM).
+        let file = open(scratch.path + "/file", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        defer { close(file) }
+        #expect(throws: LabError.self) {
+            try DescriptorWatch.shared.watch(file) {
+                true
+            } finish: {
+            }
+        }
+    }
+
     @Test("an error comes back as one, and what is unknown with its code") func errors() async throws {
         try await serving({ ["error": "no", "unknown": .bool($0.tree["known"] != true)] }) { directory in
             for (question, code) in [(["known": true] as JSONValue, LabError.Code.processFailed), ([:], .unknown)] {

@@ -14,8 +14,20 @@ import Testing
         let lab = LabDirectory(path)
         let refusal = #expect(throws: LabError.self) { try lab.make(for: LabSettings()) }
         #expect(refusal?.code == .stateUnusable && refusal?.description.contains("holds no lab") == true)
-        try lab.takeDown()
+        // `tulle lab down --directory /etc` said that it was taken down.
+        let answer = #expect(throws: LabError.self) { try lab.takeDown() }
+        #expect(answer?.code == .notUp && answer?.description.contains("holds no lab") == true)
         #expect(Files.text(of: "\(path)/\(name)") == "mine")
+    }
+
+    @Test("an empty directory of somebody else's is no lab and stays, and one that is not there is no error") func empty() throws
+    {
+        let scratch = try Scratch()
+        let lab = LabDirectory(scratch.path + "/data")
+        #expect(try lab.takeDown() == false)
+        try Files.makeDirectories(lab.path)
+        #expect(throws: LabError.self) { try lab.takeDown() }
+        #expect(access(lab.path, F_OK) == 0)
     }
 
     @Test("what was made for a lab, or was empty, goes with everything in it", arguments: [true, false])

@@ -7,6 +7,7 @@ public actor Kubelet {
     private let settings: PodWorker.Settings
     private let api: any KubeletAPI
     let now: @Sendable () -> Moment
+    private let refreshes: Duration
     private let inputs: AsyncStream<Input>
     private let input: AsyncStream<Input>.Continuation
     private var pods: [PodKey: Kept] = [:]
@@ -30,9 +31,13 @@ public actor Kubelet {
 
     /// - Parameters:
     ///   - factor: what a kubelet's waits after failures are multiplied by.
+    ///   - refreshes: how often volumes are compared with the objects that they follow.
     ///   - now: the clock.
-    public init(host: NodeHost, factor: Double = 1, api: any KubeletAPI, now: @escaping @Sendable () -> Moment) {
-        (self.host, self.api, self.now) = (host, api, now)
+    public init(
+        host: NodeHost, factor: Double = 1, refreshes: Duration = .seconds(30), api: any KubeletAPI,
+        now: @escaping @Sendable () -> Moment
+    ) {
+        (self.host, self.refreshes, self.api, self.now) = (host, refreshes, api, now)
         settings = PodWorker.Settings(node: host.name, nodeAddresses: host.addresses, factor: factor)
         (inputs, input) = AsyncStream.makeStream()
     }
@@ -45,6 +50,7 @@ public actor Kubelet {
     public func run() async {
         await sweep()
         await withDiscardingTaskGroup { group in
+            group.addTask { await self.refreshVolumes() }
             loop: for await next in inputs {
                 switch next {
                 case .change(let change): take(change, &group)
@@ -122,6 +128,18 @@ extension Kubelet {
         group.addTask {
             try? await Task.sleep(for: wait)
             input.yield(.wake(key, next))
+        }
+    }
+
+    private func refreshVolumes() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: refreshes)
+            let reading = ObjectReading(api)
+            for key in Array(pods.keys) {
+                // It may have gone since.
+                guard !Task.isCancelled, let kept = pods[key], kept.worker.stage == .running else { continue }
+                await kept.runner.refreshVolumes(kept.worker.manifest, reading)
+            }
         }
     }
 

@@ -78,6 +78,24 @@ extension ContainerLogTail {
         }
     }
 
+    /// The end of a log for a status: at most 80 lines and 2 KiB, as a kubelet takes them.
+    static func lastWords(in path: String) throws(LabError) -> String {
+        var tail = try ContainerLogTail(path)
+        var lines: [[UInt8]] = [[]]
+        while true {
+            let entries = tail.next()
+            if entries.isEmpty { break }
+            for entry in entries {
+                lines[lines.count - 1] += entry.text
+                guard entry.isWhole else { continue }
+                lines[lines.count - 1].append(UInt8(ascii: "\n"))
+                lines.append([])
+                if lines.count > 81 { lines.removeFirst() }
+            }
+        }
+        return String(decoding: lines.joined().suffix(2048), as: UTF8.self)
+    }
+
     /// Hands over everything there is, and what comes while it is written.
     ///
     /// - Parameters:

@@ -10,8 +10,18 @@ final class ControlSocket: Sendable {
     private let listening: CInt
     private let questions: AsyncStream<Question>
     private let feed: AsyncStream<Question>.Continuation
+    private let accept: @Sendable (CInt) -> CInt
+    private let pause: @Sendable () async -> Void
+    private let isOver = Mutex(false)
 
-    init(path: String) throws(LabError) {
+    /// - Parameters:
+    ///   - accept: takes the next connection; -1 and `errno`.
+    ///   - pause: before it is tried again when this process has no descriptor left.
+    init(
+        path: String, accept: @escaping @Sendable (CInt) -> CInt = { clinux_unix_accept($0) },
+        pause: @escaping @Sendable () async -> Void = { try? await Task.sleep(for: .milliseconds(100)) }
+    ) throws(LabError) {
+        (self.accept, self.pause) = (accept, pause)
         unlink(path)
         listening = clinux_unix_socket()
         guard listening >= 0, clinux_unix_bind(listening, path) == 0, chmod(path, 0o600) == 0, listen(listening, 64) == 0 else {
@@ -22,18 +32,42 @@ final class ControlSocket: Sendable {
 
     /// Answers until the task is cancelled. A question whose asker has gone is cancelled.
     func serve(_ answer: @escaping @Sendable (Question) async -> JSONValue) async {
-        let (listening, feed) = (listening, feed)
-        DescriptorWatch.shared.watch(listening) {
-            let accepted = clinux_unix_accept(listening)
-            if accepted >= 0 { Question(accepted).begin { feed.yield($0) } }
-            return false
-        } finish: {
-        }
+        attend()
+        defer { isOver.withLock { $0 = true } }
         await withDiscardingTaskGroup { group in
             for await question in questions {
                 group.addTask { await Self.settle(question, answer) }
             }
             group.cancelAll()
+        }
+    }
+
+    private func attend() {
+        isOver.withLock { isOver in
+            guard !isOver else { return }
+            let (listening, feed, accept) = (listening, feed, accept)
+            do throws(LabError) {
+                try DescriptorWatch.shared.watch(listening) {
+                    let accepted = accept(listening)
+                    if accepted >= 0 {
+                        Question(accepted).begin { feed.yield($0) }
+                        return false
+                    }
+                    // The connection stays where it is, and would be told of again at once.
+                    return [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno)
+                } finish: { [weak self] in
+                    self?.attendLater()
+                }
+            } catch {
+                attendLater()
+            }
+        }
+    }
+
+    private func attendLater() {
+        Task { [pause] in
+            await pause()
+            self.attend()
         }
     }
 
@@ -81,7 +115,8 @@ extension ControlSocket {
         var descriptors: [CInt] { state.withLock { $0.descriptors } }
 
         fileprivate func begin(_ isWhole: @escaping @Sendable (Question) -> Void) {
-            DescriptorWatch.shared.watch(socket) {
+            // One that cannot be watched is closed with this value.
+            try? DescriptorWatch.shared.watch(socket) {
                 self.read(isWhole)
             } finish: {
                 // Whoever still answers uses what came along: it is closed with this value.

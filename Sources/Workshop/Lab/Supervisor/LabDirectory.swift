@@ -90,13 +90,16 @@ extension LabDirectory {
         try Files.write("A lab of Tulle's; tulle lab down removes all of this directory.\n".utf8, to: mark, mode: 0o600)
     }
 
-    /// Removes it when it is a lab's, or empty; nothing of what is mounted or linked there.
+    /// Removes it when it is a lab's; nothing of what is mounted or linked there.
     func remove() {
-        guard isLab || Files.names(in: path).isEmpty else { return }
+        guard isRemovable else { return }
         Files.remove(path)
         // The last lab takes the home along.
         if path.hasPrefix(Self.home + "/") { rmdir(Self.home) }
     }
+
+    /// In the home of labs an empty one is what somebody left who was killed before the mark.
+    private var isRemovable: Bool { isLab || path.hasPrefix(Self.home + "/") && Files.names(in: path).isEmpty }
 
     func readSettings() throws(LabError) -> LabSettings? {
         guard let text = Files.text(of: settings) else { return nil }
@@ -192,11 +195,15 @@ extension LabDirectory {
     /// Takes the lab down, in whatever state it is.
     ///
     /// - Returns: whether there was anything.
+    /// - Throws: ``LabError/Code/notUp`` for a directory that is there and is no lab's: it stays as it is.
     @discardableResult
     public func takeDown() throws(LabError) -> Bool {
-        let wasThere = access(path, F_OK) == 0 || !processes.isEmpty
+        let (wasUp, wasThere) = (!processes.isEmpty, access(path, F_OK) == 0)
+        guard wasUp || !wasThere || isRemovable else {
+            throw LabError(.notUp, "\(path) holds no lab, and is left as it is", remedy: "see --directory and --name")
+        }
         try endProcesses()
         remove()
-        return wasThere
+        return wasUp || wasThere
     }
 }

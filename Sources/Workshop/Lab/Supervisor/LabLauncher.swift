@@ -79,7 +79,7 @@ public struct LabLauncher: Sendable {
             close(ends[0])
             throw error
         }
-        let lines = Self.lines(of: ends[0])
+        let lines = try Self.lines(of: ends[0])
         let status = await child.ended()
         guard status != 3 else {
             throw LabError(.alreadyUp, "a lab is up in \(directory.path)", remedy: "see tulle lab status\(directory.options)")
@@ -106,18 +106,23 @@ public struct LabLauncher: Sendable {
         return LabError(error.code, ([error.message] + lines.map { "  │ \($0)" }).joined(separator: "\n"), remedy: error.remedy)
     }
 
-    private static func lines(of descriptor: CInt) -> AsyncStream<String> {
+    private static func lines(of descriptor: CInt) throws(LabError) -> AsyncStream<String> {
         let (lines, feed) = AsyncStream<String>.makeStream()
         let pending = Pending()
-        DescriptorWatch.shared.watch(descriptor) {
-            var buffer = [UInt8](repeating: 0, count: 4096)
-            let count = read(descriptor, &buffer, buffer.count)
-            guard count > 0 else { return true }
-            for line in pending.take(buffer[..<count]) { feed.yield(line) }
-            return false
-        } finish: {
+        do throws(LabError) {
+            try DescriptorWatch.shared.watch(descriptor) {
+                var buffer = [UInt8](repeating: 0, count: 4096)
+                let count = read(descriptor, &buffer, buffer.count)
+                guard count > 0 else { return true }
+                for line in pending.take(buffer[..<count]) { feed.yield(line) }
+                return false
+            } finish: {
+                close(descriptor)
+                feed.finish()
+            }
+        } catch {
             close(descriptor)
-            feed.finish()
+            throw error
         }
         return lines
     }

@@ -8,6 +8,7 @@ import Synchronization
 final class LabPart: Sendable {
     let name: String
     let log: String
+    private let rotates: (limit: Int, interval: Duration)
     private let surroundings: LabSurroundings
     private let logger: Logger
     private let start: @Sendable (_ log: CInt) throws -> Child
@@ -22,12 +23,16 @@ final class LabPart: Sendable {
         var ended: String?
     }
 
-    /// - Parameter start: gets where standard output and error go.
+    /// - Parameters:
+    ///   - rotates: when the log is full, in bytes, and how often that is looked at.
+    ///   - start: gets where standard output and error go.
     init(
-        _ name: String, log: String, _ surroundings: LabSurroundings, logger: Logger,
+        _ name: String, log: String, rotates: (limit: Int, interval: Duration) = (PartLog.limit, .seconds(5)),
+        _ surroundings: LabSurroundings, logger: Logger,
         start: @escaping @Sendable (_ log: CInt) throws -> Child
     ) {
-        (self.name, self.log, self.surroundings, self.logger, self.start) = (name, log, surroundings, logger, start)
+        (self.name, self.log, self.rotates) = (name, log, rotates)
+        (self.surroundings, self.logger, self.start) = (surroundings, logger, start)
     }
 
     var record: Record { state.withLock { $0 } }
@@ -37,6 +42,16 @@ final class LabPart: Sendable {
 
     /// Keeps it running until the task is cancelled; then it is asked to end, and after a while it has no choice.
     func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { [log, rotates, clock = surroundings.clock] in
+                await PartLog.keepSmall(log, limit: rotates.limit, every: rotates.interval, clock)
+            }
+            await keepRunning()
+            group.cancelAll()
+        }
+    }
+
+    private func keepRunning() async {
         var backoff = Backoff(first: .milliseconds(100), limit: .seconds(10))
         while !Task.isCancelled {
             let since = surroundings.now()

@@ -73,6 +73,9 @@ public struct Supervisor: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             let server = serverPart(sockets)
             group.addTask { await server.run() }
+            group.addTask { [directory, clock = surroundings.clock] in
+                await PartLog.keepSmall(directory.supervisorLog, clock)
+            }
             group.addTask { try await Self.ended(ground.holders()) }
             try await begin(cluster, server, sockets, &group)
             group.addTask { await control.serve { await cluster.answer($0) } }
@@ -158,7 +161,7 @@ extension Supervisor {
         for holder in holders {
             let descriptor = clinux_process_descriptor(holder.identifier)
             guard descriptor >= 0 else { throw LabError(.processFailed, "the namespaces of \(holder.name) are gone") }
-            DescriptorWatch.shared.watch(descriptor) {
+            try DescriptorWatch.shared.watch(descriptor) {
                 feed.yield(holder.name)
                 return true
             } finish: {

@@ -23,7 +23,11 @@ public struct ContainerManifest: Hashable, Sendable {
     public var hasReadOnlyRoot: Bool
     public var runAsUser: Int64?
     public var runAsGroup: Int64?
+    /// `nil`: as the pod says.
+    public var mustNotRunAsRoot: Bool?
     public var terminationMessagePath: String
+    /// A container that fails without a message leaves the end of its log.
+    public var takesMessageFromLog: Bool
     /// Its input is open, for those who attach.
     public var takesInput: Bool
     /// Its input ends when the first who attached leaves.
@@ -162,6 +166,8 @@ extension ContainerManifest {
         runAsUser = security?["runAsUser"]?.number?.integer
         runAsGroup = security?["runAsGroup"]?.number?.integer
         terminationMessagePath = tree["terminationMessagePath"]?.string ?? "/dev/termination-log"
+        mustNotRunAsRoot = security?["runAsNonRoot"]?.bool
+        takesMessageFromLog = tree["terminationMessagePolicy"]?.string == "FallbackToLogsOnError"
         (takesInput, takesInputOnce) = (tree["stdin"]?.bool ?? false, tree["stdinOnce"]?.bool ?? false)
         hasTerminal = tree["tty"]?.bool ?? false
     }

@@ -16,11 +16,16 @@ public struct PodManifest: Hashable, Sendable {
     public var gracePeriod: Duration
     /// What a deletion asked for; `nil` while the pod is not being deleted.
     public var deletionGracePeriod: Duration?
+    /// How long it may be active on a node.
+    public var activeDeadline: Duration?
     public var dnsPolicy: String
     public var dnsConfig: JSONValue?
     public var hostAliases: [HostAlias]
     public var runAsUser: Int64?
     public var runAsGroup: Int64?
+    public var mustNotRunAsRoot: Bool
+    /// `fsGroup`: the files in volumes are this group's, and all containers are in it.
+    public var volumeGroup: UInt32?
     /// What the status said before us: a kubelet that starts goes on from there.
     public var status: JSONValue
 
@@ -47,6 +52,8 @@ public struct PodManifest: Hashable, Sendable {
         serviceAccount = spec["serviceAccountName"]?.string ?? "default"
         enablesServiceLinks = spec["enableServiceLinks"]?.bool ?? true
         gracePeriod = .seconds(spec["terminationGracePeriodSeconds"]?.number?.integer ?? 30)
+        activeDeadline = spec["activeDeadlineSeconds"]?.number?.integer.map { .seconds($0) }
+        mustNotRunAsRoot = spec["securityContext"]?["runAsNonRoot"]?.bool ?? false
         dnsPolicy = spec["dnsPolicy"]?.string ?? "ClusterFirst"
         dnsConfig = spec["dnsConfig"]
         hostAliases = (spec["hostAliases"]?.array ?? []).map {
@@ -54,6 +61,7 @@ public struct PodManifest: Hashable, Sendable {
         }
         runAsUser = spec["securityContext"]?["runAsUser"]?.number?.integer
         runAsGroup = spec["securityContext"]?["runAsGroup"]?.number?.integer
+        volumeGroup = spec["securityContext"]?["fsGroup"]?.number?.integer.flatMap(UInt32.init(exactly:))
     }
 }
 

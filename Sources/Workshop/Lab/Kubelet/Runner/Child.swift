@@ -82,7 +82,15 @@ final class Child: Sendable {
             throw LabError(.processFailed, "start \(what): error \(code)")
         }
         (self.identifier, self.descriptor, output, report) = (identifier, descriptor, kept, ends[0])
-        watch()
+        do throws(LabError) {
+            try watch()
+        } catch {
+            kill(identifier, SIGKILL)
+            var raw: CInt = 0
+            while waitpid(identifier, &raw, 0) < 0, errno == EINTR {}
+            close(descriptor)
+            throw error
+        }
     }
 
     deinit {
@@ -92,10 +100,10 @@ final class Child: Sendable {
 }
 
 extension Child {
-    private func watch() {
+    private func watch() throws(LabError) {
         let (identifier, descriptor) = (identifier, descriptor)
         // Self is kept until the process has ended: nobody else reaps it.
-        DescriptorWatch.shared.watch(descriptor) {
+        try DescriptorWatch.shared.watch(descriptor) {
             self.reap(identifier)
         } finish: {
             close(descriptor)
@@ -164,14 +172,20 @@ extension Child {
         _ = fcntl(copy, F_SETFL, O_NONBLOCK)
         return await withCheckedContinuation { continuation in
             let collected = Collected()
-            DescriptorWatch.shared.watch(copy) {
-                var buffer = [UInt8](repeating: 0, count: 4096)
-                let count = read(copy, &buffer, buffer.count)
-                if count > 0 { collected.bytes.withLock { $0 += buffer.prefix(count) } }
-                return count == 0
-            } finish: {
-                close(copy)
-                continuation.resume(returning: String(decoding: collected.bytes.withLock { $0 }, as: UTF8.self))
+            do throws(LabError) {
+                try DescriptorWatch.shared.watch(copy) {
+                    var buffer = [UInt8](repeating: 0, count: 4096)
+                    let count = read(copy, &buffer, buffer.count)
+                    if count > 0 { collected.bytes.withLock { $0 += buffer.prefix(count) } }
+                    return count == 0
+                } finish: {
+                    close(copy)
+                    continuation.resume(returning: String(decoding: collected.bytes.withLock { $0 }, as: UTF8.self))
+                }
+            } catch {
+                // As if it had said nothing.
+                if copy >= 0 { close(copy) }
+                continuation.resume(returning: "")
             }
         }
     }

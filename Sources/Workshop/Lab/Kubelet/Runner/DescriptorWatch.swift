@@ -30,9 +30,16 @@ final class DescriptorWatch: Sendable {
     /// - Parameters:
     ///   - isOver: called when there is something to read; true: it is the last time.
     ///   - finish: called after that, when the descriptor is no longer watched; it may close it.
-    func watch(_ descriptor: CInt, isOver: @escaping @Sendable () -> Bool, finish: @escaping @Sendable () -> Void) {
+    /// - Throws: when the kernel does not watch it; then neither is called.
+    func watch(
+        _ descriptor: CInt, isOver: @escaping @Sendable () -> Bool, finish: @escaping @Sendable () -> Void
+    ) throws(LabError) {
         entries.withLock { $0[descriptor] = Entry(isOver: isOver, finish: finish) }
-        _ = clinux_epoll_add(epoll, descriptor, UInt32(CLINUX_READABLE))
+        guard clinux_epoll_add(epoll, descriptor, UInt32(CLINUX_READABLE)) == 0 else {
+            let code = errno
+            entries.withLock { $0[descriptor] = nil }
+            throw LabError(.processFailed, "watch a descriptor: \(String(cString: strerror(code)))")
+        }
     }
 
     private func loop() {

@@ -5,90 +5,109 @@ import KubeAPI
 extension PodRunner {
     func prepareVolumes(_ pod: PodManifest) async throws {
         try Files.makeDirectories(directory, mode: 0o755)
+        let reading = ObjectReading(api)
+        tokens = [:]
         for volume in pod.volumes {
-            let place = "\(directory)/volumes/\(volume.name)"
             do {
-                try await fill(place, volume.content, pod)
+                try await fill(volume, pod, reading)
             } catch {
                 throw LabError(.processFailed, "MountVolume.SetUp failed for volume \"\(volume.name)\" : \(error)")
             }
         }
     }
 
-    private func fill(_ place: String, _ content: VolumeManifest.Content, _ pod: PodManifest) async throws {
-        if case .host(let path, let kind) = content {
+    /// Writes anew what other objects have become since. One that is not there any more, or cannot be asked for, changes nothing.
+    func refreshVolumes(_ pod: PodManifest, _ reading: ObjectReading) async {
+        for volume in pod.volumes where volume.followsObjects { try? await fill(volume, pod, reading) }
+    }
+
+    private func fill(_ volume: VolumeManifest, _ pod: PodManifest, _ reading: ObjectReading) async throws {
+        let place = "\(directory)/volumes/\(volume.name)"
+        switch volume.content {
+        case .host(let path, let kind):
             guard access(path, F_OK) != 0 else { return }
             guard kind.hasSuffix("OrCreate") else { throw LabError(.objectsUnusable, "hostPath \(path) is not there") }
             // The machine is not changed: what is to be made is made in the lab.
             try Files.makeDirectories(kind == "FileOrCreate" ? parent(stand(in: path)) : stand(in: path))
             if kind == "FileOrCreate" { try Files.write([], to: stand(in: path)) }
-            return
+        case .empty:
+            try Files.makeDirectories(place)
+            if let group = pod.volumeGroup { chown(place, uid_t.max, group) }
+            chmod(place, 0o777 | (pod.volumeGroup == nil ? 0 : 0o2000))
+        default:
+            let files = try await files(of: volume.content, pod, reading, token: volume.name)
+            guard written[volume.name] != files else { return }
+            try Files.makeDirectories(place)
+            try VolumeFolder(path: place, group: pod.volumeGroup).write(files)
+            written[volume.name] = files
         }
-        try Files.makeDirectories(place)
+    }
+
+    /// - Parameter token: what a token is remembered by: it is not asked for again when other files change.
+    private func files(
+        of content: VolumeManifest.Content, _ pod: PodManifest, _ reading: ObjectReading, token name: String
+    ) async throws -> [String: VolumeFolder.File] {
         switch content {
-        case .empty: chmod(place, 0o777)
-        case .host: break
-        case .configMap(let reference): try await write(reference, isSecret: false, to: place, pod)
-        case .secret(let reference): try await write(reference, isSecret: true, to: place, pod)
-        case .downward(let items):
+        case .empty, .host: return [:]
+        case .configMap(let reference): return try await files(of: reference, isSecret: false, reading)
+        case .secret(let reference): return try await files(of: reference, isSecret: true, reading)
+        case .downward(let items, let mode):
+            var environment = ContainerEnvironment()
+            environment.nodeAddresses = host.addresses
+            var files: [String: VolumeFolder.File] = [:]
             for item in items {
-                var environment = ContainerEnvironment()
-                environment.nodeAddresses = host.addresses
-                try put(Array(environment.field(item.key, of: pod).utf8), place, item.path)
+                var text = environment.field(item.key, of: pod)
+                if let resource = item.resource {
+                    let all = pod.containers + pod.initContainers
+                    guard let owner = all.first(where: { $0.name == resource.container }) else {
+                        throw LabError(.objectsUnusable, "resourceFieldRef: there is no container \(resource.container)")
+                    }
+                    text = ContainerEnvironment.resource(resource.name, resource.divisor, of: owner)
+                }
+                files[item.path] = VolumeFolder.File(bytes: Array(text.utf8), mode: item.mode ?? mode)
             }
-        case .token(let path, let audience, let expiration):
-            let token = try await api.token(
-                serviceAccount: pod.serviceAccount, namespace: key.namespace, audience: audience,
-                expiration: .seconds(expiration),
-                pod: key)
-            if let token { try put(Array(token.utf8), place, path) }
-        case .projected(let sources): for source in sources { try await fill(place, source, pod) }
+            return files
+        case .token(let path, let audience, let expiration, let mode):
+            let place = "\(name)/\(path)"
+            if tokens[place] == nil {
+                tokens[place] = try await api.token(
+                    serviceAccount: pod.serviceAccount, namespace: key.namespace, audience: audience,
+                    expiration: .seconds(expiration), pod: key)
+            }
+            guard let token = tokens[place] else { return [:] }
+            return [path: VolumeFolder.File(bytes: Array(token.utf8), mode: pod.volumeGroup == nil ? mode : 0o600)]
+        case .projected(let sources):
+            var all: [String: VolumeFolder.File] = [:]
+            for source in sources { all.merge(try await files(of: source, pod, reading, token: name)) { $1 } }
+            return all
         case .unknown(let kind):
             throw LabError(.objectsUnusable, "volumes of kind \(kind) are not made in the lab")
         }
     }
 
-    private func write(_ reference: VolumeManifest.Reference, isSecret: Bool, to place: String, _ pod: PodManifest) async throws {
-        guard let data = try await data(reference.name, isSecret: isSecret) else {
-            if reference.isOptional { return }
+    private func files(
+        of reference: VolumeManifest.Reference, isSecret: Bool, _ reading: ObjectReading
+    ) async throws -> [String: VolumeFolder.File] {
+        guard let data = try await reading.data(reference.name, isSecret: isSecret, in: key.namespace) else {
+            if reference.isOptional { return [:] }
             throw LabError(.objectsUnusable, "\(isSecret ? "secret" : "configmap") \"\(reference.name)\" not found")
         }
         let items = reference.items.isEmpty ? data.keys.sorted().map { .init(key: $0, path: $0) } : reference.items
+        var files: [String: VolumeFolder.File] = [:]
         for item in items {
             guard let bytes = data[item.key] else {
                 if reference.isOptional { continue }
                 throw LabError(.objectsUnusable, "references non-existent config key: \(item.key)")
             }
-            try put(bytes, place, item.path)
+            files[item.path] = VolumeFolder.File(bytes: bytes, mode: item.mode ?? reference.mode)
         }
-    }
-
-    private func put(_ bytes: [UInt8], _ place: String, _ path: String) throws {
-        // A path of a volume stays in it.
-        guard !path.split(separator: "/").contains("..") else { throw LabError(.objectsUnusable, "path \(path) leads outside") }
-        try Files.makeDirectories(parent("\(place)/\(path)"))
-        try Files.write(bytes, to: "\(place)/\(path)")
+        return files
     }
 
     private func parent(_ path: String) -> String { String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) }
 
     /// What stands for a path of the host that is not there.
     private func stand(in path: String) -> String { "\(host.directory)/hostpath\(path)" }
-
-    /// The data of a ConfigMap or a Secret; `nil` when there is none.
-    func data(_ name: String, isSecret: Bool) async throws -> [String: [UInt8]]? {
-        guard let tree = try await api.object(isSecret ? "Secret" : "ConfigMap", namespace: key.namespace, name: name) else {
-            return nil
-        }
-        var data: [String: [UInt8]] = [:]
-        for member in tree[isSecret ? "stringData" : "data"]?.object?.members ?? [] {
-            data[member.key] = Array((member.value.string ?? "").utf8)
-        }
-        for member in tree[isSecret ? "data" : "binaryData"]?.object?.members ?? [] {
-            data[member.key] = Base64.bytes(of: member.value.string ?? "")
-        }
-        return data
-    }
 
     // MARK: Mounts
 
@@ -132,12 +151,10 @@ extension PodRunner {
     ) async throws -> [(name: String, value: String)] {
         var environment = ContainerEnvironment()
         (environment.addresses, environment.nodeAddresses) = (addresses, host.addresses)
+        let reading = ObjectReading(api)
         for (name, isSecret) in container.references {
-            if isSecret {
-                environment.secrets[name] = try await data(name, isSecret: true)
-            } else {
-                environment.configMaps[name] = try await data(name, isSecret: false)
-            }
+            let data = try await reading.data(name, isSecret: isSecret, in: key.namespace)
+            if isSecret { environment.secrets[name] = data } else { environment.configMaps[name] = data }
         }
         let inNamespace = pod.enablesServiceLinks ? try await api.services(in: key.namespace) : []
         let inDefault = try await api.services(in: "default").filter { $0["metadata"]?["name"]?.string == "kubernetes" }

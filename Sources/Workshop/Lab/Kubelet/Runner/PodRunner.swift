@@ -13,6 +13,10 @@ actor PodRunner {
     var sandboxHolder: Int32? { sandbox?.holder }
     private var isRemoving = false
     private var containers: [String: Running] = [:]
+    /// What is in the volumes that follow objects, by name and path.
+    var written: [String: [String: VolumeFolder.File]] = [:]
+    /// By volume and path.
+    var tokens: [String: String] = [:]
 
     struct Running {
         var child: Child
@@ -21,7 +25,7 @@ actor PodRunner {
         var run: Int
         var environment: [(name: String, value: String)]
         var workingDirectory: String?
-        /// `USER:GROUP`; `nil`: root.
+        /// `USER:GROUP` and perhaps another group; `nil`: root.
         var user: String?
         /// Where its input is written; `nil`: it has none, or it was closed.
         var input: CInt?
@@ -88,6 +92,8 @@ extension PodRunner {
     /// Namespaces for the pod, held by a process; a pod of the host's network is in its node's.
     private func makeSandbox(_ pod: PodManifest) async throws {
         isRemoving = false
+        // First what can go wrong without a process.
+        try writeNames(pod, addresses: [])
         var command: [String] = [
             host.launcher, "pause", "--new", "net,uts,ipc,pid", "--hostname", pod.hostname, "--ready-fd", "3",
         ]
@@ -106,7 +112,6 @@ extension PodRunner {
         let id = "\(key.uid)-\(nextNumber())"
         sandbox = (child, holder, id)
         Task { await awaitSandbox(child) }
-        try writeNames(pod, addresses: [])
     }
 
     private func awaitSandbox(_ child: Child) async {
@@ -169,6 +174,7 @@ extension PodRunner {
         func refuse(_ reason: String, _ message: String) {
             report(.startFailed(container: container.name, run: run, reason: reason, message: message))
         }
+        if let reason = Self.refusesRoot(container, pod) { return refuse("CreateContainerConfigError", reason) }
         let environment: [(name: String, value: String)]
         do {
             environment = try await variables(of: container, in: pod, addresses: addresses)
@@ -199,7 +205,7 @@ extension PodRunner {
             if container.hasReadOnlyRoot { command.append("--read-only") }
             if let directory = container.workingDirectory { command += ["--workdir", directory] }
             let user = (container.runAsUser ?? pod.runAsUser).map {
-                "\($0):\(container.runAsGroup ?? pod.runAsGroup ?? 0)"
+                "\($0):\(container.runAsGroup ?? pod.runAsGroup ?? 0)\(pod.volumeGroup.map { ":\($0)" } ?? "")"
             }
             if let user { command += ["--user", user] }
             let given = try ContainerInput(container)
@@ -233,10 +239,25 @@ extension PodRunner {
             closeInput(of: container.name)
             // Its number is the next process's.
             containers[container.name] = nil
-            let text = String((Files.text(of: message) ?? "").prefix(4096))
+            var text = String((Files.text(of: message) ?? "").prefix(4096))
+            if text.isEmpty, code != 0, container.takesMessageFromLog {
+                text = (try? ContainerLogTail.lastWords(in: logFile(ofContainer: container.name, id: id))) ?? ""
+            }
             report(.exited(container: container.name, run: run, code: code, message: text))
         } catch {
             refuse("CreateContainerError", "container \(container.name): \(error)")
+        }
+    }
+
+    /// Why a container must not run as root, in kubelet's words; `nil` when it does not, or may. Images say nothing here: without a
+    /// user it would be root.
+    private static func refusesRoot(_ container: ContainerManifest, _ pod: PodManifest) -> String? {
+        guard container.mustNotRunAsRoot ?? pod.mustNotRunAsRoot else { return nil }
+        let place = "(pod: \"\(pod.key)\", container: \(container.name))"
+        switch container.runAsUser ?? pod.runAsUser {
+        case nil: return "container has runAsNonRoot and image will run as root \(place)"
+        case 0: return "container's runAsUser breaks non-root policy \(place)"
+        default: return nil
         }
     }
 
@@ -313,10 +334,17 @@ extension PodRunner {
                 try? await Task.sleep(for: time)
                 return nil
             case .run(let command):
-                let child = try execute(command, in: container, streams: nil, takesTerminal: false)
+                let said = try Excerpt()
+                let child: Child
+                do {
+                    defer { said.closeWriting() }
+                    child = try execute(command, in: container, streams: said.streams, takesTerminal: false)
+                }
                 let (status, isLate) = await child.ended(within: limit)
                 if isLate { return "command timed out: \"\(command.joined(separator: " "))\" timed out after \(limit)" }
-                return status == 0 ? nil : child.text().isEmpty ? "exit status \(status)" : child.text()
+                guard status != 0 else { return nil }
+                let text = said.text()
+                return text.isEmpty ? "exit status \(status)" : text
             case .connect(let target, let port):
                 return try await ask(["--tcp"], target, port, limit, address)
             // An event has said that no TLS is spoken.

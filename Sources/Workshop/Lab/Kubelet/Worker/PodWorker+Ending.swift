@@ -1,4 +1,24 @@
 extension PodWorker {
+    static let deadlineMessage = "Pod was active on the node longer than the specified deadline"
+
+    /// When it is to be ended; `nil` when it may go on, or is ending anyway.
+    var deadline: Moment? {
+        switch stage {
+        case .volumes, .sandbox, .attaching, .running: break
+        case .stopping, .detaching, .removing: if after != .restart { return nil }
+        case .finished, .ended: return nil
+        }
+        guard let limit = manifest.activeDeadline, let start = Moment(startTime) else { return nil }
+        return start + limit
+    }
+
+    mutating func heedDeadline() {
+        guard !isPastDeadline, let deadline, deadline <= now else { return }
+        isPastDeadline = true
+        record("DeadlineExceeded", Self.deadlineMessage)
+        stop(then: .finish, grace: manifest.gracePeriod)
+    }
+
     /// Begins to end the pod, or hurries an end that has begun.
     mutating func stop(then next: After, grace: Duration) {
         switch stage {

@@ -2,24 +2,72 @@ import Addressing
 import KubeAPI
 
 extension PodWorker {
-    /// Takes over what the pod's status says of the time before this worker.
+    /// Takes over what the pod's status says of the time before this worker. Its processes ended with the kubelet before: a container
+    /// that ran then has ended in a way that nobody saw.
     mutating func recall() {
         let status = manifest.status
         for list in ["initContainerStatuses", "containerStatuses"] {
             for old in status[list]?.array ?? [] {
                 guard let index = containers.firstIndex(where: { $0.name == old["name"]?.string }) else { continue }
-                let count = Int(old["restartCount"]?.number?.integer ?? 0)
-                let ran = old["state"]?["running"] != nil || old["state"]?["terminated"] != nil
-                containers[index].restarts = count + (ran ? 1 : 0)
+                var record = containers[index]
+                recall(&record, old)
+                containers[index] = record
             }
         }
         let phase = status["phase"]?.string
+        let mains = containers.filter { $0.role == .main }
+        let hasFailedInit =
+            manifest.restartPolicy == .never && containers.contains { $0.role == .initial && ($0.ending?.code ?? 0) != 0 }
         if phase == "Succeeded" || phase == "Failed" {
             (stage, wasOver) = (.finished, true)
+        } else if hasFailedInit || mains.allSatisfy({ $0.ending != nil && !restarts($0) }) {
+            stage = .finished
+            addresses = (status["podIPs"]?.array ?? []).compactMap { IPAddress($0["ip"]?.string ?? "") }
+        } else {
+            // A new sandbox has nothing of what init containers did in the old one.
+            startAnew()
         }
     }
 
+    private func recall(_ record: inout ContainerRecord, _ old: JSONValue) {
+        record.restarts = Int(old["restartCount"]?.number?.integer ?? 0)
+        record.lastEnding = (old["lastState"]?["terminated"]).map(ending)
+        var last: ContainerRecord.Ending
+        if let terminated = old["state"]?["terminated"] {
+            last = ending(terminated)
+        } else if let running = old["state"]?["running"] {
+            last = ContainerRecord.Ending(
+                code: 137, reason: "ContainerStatusUnknown",
+                message: "the container ran when the node's kubelet ended, and how it ended is not known",
+                startedAt: running["startedAt"]?.string.flatMap { Moment($0) }, finishedAt: now,
+                id: Self.id(old["containerID"]))
+        } else {
+            return
+        }
+        if last.id.isEmpty { last.id = Self.id(old["containerID"]) }
+        (record.id, record.image) = (last.id, old["imageID"]?.string ?? "")
+        record.state = .terminated(last)
+        guard restarts(record) else { return }
+        // Its next start is counted already.
+        (record.state, record.lastEnding) = (.waiting(reason: "ContainerCreating", message: ""), last)
+        (record.restarts, record.isTrying) = (record.restarts + 1, true)
+    }
+
+    private func ending(_ tree: JSONValue) -> ContainerRecord.Ending {
+        ContainerRecord.Ending(
+            code: Int32(clamping: tree["exitCode"]?.number?.integer ?? 0), reason: tree["reason"]?.string ?? "",
+            message: tree["message"]?.string ?? "", startedAt: tree["startedAt"]?.string.flatMap { Moment($0) },
+            finishedAt: tree["finishedAt"]?.string.flatMap { Moment($0) } ?? now, id: Self.id(tree["containerID"]))
+    }
+
+    /// Without the runtime's name.
+    private static func id(_ value: JSONValue?) -> String {
+        let text = value?.string ?? ""
+        return text.hasPrefix("tulle://") ? String(text.dropFirst("tulle://".count)) : text
+    }
+
     var phase: String {
+        if isPastDeadline, !containers.contains(where: \.isAlive) { return "Failed" }
         let mains = containers.filter { $0.role == .main }
         let endings = mains.compactMap(\.ending)
         if stage == .finished || stage == .ended || stage == .detaching || stage == .removing || stage == .stopping,
@@ -71,6 +119,9 @@ extension PodWorker {
             status["podIPs"] = .array(addresses.map { ["ip": .string("\($0)")] })
         }
         status["startTime"] = .string(startTime)
+        if isPastDeadline, phase == "Failed" {
+            (status["reason"], status["message"]) = ("DeadlineExceeded", .string(Self.deadlineMessage))
+        }
         status["qosClass"] = .string(manifest.qualityOfService)
         let initial = containers.filter { $0.role != .main }
         if !initial.isEmpty { status["initContainerStatuses"] = .array(initial.map(containerStatus)) }
@@ -78,7 +129,7 @@ extension PodWorker {
         return .object(status)
     }
 
-    private var startTime: String {
+    var startTime: String {
         // The first that was written stays.
         manifest.status["startTime"]?.string ?? written?["startTime"]?.string ?? now.description
     }

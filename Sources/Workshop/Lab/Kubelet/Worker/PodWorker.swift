@@ -88,6 +88,8 @@ public struct PodWorker: Sendable {
     var failedAttachments = 0
     var hasSandbox = false
     var isGone = false
+    /// It was active for longer than it may be.
+    var isPastDeadline = false
     /// The init containers have done their work in this sandbox.
     var isInitialized = false
     var addresses: [IPAddress] = []
@@ -139,7 +141,7 @@ extension PodWorker {
 
     /// When ``Event/timer`` is due; `nil`: nothing is waited for.
     public var nextDeadline: Moment? {
-        var moments = [retryAt].compactMap(\.self)
+        var moments = [retryAt, isPastDeadline ? nil : deadline].compactMap(\.self)
         for record in containers {
             if let killAt = record.killAt, record.isAlive { moments.append(killAt) }
             if let retryAt = record.retryAt, stage == .running { moments.append(retryAt) }
@@ -238,6 +240,7 @@ extension PodWorker {
 
 extension PodWorker {
     private mutating func advance() {
+        heedDeadline()
         if let retryAt, retryAt <= now { self.retryAt = nil }
         let isFree = !isBusy && retryAt == nil
         switch stage {
