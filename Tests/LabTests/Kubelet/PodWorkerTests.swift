@@ -5,7 +5,7 @@ import Testing
 @testable import Lab
 
 /// One pod and the time, told what happens.
-private struct Script {
+struct WorkerScript {
     var worker: PodWorker
     var now: Moment
     var orders: [PodWorker.Order] = []
@@ -95,7 +95,7 @@ struct PodWorkerTests {
     // After a restart of a lab a pod stayed unready for ever: the node's controller had said so after the kubelet said it is Ready.
     @Test("volumes, the sandbox, ADD and the containers come in this order, and the status tells of each")
     func begins() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"echo"},{"name":"b","image":"echo"}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"echo"},{"name":"b","image":"echo"}]}"#)
         script.tell(.timer)
         #expect(script.words == ["volumes"])
         #expect(script.phase == "Pending" && script.waiting == "ContainerCreating")
@@ -119,7 +119,7 @@ struct PodWorkerTests {
     // CNI forbids an ADD after an ADD, and what came of one that died or was late is not known.
     @Test("a failed ADD is told, taken back, and tried again in a new sandbox, later each time")
     func retries() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"echo"}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"echo"}]}"#)
         script.tell(.timer)
         script.tell(.volumesReady)
         script.tell(.sandboxReady)
@@ -142,7 +142,7 @@ struct PodWorkerTests {
 
     @Test("a container that crashes is started at once, then after 10 s, doubling, at most 5 minutes")
     func crashes() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x","command":["false"]}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"x","command":["false"]}]}"#)
         try script.run()
         script.started("a")
         script.exited("a", 1)
@@ -170,7 +170,7 @@ struct PodWorkerTests {
             ("OnFailure", 1, true, "Running"), ("Never", 0, false, "Succeeded"), ("Never", 1, false, "Failed"),
         ] as [(String, Int32, Bool, String)])
     func policy(_ policy: String, _ code: Int32, _ returns: Bool, _ phase: String) throws {
-        var script = try Script(#"{"restartPolicy":"\#(policy)","containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"restartPolicy":"\#(policy)","containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         script.started("a")
         script.exited("a", code)
@@ -192,7 +192,7 @@ struct PodWorkerTests {
 
     @Test("init containers run one after the other, and one that fails is tried again before the next")
     func initialises() throws {
-        var script = try Script(
+        var script = try WorkerScript(
             #"{"initContainers":[{"name":"i","image":"x"},{"name":"j","image":"x"}],"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         #expect(script.words == ["start i 1"])
@@ -211,7 +211,7 @@ struct PodWorkerTests {
 
     @Test("a sidecar starts before the others, does not hold them up, and ends after them")
     func sidecars() throws {
-        var script = try Script(
+        var script = try WorkerScript(
             #"{"initContainers":[{"name":"s","image":"x","restartPolicy":"Always"}],"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         #expect(script.words == ["start s 1"])
@@ -228,7 +228,7 @@ struct PodWorkerTests {
 
     @Test("deletion: hook, SIGTERM, SIGKILL when the grace is over, DEL, the sandbox, and only then the object")
     func ends() throws {
-        var script = try Script(
+        var script = try WorkerScript(
             #"{"containers":[{"name":"a","image":"x","lifecycle":{"preStop":{"exec":{"command":["true"]}}}},{"name":"b","image":"x"}]}"#
         )
         try script.run()
@@ -253,7 +253,7 @@ struct PodWorkerTests {
 
     @Test("a second deletion without grace hurries the first")
     func hurries() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         script.started("a")
         script.delete(grace: 30)
@@ -264,7 +264,7 @@ struct PodWorkerTests {
 
     @Test("a container that starts while its pod is being deleted ends too")
     func startsTooLate() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         script.delete(grace: 30)
         #expect(script.words.isEmpty)
@@ -277,7 +277,7 @@ struct PodWorkerTests {
         "a pod deleted while an order is out waits for its answer, then everything is taken back, and the object goes",
         arguments: ["volumes", "no volumes", "sandbox", "no sandbox", "ADD", "no ADD", "start", "no start", "DEL", "remove"])
     func deletedWhileBusy(_ stage: String) throws {
-        var script = try Script(#"{"restartPolicy":"Never","containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"restartPolicy":"Never","containers":[{"name":"a","image":"x"}]}"#)
         let address = try #require(IPAddress("192.0.2.77"))
         let way: [(order: String, answer: PodWorker.Event, failure: PodWorker.Event?)] = [
             ("volumes", .volumesReady, .volumesFailed("")), ("sandbox", .sandboxReady, .sandboxFailed("")),
@@ -319,7 +319,7 @@ struct PodWorkerTests {
     // After every blip of a node its pods stayed NotReady: the kubelet compared with what it had said, not with what was there.
     @Test("a status that somebody else wrote over is written again, once; the echo of our own is not")
     func contradicted() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         let starting = script.status
         script.started("a")
@@ -354,7 +354,7 @@ struct PodWorkerTests {
 
     @Test("readiness follows its probe, by its thresholds")
     func readiness() throws {
-        var script = try Script(
+        var script = try WorkerScript(
             """
             {"containers":[{"name":"a","image":"x","readinessProbe":{"tcpSocket":{"port":80},"initialDelaySeconds":3,
             "periodSeconds":5,"failureThreshold":2}}]}
@@ -377,7 +377,7 @@ struct PodWorkerTests {
 
     @Test("a startup probe holds back the others; liveness that fails ends the container, which comes back")
     func liveness() throws {
-        var script = try Script(
+        var script = try WorkerScript(
             """
             {"containers":[{"name":"a","image":"x","startupProbe":{"exec":{"command":["true"]}},
             "livenessProbe":{"httpGet":{"port":80},"failureThreshold":1}}]}
@@ -397,7 +397,7 @@ struct PodWorkerTests {
 
     @Test("news of an earlier run changes nothing")
     func stale() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         script.started("a")
         script.exited("a", 1)
@@ -408,7 +408,7 @@ struct PodWorkerTests {
 
     @Test("a sandbox that dies is made again, with DEL between, and its containers with it")
     func sandboxDies() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         script.started("a")
         script.tell(.sandboxEnded)
@@ -425,7 +425,7 @@ struct PodWorkerTests {
 
     @Test("a pod of the host's network has its node's addresses and no ADD")
     func hostNetwork() throws {
-        var script = try Script(#"{"hostNetwork":true,"containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"hostNetwork":true,"containers":[{"name":"a","image":"x"}]}"#)
         script.tell(.timer)
         script.tell(.volumesReady)
         script.tell(.sandboxReady)
@@ -436,109 +436,9 @@ struct PodWorkerTests {
         #expect(script.words == ["remove"])
     }
 
-    @Test("a kubelet that starts anew counts on, and lets rest what is over")
-    func recalls() throws {
-        let ran = #"{"phase":"Running","containerStatuses":[{"name":"a","restartCount":2,"state":{"running":{}}}]}"#
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#, status: ran)
-        try script.run()
-        script.started("a")
-        #expect(script.restarts == 3)
-        var over = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#, status: #"{"phase":"Succeeded"}"#)
-        #expect(over.tell(.timer).isEmpty)
-        // It was shown Pending and then Failed on its way out.
-        over.delete(grace: 30)
-        #expect(over.words == ["remove"] && over.orders.count == 1)
-        over.tell(.sandboxRemoved)
-        #expect(over.words == ["remove object", "forget"] && over.orders.count == 2)
-    }
-
-    // After a restart of the lab's supervisor a Job's pod did its work a second time.
-    @Test(
-        "a kubelet that starts anew runs nothing again that the pod's policy lets rest",
-        arguments: [
-            ("Never", #"{"running":{}}"#, nil, "Failed", 137, "ContainerStatusUnknown"),
-            ("Never", #"{"terminated":{"exitCode":0,"reason":"Completed"}}"#, nil, "Succeeded", 0, "Completed"),
-            ("Never", #"{"terminated":{"exitCode":3,"reason":"Error"}}"#, nil, "Failed", 3, "Error"),
-            ("OnFailure", #"{"terminated":{"exitCode":0,"reason":"Completed"}}"#, nil, "Succeeded", 0, "Completed"),
-            ("OnFailure", #"{"terminated":{"exitCode":3,"reason":"Error"}}"#, 3, "Running", 3, "Error"),
-            ("OnFailure", #"{"running":{}}"#, 3, "Running", 137, "ContainerStatusUnknown"),
-            ("Always", #"{"terminated":{"exitCode":0,"reason":"Completed"}}"#, 3, "Running", 0, "Completed"),
-            // It has never run.
-            ("Never", #"{"waiting":{"reason":"ContainerCreating"}}"#, 2, "Running", nil, nil),
-        ] as [(String, String, Int64?, String, Int64?, String?)])
-    func rests(
-        policy: String, state: String, restarts: Int64?, phase: String, code: Int64?, reason: String?
-    ) throws {
-        let status =
-            #"{"phase":"Running","podIPs":[{"ip":"192.0.2.77"}],"containerStatuses":[{"name":"a","restartCount":2,"containerID":"tulle://u1-a-2","state":\#(state)}]}"#
-        var script = try Script(#"{"restartPolicy":"\#(policy)","containers":[{"name":"a","image":"x"}]}"#, status: status)
-        if let restarts {
-            try script.run()
-            #expect(script.words == ["start a 1"])
-            script.started("a")
-            #expect(script.restarts == restarts)
-        } else {
-            script.tell(.timer)
-            #expect(script.words.isEmpty && script.status["podIP"] == "192.0.2.77")
-        }
-        #expect(script.phase == phase)
-        let ending = script.container()?[restarts == nil ? "state" : "lastState"]?["terminated"]
-        #expect(ending?["exitCode"]?.number?.integer == code && ending?["reason"]?.string == reason)
-        #expect(ending == nil || ending?["containerID"] == "tulle://u1-a-2")
-        if restarts == nil {
-            script.delete(grace: 30)
-            #expect(script.words == ["remove"])
-        }
-    }
-
-    @Test("a kubelet that starts anew leaves alone the container that is done, and does an init container's work again")
-    func restsInPart() throws {
-        let status = #"""
-            {"phase":"Running","initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":0}}}],"containerStatuses":[
-            {"name":"a","state":{"terminated":{"exitCode":0,"reason":"Completed"}}},{"name":"b","state":{"running":{}}}]}
-            """#
-        let spec =
-            #""initContainers":[{"name":"i","image":"x"}],"containers":[{"name":"a","image":"x"},{"name":"b","image":"x"}]}"#
-        var script = try Script(#"{"restartPolicy":"OnFailure",\#(spec)"#, status: status)
-        try script.run()
-        #expect(script.words == ["start i 1"])
-        script.started("i")
-        script.exited("i", 0)
-        #expect(script.words == ["start b 1"])
-        var never = try Script(#"{"restartPolicy":"Never",\#(spec)"#, status: status)
-        never.tell(.timer)
-        #expect(never.words.isEmpty && never.phase == "Failed")
-    }
-
-    // The field was stored, and the pod ran on.
-    @Test("a pod that is active for longer than it may be is ended and has failed, also over a kubelet's restart")
-    func deadline() throws {
-        let spec = #"{"activeDeadlineSeconds":60,"terminationGracePeriodSeconds":5,"containers":[{"name":"a","image":"x"}]}"#
-        var script = try Script(spec)
-        try script.run()
-        script.started("a", after: .seconds(20))
-        let status = script.status
-        #expect(script.worker.nextDeadline == script.now + .seconds(40))
-        script.tell(.timer, after: .seconds(40))
-        #expect(script.words == ["TERM a"] && script.reasons.contains("DeadlineExceeded") && script.phase == "Running")
-        script.exited("a", 143)
-        #expect(script.words == ["DEL"] && script.phase == "Failed" && script.status["reason"] == "DeadlineExceeded")
-        script.tell(.detached)
-        script.tell(.sandboxRemoved)
-        #expect(script.phase == "Failed" && script.status["reason"] == "DeadlineExceeded" && script.worker.nextDeadline == nil)
-
-        var again = try Script(spec, status: status.description)
-        again.tell(.timer, after: .seconds(59))
-        #expect(again.words == ["volumes"])
-        again.tell(.timer, after: .seconds(1))
-        again.tell(.volumesReady)
-        again.tell(.sandboxRemoved)
-        #expect(again.phase == "Failed" && again.status["reason"] == "DeadlineExceeded")
-    }
-
     @Test("a sidecar that crashes holds up the others only until they have begun")
     func sidecarCrashes() throws {
-        var script = try Script(
+        var script = try WorkerScript(
             #"{"restartPolicy":"OnFailure","initContainers":[{"name":"s","image":"x","restartPolicy":"Always"}],"containers":[{"name":"a","image":"x"}]}"#
         )
         try script.run()
@@ -559,7 +459,7 @@ struct PodWorkerTests {
 
     @Test("init containers run once more in a new sandbox, which has nothing of what they did in the old one")
     func initialisesAgain() throws {
-        var script = try Script(
+        var script = try WorkerScript(
             #"{"initContainers":[{"name":"i","image":"x"}],"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         script.started("i")
@@ -579,7 +479,7 @@ struct PodWorkerTests {
 
     @Test("a start that came to nothing for want of a ConfigMap is a try and no restart")
     func tries() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         script.started("a")
         script.exited("a", 1)
@@ -594,7 +494,7 @@ struct PodWorkerTests {
 
     @Test("a probe by HTTPS is said to do no more than connect")
     func secureProbe() throws {
-        var script = try Script(
+        var script = try WorkerScript(
             #"{"containers":[{"name":"a","image":"x","livenessProbe":{"httpGet":{"port":443,"scheme":"HTTPS"}}}]}"#)
         try script.run()
         script.started("a")
@@ -603,7 +503,7 @@ struct PodWorkerTests {
 
     @Test("a pod that is gone without a deletion ends, and nobody is told")
     func gone() throws {
-        var script = try Script(#"{"containers":[{"name":"a","image":"x"}]}"#)
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"x"}]}"#)
         try script.run()
         script.started("a")
         script.tell(.gone)
