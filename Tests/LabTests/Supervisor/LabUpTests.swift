@@ -85,7 +85,8 @@ struct LabUpTests {
         try Files.write("mine".utf8, to: bench.lab.path + "/letter")
         let outcome = try bench.tulle("up")
         #expect(outcome.status == 73, "\(outcome.error)")
-        #expect(try bench.tulle("down").status == 0)
+        let down = try bench.tulle("down")
+        #expect(down.status == 4 && down.error.contains("holds no lab"), "\(down)")
         #expect(Files.text(of: bench.lab.path + "/letter") == "mine")
     }
 }
