@@ -113,7 +113,7 @@ struct LabCommandTests {
         try Files.write("mine".utf8, to: bench.lab.path + "/letter")
         let outcome = try bench.tulle("up")
         #expect(outcome.status == 73 && isOneLine(outcome, of: "up"), "\(outcome.error)")
-        #expect(try bench.tulle("down").status == 0)
+        #expect(try bench.tulle("down").status == 4)
         #expect(Files.text(of: bench.lab.path + "/letter") == "mine")
     }
 
