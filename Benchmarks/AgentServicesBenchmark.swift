@@ -104,7 +104,7 @@ extension AgentStage {
         let begin = ContinuousClock.now
         agent = try Call(
             [
-                try Self.program("tulle"), "agent", "--node", "n1", "--kubeconfig", kubeconfig, "--parts", "services", "--state",
+                try RoadAgent.program(), "agent", "--node", "n1", "--kubeconfig", kubeconfig, "--parts", "services", "--state",
                 directory.file("state"),
             ],
             log: directory.file("log")
@@ -214,14 +214,6 @@ extension AgentStage {
     }
 
     private static func milliseconds(_ duration: Duration) -> String { rounded(duration / .milliseconds(1)) }
-
-    /// A program beside this one.
-    static func program(_ name: String) throws -> String {
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let count = readlink("/proc/self/exe", &buffer, buffer.count)
-        let own = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return String(own[..<(own.lastIndex(of: "/") ?? own.startIndex)]) + "/" + name
-    }
 }
 
 /// Hears which elements nf_tables was given.

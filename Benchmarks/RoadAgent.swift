@@ -64,11 +64,12 @@ struct RoadAgent {
         throw KernelError(.inputOutput, "read an agent's memory; its log is \(directory)/log")
     }
 
-    private static func program() throws -> String {
+    /// A program beside this one.
+    static func program(_ name: String = "tulle") throws -> String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
         let own = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let path = "\(own[..<(own.lastIndex(of: "/") ?? own.startIndex)])/tulle"
+        let path = "\(own[..<(own.lastIndex(of: "/") ?? own.startIndex)])/\(name)"
         guard access(path, X_OK) == 0 else { throw KernelError(.noSuchEntry, "find \(path), which scripts/bench builds") }
         return path
     }

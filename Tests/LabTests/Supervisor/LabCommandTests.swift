@@ -113,7 +113,8 @@ struct LabCommandTests {
         try Files.write("mine".utf8, to: bench.lab.path + "/letter")
         let outcome = try bench.tulle("up")
         #expect(outcome.status == 73 && isOneLine(outcome, of: "up"), "\(outcome.error)")
-        #expect(try bench.tulle("down").status == 4)
+        let down = try bench.tulle("down")
+        #expect(down.status == 4 && down.error.contains("holds no lab"), "\(down)")
         #expect(Files.text(of: bench.lab.path + "/letter") == "mine")
     }
 

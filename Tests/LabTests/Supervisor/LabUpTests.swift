@@ -67,26 +67,4 @@ struct LabUpTests {
         #expect(try run("logs", "db-1").output.contains("listening tcp 5432"))
         #expect(try bench.tulle("ping").output.contains("8 pods on 2 nodes"))
     }
-
-    @Test("a port in use is said in one line, and nothing stays") func port() throws {
-        let bench = try LabBench()
-        let loopback = try #require(IPAddress("127.0.0.1"))
-        let socket = try BoundSocket.stream(loopback, port: 0)
-        let outcome = try bench.tulle("up", "--port", "\(BoundSocket.port(of: socket))")
-        #expect(outcome.status == 75 && outcome.error.split(separator: "\n").count == 1, "\(outcome.error)")
-        #expect(outcome.error.contains("--port"))
-        #expect(access(bench.lab.path, F_OK) != 0)
-        #expect(bench.processes == [])
-    }
-
-    @Test("a directory that is somebody else's is left alone") func foreign() throws {
-        let bench = try LabBench()
-        try Files.makeDirectories(bench.lab.path)
-        try Files.write("mine".utf8, to: bench.lab.path + "/letter")
-        let outcome = try bench.tulle("up")
-        #expect(outcome.status == 73, "\(outcome.error)")
-        let down = try bench.tulle("down")
-        #expect(down.status == 4 && down.error.contains("holds no lab"), "\(down)")
-        #expect(Files.text(of: bench.lab.path + "/letter") == "mine")
-    }
 }
