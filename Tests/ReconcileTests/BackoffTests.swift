@@ -81,3 +81,25 @@ struct DebounceTests {
         #expect(debounce.due == .seconds(1))
     }
 }
+
+@Suite("the pace")
+struct PaceTests {
+    @Test("the first is due at once; what follows waits for the distance, counted from the end; after a rest it is at once again")
+    func pace() {
+        var pace = Pace(distance: .milliseconds(10))
+        #expect(pace.due == nil)
+        pace.event(at: .seconds(1))
+        #expect(pace.due == .seconds(1))
+        pace.begin()
+        #expect(pace.due == nil)
+        pace.event(at: .milliseconds(1001))
+        pace.event(at: .milliseconds(1002))
+        pace.end(at: .milliseconds(1003))
+        #expect(pace.due == .milliseconds(1013))
+        pace.begin()
+        pace.end(at: .milliseconds(1014))
+        #expect(pace.due == nil)
+        pace.event(at: .milliseconds(1100))
+        #expect(pace.due == .milliseconds(1100))
+    }
+}

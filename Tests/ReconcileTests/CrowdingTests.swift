@@ -22,7 +22,8 @@ struct CrowdingTests {
     @Test("a node that changes all the time is looked at a few times in ten seconds; keys do not wait with it")
     func rounds() {
         var rounds = Rounds<Int>(
-            start: .zero, period: .seconds(60), debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
+            start: .zero, period: .seconds(60), pace: Pace(distance: .milliseconds(15)),
+            debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
         var (whole, ofKeys, waits) = (0, 0, Duration.zero)
         for millisecond in 0..<10_000 {
             let now = Duration.milliseconds(millisecond)

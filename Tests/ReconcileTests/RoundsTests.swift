@@ -5,7 +5,8 @@ import Testing
 struct RoundsTests {
     private func rounds() -> Rounds<Int> {
         Rounds(
-            start: .zero, period: .seconds(60), debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)),
+            start: .zero, period: .seconds(60), pace: Pace(distance: .milliseconds(15)),
+            debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)),
             backoff: Backoff(first: .seconds(2), limit: .seconds(30)))
     }
 
@@ -30,20 +31,26 @@ struct RoundsTests {
 
     @Test("a start that lies ahead is waited for")
     func start() {
-        var rounds = Rounds<Int>(start: .seconds(5), period: .seconds(60), debounce: Debounce(quiet: .zero, limit: .zero))
+        var rounds = Rounds<Int>(
+            start: .seconds(5), period: .seconds(60), pace: Pace(distance: .zero), debounce: Debounce(quiet: .zero, limit: .zero))
         same(rounds.next(at: .seconds(4)), .sleep(until: .seconds(5)))
         same(rounds.next(at: .seconds(5)), .run(.all))
     }
 
-    @Test("marks of one burst are one round, on their keys only")
+    @Test("the first mark is a round at once, those that follow it are gathered, and a round is of its keys only")
     func burst() {
         var rounds = asleep()
         rounds.mark([1], at: .milliseconds(1000))
-        rounds.mark([2, 1], at: .milliseconds(1004))
-        same(rounds.next(at: .milliseconds(1005)), .sleep(until: .milliseconds(1009)))
-        same(rounds.next(at: .milliseconds(1009)), .run(.keys([1, 2])))
-        rounds.finished(.keys([1, 2]), succeeded: true, at: .milliseconds(1010), random: 0)
-        same(rounds.next(at: .milliseconds(1010)), .sleep(until: .seconds(60)))
+        same(rounds.next(at: .milliseconds(1000)), .run(.keys([1])))
+        rounds.mark([2], at: .milliseconds(1001))
+        rounds.finished(.keys([1]), succeeded: true, at: .milliseconds(1002), random: 0)
+        rounds.mark([3, 2], at: .milliseconds(1004))
+        same(rounds.next(at: .milliseconds(1005)), .sleep(until: .milliseconds(1017)))
+        same(rounds.next(at: .milliseconds(1017)), .run(.keys([2, 3])))
+        rounds.finished(.keys([2, 3]), succeeded: true, at: .milliseconds(1018), random: 0)
+        same(rounds.next(at: .milliseconds(1018)), .sleep(until: .seconds(60)))
+        rounds.mark([4], at: .milliseconds(1040))
+        same(rounds.next(at: .milliseconds(1040)), .run(.keys([4])))
     }
 
     @Test("marking nothing wakes nobody")
@@ -117,9 +124,9 @@ struct RoundsTests {
         same(rounds.next(at: .seconds(2)), .run(.keys([1])))
         rounds.finished(everythingFailed ? .all : .keys([1]), succeeded: false, at: .seconds(2), random: 0)
         rounds.mark([2], at: .seconds(2))
-        same(rounds.next(at: .milliseconds(2005)), .run(.keys([2])))
-        rounds.finished(.keys([2]), succeeded: true, at: .milliseconds(2006), random: 0)
-        same(rounds.next(at: .milliseconds(2006)), .sleep(until: .seconds(3)))
+        same(rounds.next(at: .milliseconds(2015)), .run(.keys([2])))
+        rounds.finished(.keys([2]), succeeded: true, at: .milliseconds(2016), random: 0)
+        same(rounds.next(at: .milliseconds(2016)), .sleep(until: .seconds(3)))
         same(rounds.next(at: .seconds(3)), .run(everythingFailed ? .all : .keys([1])))
     }
 

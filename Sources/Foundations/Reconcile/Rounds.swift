@@ -32,8 +32,8 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
     }
 
     private let period: Duration
+    private var pace: Pace
     private var debounce: Debounce
-    private var debounceAll: Debounce
     private var crowding: Crowding
     private var backoff: Backoff
     private var marked: Set<Key> = []
@@ -44,13 +44,17 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
     private var isFullFailing = false
     private var isRunning = false
 
-    /// - Parameter period: how often everything is looked at although nothing was marked.
+    /// - Parameters:
+    ///   - period: how often everything is looked at although nothing was marked.
+    ///   - pace: of rounds of some keys.
+    ///   - debounce: gathers what makes everything due.
     public init(
-        start: Duration, period: Duration, debounce: Debounce, backoff: Backoff = Backoff(), crowding: Crowding = Crowding()
+        start: Duration, period: Duration, pace: Pace, debounce: Debounce, backoff: Backoff = Backoff(),
+        crowding: Crowding = Crowding()
     ) {
         self.period = period
+        self.pace = pace
         self.debounce = debounce
-        debounceAll = debounce
         self.crowding = crowding
         self.backoff = backoff
         nextFull = start
@@ -61,15 +65,13 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
         let keys = Set(keys)
         guard !keys.isEmpty else { return }
         marked.formUnion(keys)
-        debounce.event(at: now)
+        pace.event(at: now)
     }
 
     /// Everything has to be looked at; after a failure of everything, when its next try is due.
     public mutating func markAll(at now: Duration) {
         isAllMarked = true
-        debounceAll.event(at: now)
-        // Keys that were marked just before go along.
-        if !marked.isEmpty { debounce.event(at: now) }
+        debounce.event(at: now)
     }
 
     public mutating func next(at now: Duration) -> Action {
@@ -77,9 +79,11 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
         let full = fullDue
         if now >= full { return runAll(at: now) }
         let isRetryDue = !failed.isEmpty && now >= retryFailed
-        let isMarkDue = !marked.isEmpty && debounce.due.map { now >= $0 } ?? true
+        // Keys go along with a round of everything that is about to begin.
+        let marksDue = isAllMarked && full - now <= debounce.limit ? nil : pace.due
+        let isMarkDue = marksDue.map { now >= $0 } ?? false
         if isRetryDue || isMarkDue { return runKeys(retries: isRetryDue) }
-        let others = [marked.isEmpty ? nil : debounce.due, failed.isEmpty ? nil : retryFailed]
+        let others = [marksDue, failed.isEmpty ? nil : retryFailed]
         return .sleep(until: others.compactMap(\.self).reduce(full, min))
     }
 
@@ -88,6 +92,7 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
     ///   - random: 0 ..< 1, spreads retries.
     public mutating func finished(_ scope: Scope, succeeded: Bool, at now: Duration, random: Double) {
         isRunning = false
+        pace.end(at: now)
         switch (scope, succeeded) {
         case (.all, true):
             (isFullFailing, nextFull) = (false, now + period)
@@ -107,7 +112,7 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
 
 extension Rounds {
     private var fullDue: Duration {
-        guard isAllMarked, !isFullFailing, let due = debounceAll.due else { return nextFull }
+        guard isAllMarked, !isFullFailing, let due = debounce.due else { return nextFull }
         return min(nextFull, max(due, crowding.notBefore))
     }
 
@@ -116,8 +121,8 @@ extension Rounds {
         marked = []
         failed = []
         isAllMarked = false
+        pace.begin()
         debounce.clear()
-        debounceAll.clear()
         isRunning = true
         return .run(.all)
     }
@@ -126,7 +131,7 @@ extension Rounds {
         let keys = retries ? marked.union(failed) : marked
         marked = []
         if retries { failed = [] }
-        debounce.clear()
+        pace.begin()
         isRunning = true
         return .run(.keys(keys))
     }

@@ -51,10 +51,10 @@ public struct NodeAgent: Service {
         let namespace = try NetworkNamespace.current()
         let namespaceLock = try NamespaceLock(namespace)
         defer { withExtendedLifetime((lock, namespaceLock)) {} }
-        let (events, bell) = AsyncStream.makeStream(of: Event.self)
+        let post = Mailbox<Event>()
         let desk = settings.duties.contains(.pods) ? PodDesk(settings, surroundings: surroundings, logger: logger) : nil
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
-        let pods = try await desk?.begin(namespace, changed: { bell.yield(.attachments) })
+        let pods = try await desk?.begin(namespace, changed: { post.put(.attachments) })
         let book = pods.map { RememberingBook($0, of: settings, logger: logger) }
         // Before the first look too, so that nothing happens between the two unseen.
         let watch = try KernelWatch(namespace)
@@ -68,7 +68,7 @@ public struct NodeAgent: Service {
         let end: Result<Void, any Error>
         do {
             let yard = Yard(reconciler: reconciler, prober: prober, desk: desk, board: board, doors: doors)
-            end = .success(try await serve(events, bell, watch, yard, isReady: book?.recall() ?? false))
+            end = .success(try await serve(post, watch, yard, isReady: book?.recall() ?? false))
         } catch {
             end = .failure(error)
         }
@@ -88,19 +88,17 @@ public struct NodeAgent: Service {
         let doors: AgentDoors
     }
 
-    private func serve(
-        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ watch: KernelWatch, _ yard: Yard, isReady: Bool
-    ) async throws {
+    private func serve(_ post: Mailbox<Event>, _ watch: KernelWatch, _ yard: Yard, isReady: Bool) async throws {
         try await cancelWhenGracefulShutdown { [self] in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
                     await source.run()
-                    bell.finish()
+                    post.close()
                 }
-                group.addTask { for await event in source.events { bell.yield(.object(event)) } }
-                group.addTask { try await watch.run { bell.yield(.kernel($0)) } }
+                group.addTask { for await event in source.events { post.put(.object(event)) } }
+                group.addTask { try await watch.run { post.put(.kernel($0)) } }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
-                group.addTask { try await follow(events, bell, yard, isReady: isReady) }
+                group.addTask { try await follow(post, yard, isReady: isReady, on: yard.reconciler) }
                 // Whichever ends first, by itself or by an error, ends the others.
                 defer { group.cancelAll() }
                 try await group.next()
@@ -108,70 +106,69 @@ public struct NodeAgent: Service {
         }
     }
 
+    /// On the reconciler's thread: going to another one and back for every step would cost more than most steps.
     private func follow(
-        _ events: AsyncStream<Event>, _ bell: AsyncStream<Event>.Continuation, _ yard: Yard, isReady: Bool
+        _ post: Mailbox<Event>, _ yard: Yard, isReady: Bool, on reconciler: isolated Reconciler
     ) async throws {
-        let (reconciler, prober, desk) = (yard.reconciler, yard.prober, yard.desk)
+        let prober = yard.prober
         var schedule = ProbeSchedule(period: prober == nil ? nil : settings.probePeriod)
         var probing: Task<Void, Never>?
         defer { probing?.cancel() }
-        var status = StatusFile(settings.stateDirectory + "/status", logger)
-        var timer: Task<Void, Never>?
-        defer { timer?.cancel() }
+        var status = StatusFile(settings.stateDirectory + "/status", now: surroundings.now, logger)
+        var alarm = Alarm(now: surroundings.now) { post.put(.timer) }
+        defer { alarm.stop() }
         var waiting: String? = "the objects of \(settings.origin)"
-        var doors = await keepDoors(yard, after: nil)
-        status.write(await reconciler.report, waiting: waiting)
+        var doors = await keepDoors(yard, after: nil, on: reconciler)
+        status.write(reconciler.report, waiting: waiting)
         logger.info("started", metadata: ["parts": "\(settings.parts)", "waits for": "\(waiting ?? "")"])
+        var desk = DeskHours(desk: yard.desk, now: surroundings.now)
         // What an earlier agent of this node learned is enough to attach pods.
-        if isReady { try await desk?.open() }
-        for await event in events {
+        if isReady { try await desk.open() }
+        for await _ in post.bell {
             yard.board.begin()
-            switch event {
-            case .object(let event):
-                if case .listed = event { waiting = nil }
-                await reconciler.take(event)
-            case .kernel(let notice):
-                await reconciler.take(notice)
-                if notice.hasNewTables { await desk?.tablesChanged() }
-            case .attachments: await reconciler.attachmentsChanged()
-            case .probed(let problems):
-                schedule.ended(with: problems, at: surroundings.now())
-                await reconciler.take(probed: schedule.problems)
-            case .timer: break
+            for event in post.take() {
+                switch event {
+                case .object(let event):
+                    if case .listed = event { waiting = nil }
+                    reconciler.take(event)
+                case .kernel(let notice):
+                    reconciler.take(notice)
+                    if notice.hasNewTables { await yard.desk?.tablesChanged() }
+                case .attachments: reconciler.attachmentsChanged()
+                case .probed(let problems):
+                    schedule.ended(with: problems, at: surroundings.now())
+                    reconciler.take(probed: schedule.problems)
+                case .timer: alarm.rang()
+                }
             }
-            var next = await reconciler.advance()
-            let targets = await reconciler.tunnelTargets
+            let next = reconciler.advance()
+            let targets = reconciler.tunnelTargets
             if let prober, schedule.begin(targets, at: surroundings.now()) {
-                probing = Task { bell.yield(.probed(await prober.problems(targets))) }
+                probing = Task { post.put(.probed(await prober.problems(targets))) }
             } else if targets.isEmpty {
-                await reconciler.take(probed: [])
+                reconciler.take(probed: [])
             }
-            next = [next, schedule.waking].compactMap(\.self).min()
-            doors = await keepDoors(yard, after: doors)
-            let report = await reconciler.report
-            status.write(report, waiting: waiting)
+            doors = await keepDoors(yard, after: doors, on: reconciler)
+            status.write(reconciler.report, waiting: waiting)
             // After the first whole round the node is as it should be as far as it can be, and may have pods.
-            if report.rounds > 0 { try await desk?.open() }
-            await desk?.tidy()
-            yard.board.show(await reconciler.state)
-            guard let next else { continue }
-            timer?.cancel()
-            timer = Task {
-                guard (try? await Task.sleep(for: max(.zero, next - surroundings.now()))) != nil else { return }
-                bell.yield(.timer)
-            }
+            if reconciler.report.rounds > 0 { try await desk.open() }
+            await desk.tidy()
+            yard.board.show(reconciler.state)
+            alarm.set([next, schedule.waking, status.waking, desk.waking].compactMap(\.self).min())
         }
+        status.write(reconciler.report, waiting: waiting, isLast: true)
     }
 }
 
 extension NodeAgent {
     /// Opens what is asked over HTTP now, and closes what is not any more.
-    private func keepDoors(_ yard: Yard, after before: Reconciler.DoorsNeeded?) async -> Reconciler.DoorsNeeded {
-        let needed = await yard.reconciler.doorsNeeded
+    private func keepDoors(
+        _ yard: Yard, after before: Reconciler.DoorsNeeded?, on reconciler: isolated Reconciler
+    ) async -> Reconciler.DoorsNeeded {
+        let needed = reconciler.doorsNeeded
         guard needed != before else { return needed }
-        let problems = await yard.doors.keep(
-            await yard.reconciler.healthChecks, isHealthy: needed.isHealthy, attempt: needed.attempt)
-        await yard.reconciler.take(unopened: problems)
+        let problems = await yard.doors.keep(reconciler.healthChecks, isHealthy: needed.isHealthy, attempt: needed.attempt)
+        reconciler.take(unopened: problems)
         return needed
     }
 }

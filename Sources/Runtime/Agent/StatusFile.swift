@@ -1,18 +1,33 @@
 import Logging
 
 /// The file that says how the node is: one line per fact, for people and scripts; whole or not at all.
+///
+/// While rounds follow each other closely it is some moments behind.
 struct StatusFile {
     private let path: String
+    private let now: @Sendable () -> Duration
     private let logger: Logger
     private var written: String?
+    private var lastWriting: Duration?
+    /// When to write what could not be written so soon after the last time.
+    private(set) var waking: Duration?
 
-    init(_ path: String, _ logger: Logger) {
-        self.path = path
-        self.logger = logger
+    private static let distance = Duration.milliseconds(100)
+
+    init(_ path: String, now: @escaping @Sendable () -> Duration, _ logger: Logger) {
+        (self.path, self.now, self.logger) = (path, now, logger)
     }
 
-    /// - Parameter waiting: for what, before anything is known.
-    mutating func write(_ report: Reconciler.Report, waiting: String? = nil) {
+    /// - Parameters:
+    ///   - waiting: for what, before anything is known.
+    ///   - isLast: there will be no later one.
+    mutating func write(_ report: Reconciler.Report, waiting: String? = nil, isLast: Bool = false) {
+        let now = now()
+        waking = nil
+        if let lastWriting, !isLast, now < lastWriting + Self.distance {
+            waking = lastWriting + Self.distance
+            return
+        }
         var lines = ["rounds \(report.rounds)", "whole-rounds \(report.wholeRounds)", "changes \(report.changes)"]
         if let waiting { lines.append("waiting for \(waiting)") }
         lines += report.problems.map { "problem \($0)" }
@@ -20,7 +35,7 @@ struct StatusFile {
         guard text != written else { return }
         do {
             try Disk.write(Array(text.utf8), to: path)
-            written = text
+            (written, lastWriting) = (text, now)
         } catch {
             logger.error("the status cannot be written", metadata: ["error": "\(error)"])
         }

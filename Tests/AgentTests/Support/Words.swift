@@ -68,8 +68,13 @@ func eventually(
 }
 
 /// A value that `#expect` can call mutating functions of.
-final class Box<Value> {
+final class Box<Value: ~Copyable> {
     var value: Value
 
-    init(_ value: Value) { self.value = value }
+    init(_ value: consuming Value) { self.value = value }
+}
+
+extension NodeKeeper.Outcome {
+    /// Its steps in words.
+    var changes: [String] { steps.map(\.description) }
 }

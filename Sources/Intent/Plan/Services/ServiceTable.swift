@@ -85,6 +85,8 @@ public struct ServiceTable: Sendable {
     }
 
     public var serviceNames: Set<ServiceIndex.Name> { Set(entries.keys) }
+    /// Nothing is served.
+    public var isEmpty: Bool { entries.isEmpty }
 }
 
 // MARK: - The whole

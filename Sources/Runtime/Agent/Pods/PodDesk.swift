@@ -89,3 +89,34 @@ actor PodDesk {
         }
     }
 }
+
+/// When the desk is gone to: once to open it, and to tidy after something happened, but not after every little thing.
+struct DeskHours {
+    private let desk: PodDesk?
+    private let now: @Sendable () -> Duration
+    private var isOpen = false
+    private var lastTidying: Duration?
+    /// When to go again after something happened too soon after the last time.
+    private(set) var waking: Duration?
+
+    private static let distance = Duration.milliseconds(200)
+
+    init(desk: PodDesk?, now: @escaping @Sendable () -> Duration) { (self.desk, self.now) = (desk, now) }
+
+    mutating func open() async throws {
+        guard let desk, !isOpen else { return }
+        try await desk.open()
+        isOpen = true
+    }
+
+    mutating func tidy() async {
+        guard let desk else { return }
+        let now = now()
+        if let lastTidying, now < lastTidying + Self.distance {
+            waking = lastTidying + Self.distance
+            return
+        }
+        (lastTidying, waking) = (now, nil)
+        await desk.tidy()
+    }
+}

@@ -12,7 +12,9 @@ import Plan
 /// test). No clock, no thread, no log: see ``Reconciler`` for when and why a round runs.
 ///
 /// While this node's own object is not there, nothing can be planned but attachments: what was made before stays as it is.
-struct NodeKeeper<Tables: NFTablesEnd> {
+///
+/// It cannot be copied: a copy that lives while something is changed would make the change cost what there is.
+struct NodeKeeper<Tables: NFTablesEnd>: ~Copyable {
     let host: any HostNetworkEnd
     var tables: Tables
     let pods: any AttachmentBook
@@ -65,10 +67,23 @@ struct NodeKeeper<Tables: NFTablesEnd> {
         case table(Table.ID)
     }
 
+    /// One step; its words are made for whoever wants to read them.
+    enum Step: Hashable, CustomStringConvertible {
+        case network(HostNetwork.Change)
+        case table(NFTables.Change)
+
+        var description: String {
+            switch self {
+            case .network(let change): change.description
+            case .table(let change): change.description
+            }
+        }
+    }
+
     /// What a round came to.
     struct Outcome: Hashable {
         /// Steps said to the kernel.
-        var changes: [String] = []
+        var steps: [Step] = []
         var refused = 0
         /// Elements of sets and maps, added and deleted.
         var elements = 0
@@ -76,7 +91,7 @@ struct NodeKeeper<Tables: NFTablesEnd> {
         var restored = 0
 
         mutating func add(_ other: Outcome) {
-            changes += other.changes
+            steps += other.steps
             refused += other.refused
             elements += other.elements
             restored += other.restored
@@ -88,7 +103,7 @@ struct NodeKeeper<Tables: NFTablesEnd> {
         let links = Array(linkProblems.values) + [Problem(unknownLinks: unknownLinks)].compactMap(\.self)
         let standing = refusedObjects.filter { key, _ in !(said.objects[key]?.standsOn(Set(refusedTunnels.keys)) ?? false) }
         let refusals = Array(standing.values) + Array(refusedTunnels.values) + Array(refusedTables.values)
-        let contested = Problem(contested: restorations.contested.map(words))
+        let contested = Problem(contested: restorations.contested.map { words($0) })
         return snapshot.problems + said.problems.values.flatMap(\.self) + links + podProblems + refusals
             + services.problems + [contested].compactMap(\.self)
     }
@@ -323,7 +338,7 @@ extension NodeKeeper {
     ) throws {
         guard !steps.isEmpty else { return }
         let refusals = try host.apply(steps).filter { !$0.isDone }
-        outcome.changes += steps.map(\.description)
+        outcome.steps += steps.map(Step.network)
         outcome.refused += refusals.count
         let refused = Set(refusals.map(\.change.object.key))
         let restored = steps.map(\.object).filter { object in
@@ -388,7 +403,7 @@ extension NodeKeeper {
             do {
                 try tables.apply(changes)
                 commits += 1
-                outcome.changes += changes.map(\.description)
+                outcome.steps += changes.map(Step.table)
             } catch {
                 outcome.refused += 1
                 refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
@@ -457,7 +472,7 @@ extension NodeKeeper {
 
 extension NodeKeeper.Outcome {
     fileprivate mutating func note(_ steps: [NFTables.Change]) {
-        changes += steps.map(\.description)
+        self.steps += steps.map(NodeKeeper.Step.table)
         for step in steps {
             switch step {
             case .addElements(_, _, let items), .deleteElements(_, _, let items): elements += items.count

@@ -52,7 +52,7 @@ actor Reconciler {
                 ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
                 isOurs: settings.duties.contains(.services), connections: KernelConnections(in: namespace)))
         rounds = Rounds(
-            start: surroundings.now(), period: settings.period,
+            start: surroundings.now(), period: settings.period, pace: Pace(distance: .milliseconds(15)),
             debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
     }
 
@@ -199,8 +199,10 @@ extension Reconciler {
             flannel?.write(keeper.flannelFile, logger)
             report.rounds += 1
             if scope == .all { report.wholeRounds += 1 }
-            report.changes += outcome.changes.count
-            for step in outcome.changes { logger.debug("changed", metadata: ["step": "\(step)"]) }
+            report.changes += outcome.steps.count
+            if logger.logLevel <= .debug {
+                for step in outcome.steps { logger.debug("changed", metadata: ["step": "\(step)"]) }
+            }
             publish()
             succeeded = outcome.refused == 0
         } catch {

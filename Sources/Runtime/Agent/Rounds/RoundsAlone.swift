@@ -7,7 +7,7 @@ package import Netlink
 package import Plan
 
 /// The rounds of a node without the rest of an agent, for who measures what they cost: no timer, no news, no pods.
-package struct RoundsAlone {
+package struct RoundsAlone: ~Copyable {
     private var keeper: NodeKeeper<KernelTables>
 
     /// - Parameter namespace: the node's.
@@ -30,20 +30,17 @@ package struct RoundsAlone {
     /// - Returns: the steps that were said to the kernel, in words.
     package mutating func set(_ object: any KubernetesObject) throws -> [String] {
         guard case .keys(let keys) = keeper.set(object) else { return try check() }
-        // Not as an argument of one of our own functions: that would hold on to a copy of everything meanwhile.
-        let outcome = try keeper.settle(keys, at: .zero)
-        return try settled(outcome)
+        return try settled(try keeper.settle(keys, at: .zero))
     }
 
     /// Compares everything with the kernel.
     package mutating func check() throws -> [String] {
-        let outcome = try keeper.settleAll(at: .zero)
-        return try settled(outcome)
+        return try settled(try keeper.settleAll(at: .zero))
     }
 
     /// Where a measurement begins, nothing may be wrong.
     private func settled(_ outcome: NodeKeeper<KernelTables>.Outcome) throws -> [String] {
-        guard let problem = keeper.problems.first else { return outcome.changes }
+        guard let problem = keeper.problems.first else { return outcome.steps.map(\.description) }
         throw KernelError(.inputOutput, "settle a node", explanation: "\(problem)")
     }
 }

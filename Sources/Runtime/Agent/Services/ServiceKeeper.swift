@@ -75,7 +75,7 @@ struct ServiceKeeper {
         local.set(services, node: table.facts.node)
         let update = table.set(services)
         tables[id] = table
-        guard said.contains(id), !table.serviceNames.isEmpty else {
+        guard said.contains(id), !table.isEmpty else {
             // The first service, or the last one: the table itself comes or goes.
             let changes = try say(table, from: try kernel.observe(id), &kernel)
             end(update.flows)
@@ -90,7 +90,7 @@ struct ServiceKeeper {
         _ table: ServiceTable, from observed: ObservedTable?, _ kernel: inout Tables
     ) throws -> [NFTables.Change] {
         let id = table.id
-        let isWanted = !table.serviceNames.isEmpty
+        let isWanted = !table.isEmpty
         let changes = difference(from: observed, to: isWanted ? table.table : nil)
         if !changes.isEmpty { try kernel.apply(changes) }
         if isWanted { said.insert(id) } else { said.remove(id) }
