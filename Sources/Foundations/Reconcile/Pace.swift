@@ -12,7 +12,10 @@ public struct Pace: Hashable, Sendable {
     public mutating func event(at now: Duration) { waiting = waiting ?? now }
 
     /// When to act; `nil` while nothing happened.
-    public var due: Duration? { waiting.map { waiting in last.map { max(waiting, $0 + distance) } ?? waiting } }
+    public var due: Duration? { waiting.map { max($0, notBefore) } }
+
+    /// Nothing that happens now can be acted upon before.
+    public var notBefore: Duration { last.map { $0 + distance } ?? .zero }
 
     /// What happened so far is acted upon from now on.
     public mutating func begin() { waiting = nil }

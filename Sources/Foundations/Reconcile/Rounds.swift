@@ -74,6 +74,9 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
         debounce.event(at: now)
     }
 
+    /// What is marked now is not looked at before, but for everything.
+    public var notBefore: Duration { pace.notBefore }
+
     public mutating func next(at now: Duration) -> Action {
         if isRunning { return .busy }
         let full = fullDue

@@ -155,6 +155,8 @@ public struct NodeAgent: Service {
             await desk.tidy()
             yard.board.show(reconciler.state)
             alarm.set([next, schedule.waking, status.waking, desk.waking].compactMap(\.self).min())
+            // What comes in the meantime cannot be acted upon sooner: it need not wake anybody, one by one.
+            if let rest = reconciler.rest { try? await Task.sleep(for: rest) }
         }
         status.write(reconciler.report, waiting: waiting, isLast: true)
     }

@@ -20,10 +20,10 @@ struct Informer {
     private static var watchSeconds: Double { 300 }
 
     /// Follows until the task is cancelled.
-    func run(_ deliver: (ObjectEvent) async -> Void) async {
+    func run(_ deliver: (ObjectEvent) -> Void) async {
         // A request that ends because we end is no fault of the server, and nobody is to hear of it.
-        func tell(_ event: ObjectEvent) async {
-            if !Task.isCancelled { await deliver(event) }
+        func tell(_ event: ObjectEvent) {
+            if !Task.isCancelled { deliver(event) }
         }
         var machine = InformerStateMachine(origin: path, backoff: backoff)
         var action = machine.start()
@@ -32,7 +32,7 @@ struct Informer {
             switch action {
             case .list(let token, let limit):
                 let step = await list(token, limit, &machine)
-                for event in step.events { await tell(event) }
+                for event in step.events { tell(event) }
                 action = step.action
             case .watch(let version):
                 action = await watch(version, &machine, tell)
@@ -72,7 +72,7 @@ extension Informer {
 
 extension Informer {
     private func watch(
-        _ version: String, _ machine: inout InformerStateMachine, _ deliver: (ObjectEvent) async -> Void
+        _ version: String, _ machine: inout InformerStateMachine, _ deliver: (ObjectEvent) -> Void
     ) async -> InformerStateMachine.Action {
         let seconds = Int(Self.watchSeconds * (1 + random()))
         let query =
@@ -83,7 +83,7 @@ extension Informer {
         do {
             let response = try await transport.send(APIRequest(.get, target(query), isWatch: true))
             if response.status == 200 {
-                for event in machine.watchOpened() { await deliver(event) }
+                for event in machine.watchOpened() { deliver(event) }
                 if let action = try await read(response, &machine, deliver) { return action }
                 step = machine.watchEnded(nil, after: lasted(), random: random())
             } else {
@@ -93,19 +93,19 @@ extension Informer {
             step = machine.watchEnded(
                 InformerStateMachine.Failure(status: nil, message: "\(error)"), after: lasted(), random: random())
         }
-        for event in step.events { await deliver(event) }
+        for event in step.events { deliver(event) }
         return step.action
     }
 
     /// Reads a watch until it ends in order (`nil`) or the machine wants something else.
     private func read(
-        _ response: APIResponse, _ machine: inout InformerStateMachine, _ deliver: (ObjectEvent) async -> Void
+        _ response: APIResponse, _ machine: inout InformerStateMachine, _ deliver: (ObjectEvent) -> Void
     ) async throws -> InformerStateMachine.Action? {
         var stream = JSONStream()
         for try await chunk in response.body {
             for document in try stream.feed(chunk.readableBytesView) {
                 let step = machine.watched(try event(document), random: random())
-                for event in step.events { await deliver(event) }
+                for event in step.events { deliver(event) }
                 guard step.action == .read else { return step.action }
             }
         }

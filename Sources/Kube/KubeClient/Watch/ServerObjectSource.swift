@@ -1,6 +1,7 @@
 public import KubeAPI
 public import Logging
 public import Reconcile
+internal import Synchronization
 
 /// Feeds the objects of an API server: one informer for each collection, and one stream of events.
 public struct ServerObjectSource: ObjectSource {
@@ -48,7 +49,7 @@ public struct ServerObjectSource: ObjectSource {
         let gathering = Gathering(count: informers.count, continuation: continuation)
         await withTaskGroup { group in
             for (position, informer) in informers.enumerated() {
-                group.addTask { await informer.run { await gathering.receive($0, from: position) } }
+                group.addTask { await informer.run { gathering.receive($0, from: position) } }
             }
         }
         continuation.finish()
@@ -65,22 +66,25 @@ extension ServerObjectSource.Collection {
 }
 
 /// Makes one stream of several: the first lists are held back until all are there, since half a cluster is none.
-private actor Gathering {
-    private var merger: EventMerger
+private final class Gathering: Sendable {
+    private let merger: Mutex<EventMerger>
     private let continuation: AsyncStream<ObjectEvent>.Continuation
 
     init(count: Int, continuation: AsyncStream<ObjectEvent>.Continuation) {
-        merger = EventMerger(count: count)
+        merger = Mutex(EventMerger(count: count))
         self.continuation = continuation
     }
 
     func receive(_ event: ObjectEvent, from position: Int) {
-        for event in merger.receive(event, from: position) { continuation.yield(event) }
+        // Under the lock, so that all hear the events in the order in which they were merged.
+        merger.withLock { merger in
+            for event in merger.receive(event, from: position) { continuation.yield(event) }
+        }
     }
 }
 
 /// The rule behind it, as a value.
-struct EventMerger {
+struct EventMerger: Sendable {
     private var missing: Set<Int>
     private var lists: [[any KubernetesObject]]
     private var faults: [[SourceFault]]

@@ -173,6 +173,13 @@ extension Reconciler {
         }
     }
 
+    /// For so long nothing that comes would be acted upon; `nil`: whatever comes is.
+    var rest: Duration? {
+        guard isListed else { return nil }
+        let rest = rounds.notBefore - surroundings.now()
+        return rest > .zero ? rest : nil
+    }
+
     /// What means nothing to this node is no change.
     private func note(_ due: NodeKeeper<KernelTables>.Due, _ count: (inout AgentFigures, Timestamp) -> Void) {
         mark(due)
