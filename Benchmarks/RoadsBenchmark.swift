@@ -57,14 +57,14 @@ enum RoadsBenchmark {
                 let steps = try rounds.set(more)
                 added.append(Double(clinux_clock(CLOCK_PROCESS_CPUTIME_ID) - start) / 1e6)
                 // A forwarding entry, two neighbours, four routes; of two tables two elements each.
-                guard steps.count == 11 else { throw KernelError(.inputOutput, "make the roads to one node more: \(steps)") }
+                guard steps == 11 else { throw KernelError(.inputOutput, "make the roads to one node more: \(steps) steps") }
             }
 
             // The right work: everything is there now, and nothing is left to do.
             let rest = try rounds.check()
             let routes = try KernelHost(namespace).observe(Interest([.routes], routeTables: PacketPath.routeTables)).routes
-            guard rest.isEmpty, routes.count(where: { $0.proto == PacketPath.routeProtocol }) == 4 * (count + 8) + 2 else {
-                throw KernelError(.inputOutput, "make the roads to \(count + 9) nodes: \(rest.count) steps are left")
+            guard rest == 0, routes.count(where: { $0.proto == PacketPath.routeProtocol }) == 4 * (count + 8) + 2 else {
+                throw KernelError(.inputOutput, "make the roads to \(count + 9) nodes: \(rest) steps are left")
             }
         }
         print("roads to \(count) nodes, vxlan, both families (figures: ≤ 150 ms, one more ≤ 2 ms of processor time, ≤ 60 MiB)")

@@ -19,17 +19,16 @@ extension Application {
             case .change: .replace
             case .remove: .remove
             }
-        let operation = change.operation
         switch change.object {
-        case .link(let link): return LinkMessage(index: try index(of: link.name)).request(verb, operation: operation)
-        case .address(let address): return try message(address).request(verb, operation: operation)
-        case .neighbour(let neighbour): return try message(neighbour).request(verb, operation: operation)
+        case .link(let link): return LinkMessage(index: try index(of: link.name)).request(verb, operation: change.operation)
+        case .address(let address): return try message(address).request(verb, operation: change.operation)
+        case .neighbour(let neighbour): return try message(neighbour).request(verb, operation: change.operation)
         case .forwarding(let forwarding):
             let isList = forwarding.mac == .zero
-            return try message(forwarding).request(isList && verb != .remove ? .append : verb, operation: operation)
-        case .route(let route): return try message(route).request(verb, operation: operation)
-        case .rule(let rule): return RuleMessage(rule).request(verb, operation: operation)
-        case .qdisc(let qdisc): return try message(qdisc).request(verb, operation: operation)
+            return try message(forwarding).request(isList && verb != .remove ? .append : verb, operation: change.operation)
+        case .route(let route): return try message(route).request(verb, operation: change.operation)
+        case .rule(let rule): return RuleMessage(rule).request(verb, operation: change.operation)
+        case .qdisc(let qdisc): return try message(qdisc).request(verb, operation: change.operation)
         // A setting is written, not asked for, and has no removal.
         case .sysctl: return nil
         }
@@ -64,7 +63,7 @@ extension Application {
                 var going = LinkMessage()
                 going.isUp = true
                 if link.isUp { requests.append(going) }
-                return try self.requests(requests, to: link.name, change.operation)
+                return try self.requests(requests, to: link.name, change)
             },
         ]
     }
@@ -93,17 +92,17 @@ extension Application {
             going.isUp = new.isUp
             requests.append(going)
         }
-        return try self.requests(requests, to: new.name, change.operation)
+        return try self.requests(requests, to: new.name, change)
     }
 
     private func requests(
-        _ messages: [LinkMessage], to link: String, _ operation: String
+        _ messages: [LinkMessage], to link: String, _ change: Change
     ) throws(KernelError) -> [NetlinkRequest] {
         let index = try index(of: link)
         return messages.map { message in
             var message = message
             message.index = index
-            return message.request(.change, operation: operation)
+            return message.request(.change, operation: change.operation)
         }
     }
 

@@ -111,15 +111,21 @@ public struct NetlinkRequest: Sendable {
     public var type: UInt16
     public var flags: NetlinkFlags
     public var payload: [UInt8]
-    /// What this asks for, on which object.
-    public var operation: String
+    private let words: @Sendable () -> String
 
-    public init(_ type: UInt16, flags: NetlinkFlags = [], operation: String, _ body: (inout MessageWriter) -> Void) {
+    /// What this asks for, on which object.
+    public var operation: String { words() }
+
+    /// - Parameter operation: put into words only when the request fails.
+    public init(
+        _ type: UInt16, flags: NetlinkFlags = [], operation: @autoclosure @escaping @Sendable () -> String,
+        _ body: (inout MessageWriter) -> Void
+    ) {
         var writer = MessageWriter()
         body(&writer)
         self.type = type
         self.flags = flags
-        self.operation = operation
+        words = operation
         payload = writer.bytes
     }
 }

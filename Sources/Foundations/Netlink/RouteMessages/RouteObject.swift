@@ -48,8 +48,8 @@ public enum RouteVerb: Sendable {
 
 extension RouteObject {
     /// The request that does this with the object.
-    public func request(_ verb: RouteVerb, operation: String) -> NetlinkRequest {
-        NetlinkRequest(Self.newType + verb.offset, flags: verb.flags, operation: operation, write)
+    public func request(_ verb: RouteVerb, operation: @autoclosure @escaping @Sendable () -> String) -> NetlinkRequest {
+        NetlinkRequest(Self.newType + verb.offset, flags: verb.flags, operation: operation(), write)
     }
 }
 

@@ -165,7 +165,8 @@ extension NodeKeeper {
                 neighbourLinks: Set(before.all.values.map(\.link)).union(PacketPath.nodeLinks),
                 routeProtocols: [PacketPath.routeProtocol, PacketPath.advertisedProtocol],
                 routeTables: PacketPath.routeTables)
-        ).filter(duties.concern)
+        )
+        if !duties.contains(.pods) { observed = observed.filter(duties.concern) }
         let after = pods.attachments()
         facts = NodeFacts(name: facts.name, observed: observed, hasIPv6: host.hasIPv6)
         let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: after.all, duties: duties, network: network)
@@ -179,12 +180,18 @@ extension NodeKeeper {
         let resting = restorations.resting
         // A pod's link cannot be made again from here: its other end is in a namespace that only the runtime names.
         strangers = PacketPath.nodeLinks.subtracting(NodePlan.ownership(links: [], in: observed).links)
-        let desired = new.objects.filter {
-            !$0.standsOn(out, or: outAddresses) && !resting.contains(.object($0.key)) && !isOnStranger($0)
+        // Mostly there is nothing to leave out, and a copy of all would be made.
+        var desired = new.objects
+        if !out.isEmpty || !outAddresses.isEmpty || !resting.isEmpty || !strangers.isEmpty {
+            desired = desired.filter {
+                !$0.standsOn(out, or: outAddresses) && !resting.contains(.object($0.key)) && !isOnStranger($0)
+            }
         }
         try lookAtSettings(of: desired, beyond: settings, in: &observed)
-        observed = observed.filter {
-            !$0.standsOn(links.untouchable, or: links.untouchableAddresses) && !resting.contains(.object($0.key))
+        if !links.untouchable.isEmpty || !links.untouchableAddresses.isEmpty || !resting.isEmpty {
+            observed = observed.filter {
+                !$0.standsOn(links.untouchable, or: links.untouchableAddresses) && !resting.contains(.object($0.key))
+            }
         }
 
         linkProblems = Dictionary(links.absent.map { ($0.link, $0.isMissing) }) { first, _ in first }
@@ -201,8 +208,11 @@ extension NodeKeeper {
         refusedTunnels = refusedTunnels.filter { tried.contains(.link($0.key)) }
         stirred = []
         let ids = plan.own == nil ? Array(new.frames.keys) : duties.tables
-        settle(tables: ids, to: new, &outcome, at: now)
-        settleServices(plan, &outcome, at: now)
+        let known = generation
+        let commits = settle(tables: ids, to: new, &outcome, at: now)
+        // As long as nobody else commits, the tables hold what they were told.
+        let isUntouched = known != nil && generation == known.map { $0 &+ commits }
+        settleServices(plan, isUntouched: isUntouched, &outcome, at: now)
         said = new
         // What could not be made need not be tried.
         tunnelTargets = plan.tunnelTargets().filter { refusedTunnels[$0.link] == nil }
@@ -341,18 +351,21 @@ extension NodeKeeper {
         outcome.steps += steps.map(Step.network)
         outcome.refused += refusals.count
         let refused = Set(refusals.map(\.change.object.key))
-        let restored = steps.map(\.object).filter { object in
+        var restored: [Thing] = []
+        for step in steps {
+            let object = step.object
             let key = object.key
-            return said.objects[key] == new.objects[key] && refusedObjects[key] == nil && !refused.contains(key)
-                && !object.standsOn(stirred)
+            if said.objects[key] == new.objects[key], refusedObjects[key] == nil, !refused.contains(key),
+                !object.standsOn(stirred)
+            {
+                restored.append(.object(key))
+            }
+            // A refusal stands until the same thing is said again and accepted.
+            refusedObjects[key] = nil
+            if case .link(let link) = object { refusedTunnels[link.name] = nil }
         }
         outcome.restored += restored.count
-        restorations.note(restored.map { .object($0.key) }, at: now)
-        // A refusal stands until the same thing is said again and accepted.
-        for step in steps {
-            refusedObjects[step.object.key] = nil
-            if case .link(let link) = step.object { refusedTunnels[link.name] = nil }
-        }
+        restorations.note(restored, at: now)
         for refusal in refusals {
             refusedObjects[refusal.change.object.key] = Problem(.changeRefused, nil, "\(refusal)")
             guard case .link(let link) = refusal.change.object, case .vxlan = link.kind else { continue }
@@ -361,9 +374,12 @@ extension NodeKeeper {
     }
 
     /// One table that is refused does not keep the others from being right.
+    ///
+    /// - Returns: the commits that were made.
+    @discardableResult
     private mutating func settle(
         tables ids: [Table.ID], to new: Said, isAll: Bool = true, _ outcome: inout Outcome, at now: Duration
-    ) {
+    ) -> UInt32 {
         let resting = restorations.resting
         let before = try? tables.generation()
         var commits: UInt32 = 0
@@ -388,6 +404,7 @@ extension NodeKeeper {
         let isQuiet = before != nil && (isAll || before == generation)
         let after = try? tables.generation()
         generation = isQuiet && after == before.map { $0 &+ commits } ? after : nil
+        return commits
     }
 
     /// Other nodes' places in the tables: the tables are not looked at. A refusal says that they are not what they were believed to
@@ -413,14 +430,18 @@ extension NodeKeeper {
     }
 
     /// All services, compared with the kernel.
-    private mutating func settleServices(_ plan: NodePlan, _ outcome: inout Outcome, at now: Duration) {
+    ///
+    /// - Parameter isUntouched: nobody but us has committed tables since they were last compared: they need not be read again.
+    private mutating func settleServices(
+        _ plan: NodePlan, isUntouched: Bool = false, _ outcome: inout Outcome, at now: Duration
+    ) {
         let resting = restorations.resting
         let ids = NodePlan.serviceTables.filter { !resting.contains(.table($0)) }
         let before = try? tables.generation()
         var commits: UInt32 = 0
         for id in ids {
             do {
-                let result = try services.settle(id, plan, &tables)
+                let result = try services.settle(id, plan, isUntouched: isUntouched, &tables)
                 refusedTables[id] = nil
                 guard !result.changes.isEmpty else { continue }
                 commits += 1

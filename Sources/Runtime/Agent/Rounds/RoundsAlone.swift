@@ -19,28 +19,28 @@ package struct RoundsAlone: ~Copyable {
 
     /// Takes these objects for all there are, and carries out what they ask for.
     ///
-    /// - Returns: the steps that were said to the kernel, in words.
-    package mutating func list(_ objects: [any KubernetesObject]) throws -> [String] {
+    /// - Returns: how many steps were said to the kernel.
+    package mutating func list(_ objects: [any KubernetesObject]) throws -> Int {
         _ = keeper.list(objects)
         return try check()
     }
 
     /// An object came or changed.
     ///
-    /// - Returns: the steps that were said to the kernel, in words.
-    package mutating func set(_ object: any KubernetesObject) throws -> [String] {
+    /// - Returns: how many steps were said to the kernel.
+    package mutating func set(_ object: any KubernetesObject) throws -> Int {
         guard case .keys(let keys) = keeper.set(object) else { return try check() }
         return try settled(try keeper.settle(keys, at: .zero))
     }
 
     /// Compares everything with the kernel.
-    package mutating func check() throws -> [String] {
+    package mutating func check() throws -> Int {
         return try settled(try keeper.settleAll(at: .zero))
     }
 
     /// Where a measurement begins, nothing may be wrong.
-    private func settled(_ outcome: NodeKeeper<KernelTables>.Outcome) throws -> [String] {
-        guard let problem = keeper.problems.first else { return outcome.steps.map(\.description) }
+    private func settled(_ outcome: NodeKeeper<KernelTables>.Outcome) throws -> Int {
+        guard let problem = keeper.problems.first else { return outcome.steps.count }
         throw KernelError(.inputOutput, "settle a node", explanation: "\(problem)")
     }
 }

@@ -16,6 +16,10 @@ struct ServiceKeeper {
     private var tables: [Table.ID: ServiceTable] = [:]
     /// Those whose table is in the kernel: without a service there is none.
     private var said: Set<Table.ID> = []
+    /// Those whose last change was refused: what the kernel has of them is not what was said.
+    private var doubtful: Set<Table.ID> = []
+    /// The services that are still to be worked out again, for each table, before it is all of them once more.
+    private var audits: [Table.ID: [ServiceIndex.Name]] = [:]
     /// What services under a policy Local come to here.
     private(set) var local = LocalServices()
 
@@ -32,11 +36,18 @@ struct ServiceKeeper {
 
     var problems: [Problem] { Array(Set(tables.values.flatMap(\.problems))) }
 
+    /// At most so many services are worked out again in one go: a change must not wait long for it.
+    private static let auditSize = 512
+
     /// A table, compared with the kernel.
     ///
+    /// A table that nobody else has touched holds what it was told. It is not read, and of its services some are worked out anew
+    /// each time, in turn.
+    ///
+    /// - Parameter isUntouched: nobody but us has committed anything since the table was last compared.
     /// - Returns: what was changed, and whether that was to be so already.
     mutating func settle<Tables: NFTablesEnd>(
-        _ id: Table.ID, _ plan: NodePlan, _ kernel: inout Tables
+        _ id: Table.ID, _ plan: NodePlan, isUntouched: Bool = false, _ kernel: inout Tables
     ) throws -> (changes: [NFTables.Change], isRestored: Bool) {
         let family: IPFamily = id.family == .ip ? .v4 : .v6
         guard isOurs, plan.facts.families.contains(family) else {
@@ -47,6 +58,13 @@ struct ServiceKeeper {
         // Without our own node's object what was made before stays.
         guard let facts = plan.serviceFacts(ranges: ranges, nodePortAddresses: nodePortAddresses) else { return ([], false) }
         let index = plan.snapshot.services
+        if isUntouched, !doubtful.contains(id), tables[id]?.facts == facts {
+            var names = audits[id] ?? []
+            if names.isEmpty { names = Array(index.names.union(tables[id]?.serviceNames ?? [])) }
+            let slice = Set(names.suffix(Self.auditSize))
+            audits[id] = names.dropLast(Self.auditSize)
+            return (try settle(slice, of: id, plan.snapshot, &kernel), false)
+        }
         let services = Dictionary(uniqueKeysWithValues: index.names.map { ($0, index.ports(of: $0)) })
         local.replace(with: services, node: facts.node)
         let observed = try kernel.observe(id)
@@ -81,7 +99,11 @@ struct ServiceKeeper {
             end(update.flows)
             return changes
         }
-        if !update.changes.isEmpty { try kernel.apply(update.changes) }
+        if !update.changes.isEmpty {
+            doubtful.insert(id)
+            try kernel.apply(update.changes)
+            doubtful.remove(id)
+        }
         end(update.flows)
         return update.changes
     }
@@ -92,7 +114,11 @@ struct ServiceKeeper {
         let id = table.id
         let isWanted = !table.isEmpty
         let changes = difference(from: observed, to: isWanted ? table.table : nil)
-        if !changes.isEmpty { try kernel.apply(changes) }
+        if !changes.isEmpty {
+            doubtful.insert(id)
+            try kernel.apply(changes)
+        }
+        doubtful.remove(id)
         if isWanted { said.insert(id) } else { said.remove(id) }
         return changes
     }
