@@ -108,6 +108,57 @@ import Testing
         }
     }
 
+    @Test("a table that nobody else has touched is not read again, but all of its services are worked out anew, some at a time")
+    func untouched() throws {
+        var (keeper, kernel, snapshot) = (ServiceKeeper(), MemoryTables(), Snapshot())
+        snapshot.set(try node())
+        for number in 0..<1300 {
+            snapshot.set(try service("web-\(number)", at: "10.96.\(number / 250).\(number % 250 + 1)"))
+        }
+        _ = try keeper.settle(four, plan(snapshot), &kernel)
+        // A change that nobody told the keeper of, and something in the kernel that nobody can have changed.
+        for number in [0, 700, 1299] { snapshot.set(try slice("web-\(number)", "10.244.1.1")) }
+        _ = try kernel.apply([.addChain(four, "foreign", nil)])
+        var changes: [NFTables.Change] = []
+        for turn in 1...3 {
+            let result = try keeper.settle(four, plan(snapshot), isUntouched: true, &kernel)
+            #expect(!result.isRestored)
+            changes += result.changes
+            if turn < 3 { #expect(changes.count < 9) }
+        }
+        #expect(try kernel.observe(four)?.table.chains["foreign"] != nil)
+        #expect(try !keeper.settle(four, plan(snapshot), &kernel).changes.contains { "\($0)".contains("elements") })
+        #expect(try kernel.observe(four)?.table.chains["foreign"] == nil)
+    }
+
+    /// Kernel tables that refuse one commit.
+    private struct Refusing: NFTablesEnd {
+        struct Refusal: Error {}
+        var tables = MemoryTables()
+        var refuses = false
+
+        mutating func observe(_ table: Table.ID) throws -> ObservedTable? { try tables.observe(table) }
+        mutating func apply(_ changes: [NFTables.Change]) throws {
+            if refuses { throw Refusal() }
+            try tables.apply(changes)
+        }
+        mutating func generation() throws -> UInt32 { try tables.generation() }
+    }
+
+    @Test("after a refusal the table is read, for what it holds is not what was said")
+    func refused() throws {
+        var (keeper, kernel, snapshot) = (ServiceKeeper(), Refusing(), Snapshot())
+        snapshot.set(try node())
+        snapshot.set(try service("web", at: "10.96.0.10"))
+        _ = try keeper.settle(four, plan(snapshot), &kernel)
+        kernel.refuses = true
+        let touched = names(snapshot.set(try slice("web", "10.244.1.1")))
+        #expect(throws: Refusing.Refusal.self) { try keeper.settle(touched, of: four, snapshot, &kernel) }
+        kernel.refuses = false
+        #expect(try !keeper.settle(four, plan(snapshot), isUntouched: true, &kernel).changes.isEmpty)
+        #expect(try keeper.settle(four, plan(snapshot), &kernel).changes.isEmpty)
+    }
+
     @Test("without the duty the tables go; without our Node object they stay")
     func duty() throws {
         var (keeper, kernel, snapshot) = (ServiceKeeper(), MemoryTables(), Snapshot())

@@ -44,13 +44,13 @@ extension Room {
         // KubeAPI has a JSON reader and writer of its own and needs no Foundation.
         Room(name: "KubeAPI", floor: .kube, purpose: "the kinds we use, JSON, selectors, validation", ours: ["Addressing"]),
         // FoundationEssentials reads the files of objects; NIO's types are AsyncHTTPClient's words for bytes, headers and trust.
-        // Glibc writes a kubeconfig that only its owner can read.
+        // Glibc writes a kubeconfig that only its owner can read. Several informers make one stream, each on a thread of its own.
         Room(
             name: "KubeClient", floor: .kube, purpose: "list and watch, informer, objects from files",
             ours: ["KubeAPI", "Reconcile"],
             others: [
                 "AsyncHTTPClient", "FoundationEssentials", "Glibc", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL",
-                "Yams",
+                "Synchronization", "Yams",
             ]),
         // Glibc: the lock file of the store, bound sockets by descriptor. FoundationEssentials: GRDB's blobs are its Data.
         // HTTPTypes and NIOHTTPTypes are the words of Hummingbird's requests. Crypto signs the tokens of service accounts.

@@ -2,24 +2,29 @@
 ///
 /// A cluster has hundreds of thousands of these, so up to 32 bytes lie in the value itself; only longer ones allocate.
 public struct Value: Hashable, Sendable {
-    private var first: UInt128
-    private var second: UInt128
-    private var rest: [UInt8]
-    public let count: Int
+    private var first: UInt128 = 0
+    private var second: UInt128 = 0
+    private var rest: [UInt8] = []
+    public private(set) var count = 0
 
     /// At most 64 bytes: the kernel's sixteen registers.
-    public init(_ bytes: some Sequence<UInt8>) {
-        var (first, second, rest, count): (UInt128, UInt128, [UInt8], Int) = (0, 0, [], 0)
-        for byte in bytes {
-            switch count {
-            case ..<16: first |= UInt128(byte) << UInt128(8 * (15 - count))
-            case ..<32: second |= UInt128(byte) << UInt128(8 * (31 - count))
-            default: rest.append(byte)
-            }
-            count += 1
+    public init(_ bytes: some Sequence<UInt8>) { for byte in bytes { append(byte) } }
+
+    /// These bytes behind its own, 64 in all at most.
+    public func appending(_ bytes: UnsafeRawBufferPointer) -> Value {
+        var longer = self
+        for index in 0..<bytes.count { longer.append(bytes[index]) }
+        return longer
+    }
+
+    private mutating func append(_ byte: UInt8) {
+        precondition(count < 64, "a value longer than the kernel's registers")
+        switch count {
+        case ..<16: first |= UInt128(byte) << UInt128(8 * (15 - count))
+        case ..<32: second |= UInt128(byte) << UInt128(8 * (31 - count))
+        default: rest.append(byte)
         }
-        precondition(count <= 64, "a value longer than the kernel's registers")
-        (self.first, self.second, self.rest, self.count) = (first, second, rest, count)
+        count += 1
     }
 
     /// Calls `body` with the bytes in order; nothing is allocated for values of up to 32 bytes.

@@ -1,18 +1,27 @@
+import Cluster
 import Logging
 
 /// The file that says how the node is: one line per fact, for people and scripts; whole or not at all.
 ///
-/// While rounds follow each other closely it is some moments behind.
+/// While rounds of some keys follow each other closely, the counts are some moments behind.
 struct StatusFile {
     private let path: String
     private let now: @Sendable () -> Duration
     private let logger: Logger
     private var written: String?
+    private var news: News?
     private var lastWriting: Duration?
     /// When to write what could not be written so soon after the last time.
     private(set) var waking: Duration?
 
     private static let distance = Duration.milliseconds(100)
+
+    /// What is written at once.
+    private struct News: Hashable {
+        var wholeRounds: Int
+        var problems: [Problem]
+        var waiting: String?
+    }
 
     init(_ path: String, now: @escaping @Sendable () -> Duration, _ logger: Logger) {
         (self.path, self.now, self.logger) = (path, now, logger)
@@ -24,7 +33,8 @@ struct StatusFile {
     mutating func write(_ report: Reconciler.Report, waiting: String? = nil, isLast: Bool = false) {
         let now = now()
         waking = nil
-        if let lastWriting, !isLast, now < lastWriting + Self.distance {
+        let news = News(wholeRounds: report.wholeRounds, problems: report.problems, waiting: waiting)
+        if let lastWriting, !isLast, news == self.news, now < lastWriting + Self.distance {
             waking = lastWriting + Self.distance
             return
         }
@@ -35,7 +45,7 @@ struct StatusFile {
         guard text != written else { return }
         do {
             try Disk.write(Array(text.utf8), to: path)
-            (written, lastWriting) = (text, now)
+            (written, self.news, lastWriting) = (text, news, now)
         } catch {
             logger.error("the status cannot be written", metadata: ["error": "\(error)"])
         }

@@ -161,10 +161,10 @@ extension ServedPort {
 extension ServedPort.Way {
     /// The front's key with a number behind it. Every field lies padded to four bytes, so bytes can be put together.
     fileprivate func key(number: UInt32) -> Value {
-        key.withBytes { front in withUnsafeBytes(of: number) { Value([front, $0].joined()) } }
+        withUnsafeBytes(of: number) { key.appending($0) }
     }
 
     fileprivate func key(behind address: IPAddress) -> Value {
-        key.withBytes { Value(address.bytes + Array($0)) }
+        key.withBytes { Value(address.bytes).appending($0) }
     }
 }

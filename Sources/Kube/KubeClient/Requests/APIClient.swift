@@ -197,12 +197,16 @@ extension APIClient {
 extension APIClient {
     /// Follows collections over the same transport. The source retries in its own rhythm, not as ``Retries`` says.
     ///
-    /// - Parameter backoff: of lists and watches that came to nothing.
+    /// - Parameters:
+    ///   - backoff: of lists and watches that came to nothing.
+    ///   - gathering: for how long events are gathered while they follow each other closely.
     public func source(
-        _ collections: [ServerObjectSource.Collection], registry: Registry = .standard, backoff: Backoff = Backoff()
+        _ collections: [ServerObjectSource.Collection], registry: Registry = .standard, backoff: Backoff = Backoff(),
+        gathering: Duration = .zero
     ) -> ServerObjectSource {
         ServerObjectSource(
-            collections, registry: registry, backoff: backoff, transport: transport, clock: clock, random: random, logger: logger)
+            collections, registry: registry, backoff: backoff, gathering: gathering, transport: transport, clock: clock,
+            random: random, logger: logger)
     }
 }
 

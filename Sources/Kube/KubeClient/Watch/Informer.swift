@@ -14,6 +14,8 @@ struct Informer {
     let transport: any APITransport
     let clock: any Clock<Duration>
     let random: @Sendable () -> Double
+    /// For how long events are gathered while they follow each other closely; zero: each is told of at once.
+    let gathering: Duration
     let logger: Logger
 
     /// How long a watch is asked to last, before the spread: as client-go does, 5 to 10 minutes.
@@ -102,12 +104,17 @@ extension Informer {
         _ response: APIResponse, _ machine: inout InformerStateMachine, _ deliver: (ObjectEvent) -> Void
     ) async throws -> InformerStateMachine.Action? {
         var stream = JSONStream()
+        var waited = clock.stopwatch()
         for try await chunk in response.body {
+            // Waited for, but not for long: there is a stream of them, and each would wake a thread or two of its own.
+            let isOneOfMany = gathering > .zero && waited() < gathering && waited() > gathering / 50
+            defer { waited = clock.stopwatch() }
             for document in try stream.feed(chunk.readableBytesView) {
                 let step = machine.watched(try event(document), random: random())
                 for event in step.events { deliver(event) }
                 guard step.action == .read else { return step.action }
             }
+            if isOneOfMany { try await clock.sleep(for: gathering) }
         }
         // A server that ends a watch cuts it between two events; a cut inside one is a broken connection.
         try stream.finish()

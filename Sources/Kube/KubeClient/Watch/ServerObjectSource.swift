@@ -32,8 +32,9 @@ public struct ServerObjectSource: ObjectSource {
     /// - Parameters:
     ///   - backoff: of lists and watches that came to nothing.
     ///   - random: 0 ..< 1, spreads watches and retries.
+    ///   - gathering: for how long events are gathered while they follow each other closely. The first ones are never late.
     public init(
-        _ collections: [Collection], registry: Registry = .standard, backoff: Backoff = Backoff(),
+        _ collections: [Collection], registry: Registry = .standard, backoff: Backoff = Backoff(), gathering: Duration = .zero,
         transport: any APITransport, clock: any Clock<Duration>, random: @escaping @Sendable () -> Double, logger: Logger
     ) {
         (events, continuation) = AsyncStream.makeStream()
@@ -41,7 +42,7 @@ public struct ServerObjectSource: ObjectSource {
             Informer(
                 kind: collection.resource.kind, path: collection.resource.path(namespace: collection.namespace),
                 selection: collection.selection, registry: registry, backoff: backoff, transport: transport, clock: clock,
-                random: random, logger: logger)
+                random: random, gathering: gathering, logger: logger)
         }
     }
 
