@@ -1,5 +1,8 @@
 import Glibc
+import NFTables
+import NFTablesKernel
 import Netlink
+import Plan
 
 /// The whole agent as kube-proxy's stand-in: the real program, fed by a real API server with 10,000 and 50,000 services of five
 /// endpoints, from its start to the committed table; then one endpoint at a time, and five hundred changes a second.
@@ -32,6 +35,8 @@ final class AgentStage {
     private var agent: pid_t = 0
     /// How many endpoints were made so far: their number is their address.
     private var made: Int
+    /// The one of each service that is replaced again and again.
+    private var first: [Int: Int]
 
     init(_ size: Int) async throws {
         self.size = size
@@ -39,6 +44,7 @@ final class AgentStage {
         socket = try IsolatedSocket()
         server = try ServerProcess(directory.file("store"), socket.descriptor)
         made = size * 5
+        first = Dictionary(uniqueKeysWithValues: (0..<size).map { ($0, $0 * 5) })
         var client = try PlainConnection(socket.namespace, port: socket.port)
         defer { client.close() }
         let node =
@@ -199,6 +205,23 @@ extension AgentStage {
                 + "\(rounded(used / wall * 100)) % of a core; in the kernel after \(Figures(latencies).milliseconds), "
                 + "99 of 100 within \(rounded((sorted.isEmpty ? 0 : sorted[sorted.count * 99 / 100]) * 1000)) ms; "
                 + "\(acknowledged.count) of \(count) not seen")
+        try checkTable()
+    }
+
+    /// Every endpoint that was last asked for is in the kernel, and no other.
+    private func checkTable() throws {
+        var tables = try KernelTables(in: socket.namespace)
+        guard let table = try tables.observe(Table.ID(.ip, PacketPath.serviceTable))?.table else {
+            throw Trouble(description: "the table of services is gone")
+        }
+        let targets = Set(table.sets.values.flatMap { $0.elements.values.compactMap(\.target) })
+        let wanted = Set((0..<size * 5).filter { $0 % 5 != 0 }.map(Self.address)).union(first.values.map(Self.address))
+        guard targets == wanted else {
+            throw Trouble(
+                description: "in the kernel at the end: \(wanted.subtracting(targets).count) endpoints are missing, "
+                    + "\(targets.subtracting(wanted).count) should not be there")
+        }
+        print("  checked: the kernel has each of the \(wanted.count) endpoints, and no other")
     }
 
     /// - Returns: the new endpoint, and when the server had acknowledged it.
@@ -207,6 +230,7 @@ extension AgentStage {
     ) {
         let endpoint = made
         made += 1
+        first[service] = endpoint
         let others = (1..<5).map { service * 5 + $0 }
         let status = try client.ask("PUT", "\(Self.slices)/s\(service)-a", Self.slice(service, [endpoint] + others)).status
         guard status == 200 else { throw Trouble(description: "a slice's change is answered \(status)") }
@@ -275,5 +299,14 @@ final class ElementWatch {
             wait = .zero
         }
         return found
+    }
+}
+
+extension NamedSet.Content {
+    /// The address in 10.128.0.0/9 that packets are sent to; `nil` in sets of something else.
+    fileprivate var target: UInt32? {
+        guard case .value(let value) = data, value.count >= 8 else { return nil }
+        let address = value.bytes.prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
+        return address >> 23 == 0x0A80_0000 >> 23 ? address : nil
     }
 }

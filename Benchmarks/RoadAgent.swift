@@ -54,8 +54,8 @@ struct RoadAgent {
             poll(nil, 0, 100)
             let status = try Call(["/bin/cat", "\(directory)/state/status"]).run().output
             guard status.contains("whole-rounds "), !status.contains("whole-rounds 0") else { continue }
-            // What the round needed is given back, or not, in its own time.
-            poll(nil, 0, 2000)
+            // It gives back what its start needed some seconds later.
+            poll(nil, 0, 15_000)
             let lines = try Call(["/bin/cat", "/proc/\(running.process)/status"]).run().output.split(separator: "\n")
             let size = lines.first { $0.hasPrefix("VmRSS:") }?.split { !$0.isNumber }.first
             guard let kibibytes = size.flatMap({ Double($0) }) else { break }
