@@ -19,7 +19,7 @@ extension Application {
             case .change: .replace
             case .remove: .remove
             }
-        let operation = change.operation
+        let operation = Self.unsaid
         switch change.object {
         case .link(let link): return LinkMessage(index: try index(of: link.name)).request(verb, operation: operation)
         case .address(let address): return try message(address).request(verb, operation: operation)
@@ -54,17 +54,20 @@ extension Application {
         rest.port = link.port.map(BridgePort.init)
         let hasRest = rest.alias != nil || rest.makesLinkLocal != nil || rest.port != nil
         message.isUp = link.isUp && !hasRest
-        let making = message.request(.create, operation: change.operation)
-        guard hasRest else { return [Step { () in [making] }] }
+        var making = message.request(.create, operation: Self.unsaid)
+        // So nobody has to ask for the index (since Linux 6.2).
+        making.flags.insert(.echo)
+        let first = making
+        guard hasRest else { return [Step { () in [first] }] }
         let following = rest
         return [
-            Step { () in [making] },
+            Step { () in [first] },
             Step(waits: true) { () throws(KernelError) in
                 var requests = [following]
                 var going = LinkMessage()
                 going.isUp = true
                 if link.isUp { requests.append(going) }
-                return try self.requests(requests, to: link.name, change.operation)
+                return try self.requests(requests, to: link.name, Self.unsaid)
             },
         ]
     }
@@ -93,7 +96,7 @@ extension Application {
             going.isUp = new.isUp
             requests.append(going)
         }
-        return try self.requests(requests, to: new.name, change.operation)
+        return try self.requests(requests, to: new.name, Self.unsaid)
     }
 
     private func requests(
