@@ -41,8 +41,9 @@ public struct NetworkNamespace: Sendable {
     /// The calling thread goes there and back. One that could not come back, for want of the right, stays, and a new thread goes.
     /// For opening things only. The closure must not suspend, and must not hand the thread to anybody.
     public func perform<Result>(_ body: () throws(KernelError) -> Result) throws(KernelError) -> Result {
+        var status = stat()
+        if stat(Self.ofThread, &status) == 0, Identity(status) == identity { return try body() }
         if let home = try? NetworkNamespace.current() {
-            guard home.identity != identity else { return try body() }
             // To enter where one is changes nothing, and asks for the same right as to come back.
             if home.isEntered() { return try visit(from: home, body) }
         }
