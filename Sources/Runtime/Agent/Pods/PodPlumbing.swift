@@ -31,6 +31,9 @@ package struct PodPlumbing: PodDataplane {
     private let node: NetworkNamespace
     private let settings: SettingsFolder
     private let remover: LinkRemover
+    /// The kernel makes one link at a time, whoever asks. While two are at it, one can get ready as the other is served; more would
+    /// wait in the kernel and keep its processors busy with waiting.
+    private let lanes = Lanes(2)
 
     /// - Parameter node: the namespace of the node's ends.
     package init(node: NetworkNamespace) {
@@ -40,6 +43,10 @@ package struct PodPlumbing: PodDataplane {
     }
 
     package func make(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws {
+        try lanes.enter { try makeNow(attachment, in: pod) }
+    }
+
+    private func makeNow(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws {
         let host = try KernelHost(node, settings: settings)
         let network = try Self.network(attachment, on: host)
         host.namespaces = [PodNetwork.podNamespace: pod]
