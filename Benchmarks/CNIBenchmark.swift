@@ -38,7 +38,7 @@ enum CNIBenchmark {
                 print("  ratio            \(ratio)")
             }
         }
-        try scene.crowd(crowd)
+        for _ in 0..<3 { try scene.crowd(crowd) }
         try scene.limits([10, 100, 1000])
     }
 }
@@ -117,7 +117,7 @@ struct CNIScene {
         _ = try? Call(["/bin/rm", "-r", directory]).run()
     }
 
-    private func path(_ pod: NetworkNamespace) -> String { "/proc/\(getpid())/fd/\(pod.descriptor.rawValue)" }
+    func path(_ pod: NetworkNamespace) -> String { "/proc/\(getpid())/fd/\(pod.descriptor.rawValue)" }
 
     func call(_ verb: String, _ container: String, _ pod: String, extra: String) -> Call {
         Call(
@@ -171,31 +171,6 @@ struct CNIScene {
         }
         return ContinuousClock.now - start
     }
-
-    func crowd(_ count: Int) throws {
-        let pods = try (0..<count).map { _ in try NetworkNamespace.new() }
-        for verb in ["ADD", "DEL"] {
-            let start = ContinuousClock.now
-            var running = try pods.enumerated().map {
-                try call(verb, "c\($0.offset)", path($0.element), extra: "").spawn(in: nil)
-            }
-            var times: [Duration] = []
-            var open = Array(running.indices)
-            while !open.isEmpty {
-                var waits = open.map { pollfd(fd: running[$0].output, events: Int16(POLLIN), revents: 0) }
-                poll(&waits, nfds_t(waits.count), -1)
-                for (index, wait) in zip(open, waits) where wait.revents != 0 && running[index].drain() {
-                    times.append(ContinuousClock.now - start)
-                    open.removeAll { $0 == index }
-                }
-            }
-            let failed = running.indices.filter { running[$0].wait() != 0 }
-            let whole = ContinuousClock.now - start
-            print(
-                " \(count) \(verb)s at once: all in \(Int(whole / .milliseconds(1))) ms; each \(CNISummary(times)); \(failed.count) failed"
-            )
-        }
-    }
 }
 
 /// A process to be started.
@@ -224,12 +199,16 @@ struct Call {
             return count <= 0
         }
 
-        mutating func wait() -> Int32 {
+        mutating func wait() -> Int32 { end().status }
+
+        /// Its status, and the time of processors it took.
+        mutating func end() -> (status: Int32, processors: Duration) {
             while !drain() {}
             close(output)
-            var status: Int32 = 0
-            waitpid(process, &status, 0)
-            return status
+            var (status, usage): (Int32, rusage) = (0, rusage())
+            wait4(process, &status, 0, &usage)
+            let seconds = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec
+            return (status, .seconds(seconds) + .microseconds(Int(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)))
         }
     }
 

@@ -103,7 +103,11 @@ struct AddressPoolTests {
             now += .seconds(seed.number(below: 12))
             let any = prefix.address.advanced(by: UInt128(seed.number(below: 17)))
             switch seed.number(below: 10) {
-            case 0..<5: same(pool.take(for: holder, at: now), model.take(for: holder, at: now))
+            case 0..<5:
+                let offer = pool.offer(at: now)
+                let taking = pool.take(for: holder, at: now)
+                #expect(offer == taking)
+                same(taking, model.take(for: holder, at: now))
             case 5..<8:
                 let victim = model.holders.keys.sorted().randomElement(using: &seed) ?? any
                 pool.release(victim, at: now)

@@ -141,6 +141,20 @@ struct SocketTests {
         #expect { try file.perform { () throws(KernelError) in } } throws: { Errno.invalidArgument ~= $0 }
     }
 
+    @Test("whoever visits a namespace comes back, from a visit within a visit and after an error too")
+    func visits() throws {
+        let (one, other) = (try NetworkNamespace.new(), try NetworkNamespace.new())
+        let home = try NetworkNamespace.current().identity
+        let seen = try one.perform { () throws(KernelError) in
+            let before = try NetworkNamespace.current().identity
+            let inner = try other.perform { () throws(KernelError) in try NetworkNamespace.current().identity }
+            try? other.perform { () throws(KernelError) -> Void in throw KernelError(.busy, "try") }
+            return [before, inner, try NetworkNamespace.current().identity]
+        }
+        #expect(seen == [one.identity, other.identity, one.identity])
+        #expect(try NetworkNamespace.current().identity == home)
+    }
+
     @Test("a pair is made with its other end in another namespace in one message")
     func pair() throws {
         let (node, pod) = (try NetworkNamespace.new(), try NetworkNamespace.new())

@@ -53,11 +53,14 @@ extension Application {
         rest.port = link.port.map(BridgePort.init)
         let hasRest = rest.alias != nil || rest.makesLinkLocal != nil || rest.port != nil
         message.isUp = link.isUp && !hasRest
-        let making = message.request(.create, operation: change.operation)
-        guard hasRest else { return [Step { () in [making] }] }
+        var making = message.request(.create, operation: change.operation)
+        // So nobody has to ask for the index (since Linux 6.2).
+        making.flags.insert(.echo)
+        let first = making
+        guard hasRest else { return [Step { () in [first] }] }
         let following = rest
         return [
-            Step { () in [making] },
+            Step { () in [first] },
             Step(waits: true) { () throws(KernelError) in
                 var requests = [following]
                 var going = LinkMessage()

@@ -11,9 +11,14 @@ final class Application {
     private var gathered: [(position: Int, request: NetlinkRequest)] = []
     private var indices: [String: Int32] = [:]
     private var gatheredLinks = false
+    /// Links that are being made, by name.
+    private var making: [String: Link] = [:]
     private var changes: [Change] = []
 
-    init(_ host: KernelHost) { self.host = host }
+    init(_ host: KernelHost) {
+        self.host = host
+        indices = host.indices
+    }
 
     func run(_ changes: [Change]) throws(KernelError) -> [Refusal] {
         self.changes = changes
@@ -46,6 +51,15 @@ final class Application {
         return found
     }
 
+    /// A link was made by this: its index, and its other end's in the namespace that was named for it.
+    private func note(_ echo: Message) {
+        guard let link = LinkMessage(echo), let name = link.name else { return }
+        indices[name] = link.index
+        guard let other = link.other, let made = making[name], case .veth(let peer?) = made.kind, let place = peer.namespace
+        else { return }
+        host.madeElsewhere[place, default: [:]][peer.name] = other
+    }
+
     func namespace(_ name: String) throws(KernelError) -> NetworkNamespace {
         guard let namespace = host.namespaces[name] else {
             throw KernelError(.noSuchObject, "find namespace \(name)", explanation: "no namespace \(name)")
@@ -56,6 +70,7 @@ final class Application {
     // MARK: - Sending
 
     private func carryOut(_ change: Change, at position: Int) throws(KernelError) {
+        if case .add(.link(let link)) = change { making[link.name] = link }
         do {
             for step in try steps(of: change) {
                 // What follows the making of a link must not be done to a link of the same name that was there before.
@@ -79,7 +94,7 @@ final class Application {
 
     private func write(_ settings: [Sysctl], from position: Int) throws(KernelError) {
         try send()
-        for (offset, error) in try Settings(host.namespace, hasIPv6: host.hasIPv6).write(settings).enumerated() {
+        for (offset, error) in try host.settings.write(settings).enumerated() {
             guard let error else { continue }
             refusals.append((position + offset, Refusal(changes[position + offset], error)))
         }
@@ -90,7 +105,13 @@ final class Application {
         let batch = gathered
         gathered.removeAll()
         gatheredLinks = false
-        for (entry, error) in zip(batch, try host.socket.perform(batch.map(\.request))) {
+        let outcomes: [KernelError?]
+        do {
+            outcomes = try host.socket.perform(batch.map(\.request), echo: note)
+        } catch {
+            throw error
+        }
+        for (entry, error) in zip(batch, outcomes) {
             guard let error, refusals.last?.position != entry.position else { continue }
             refusals.append((entry.position, Refusal(changes[entry.position], error)))
         }

@@ -44,19 +44,31 @@ public struct AddressPool<Holder: Hashable & Sendable>: Sendable {
 
     public func isHeld(_ address: IPAddress) -> Bool { held[address] != nil }
 
+    /// What ``take(for:at:)`` would come to.
+    public func offer(at now: Duration) -> Taking { choice(at: now).taking }
+
     /// Takes the next address. Asking twice for one holder gives two addresses: a holder is a name, not a lock.
     public mutating func take(for holder: Holder, at now: Duration) -> Taking {
-        while let candidate = prefix.address(at: fresh) {
-            fresh += 1
-            guard !reserved.contains(candidate), held[candidate] == nil, resting[candidate] == nil else { continue }
-            held[candidate] = holder
-            return .taken(candidate)
+        let choice = choice(at: now)
+        fresh = choice.fresh
+        if case .taken(let address) = choice.taking {
+            resting[address] = nil
+            held[address] = holder
         }
-        guard let oldest = resting.min(by: { ($0.value, $0.key) < ($1.value, $1.key) }) else { return .exhausted }
-        guard now - oldest.value >= rest else { return .resting(until: oldest.value + rest) }
-        resting[oldest.key] = nil
-        held[oldest.key] = holder
-        return .taken(oldest.key)
+        return choice.taking
+    }
+
+    /// The next address, and where to go on from.
+    private func choice(at now: Duration) -> (taking: Taking, fresh: UInt128) {
+        var next = fresh
+        while let candidate = prefix.address(at: next) {
+            next += 1
+            guard !reserved.contains(candidate), held[candidate] == nil, resting[candidate] == nil else { continue }
+            return (.taken(candidate), next)
+        }
+        guard let oldest = resting.min(by: { ($0.value, $0.key) < ($1.value, $1.key) }) else { return (.exhausted, next) }
+        guard now - oldest.value >= rest else { return (.resting(until: oldest.value + rest), next) }
+        return (.taken(oldest.key), next)
     }
 
     /// What an address is to this pool at a moment.

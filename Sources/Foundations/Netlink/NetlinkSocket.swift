@@ -140,18 +140,24 @@ extension NetlinkSocket {
     ///
     /// rtnetlink goes on after a refused request: later ones are tried, and each refusal is reported for its own request.
     /// Only the last request of a datagram asks for an acknowledgement; refusals are reported without asking.
-    public func perform(_ requests: [NetlinkRequest]) throws(KernelError) -> [KernelError?] {
+    ///
+    /// - Parameter echo: gets what came of requests with the flag ``NetlinkFlags/echo``, where the kernel says it.
+    public func perform(
+        _ requests: [NetlinkRequest], echo: (Message) -> Void = { _ in }
+    ) throws(KernelError) -> [KernelError?] {
         var outcomes: [KernelError?] = []
         var rest = requests[...]
         while !rest.isEmpty {
             let chunk = rest.prefix(128)
             rest = rest.dropFirst(chunk.count)
-            outcomes += try performChunk(Array(chunk))
+            outcomes += try performChunk(Array(chunk), echo)
         }
         return outcomes
     }
 
-    private func performChunk(_ requests: [NetlinkRequest]) throws(KernelError) -> [KernelError?] {
+    private func performChunk(
+        _ requests: [NetlinkRequest], _ echo: (Message) -> Void
+    ) throws(KernelError) -> [KernelError?] {
         let first = sequences(requests.count)
         var writer = MessageWriter(capacity: requests.reduce(0) { $0 + $1.payload.count + 20 })
         for (index, request) in requests.enumerated() {
@@ -165,7 +171,11 @@ extension NetlinkSocket {
         while true {
             for message in try receive(for: requests[0].operation) {
                 let index = Int(message.sequence &- first)
-                guard requests.indices.contains(index), let answer = Acknowledgement(message) else { continue }
+                guard requests.indices.contains(index) else { continue }
+                guard let answer = Acknowledgement(message) else {
+                    echo(message)
+                    continue
+                }
                 outcomes[index] = answer.error(for: requests[index].operation)
                 if index == requests.count - 1 { return outcomes }
             }

@@ -47,6 +47,9 @@ public enum PacketPath {
     /// How many: thirteen characters in all, and fifteen is the kernel's limit.
     public static let podLinkDigits = 11
 
+    /// `IFLA_GROUP` of pods' links that are being removed, many at once: every link in it goes. ASCII, “tule”.
+    public static let leavingLinks: UInt32 = 0x7475_6C65
+
     /// Whether a link is the node's end of a pod's, by its name. Somebody's `tlan0` is not.
     public static func isPodLink(_ name: String) -> Bool {
         guard name.hasPrefix(podLinkPrefix) else { return false }

@@ -38,7 +38,7 @@ public struct NodeAgent: Service {
     private enum Event: Sendable {
         case object(ObjectEvent)
         case kernel(KernelWatch.Notice)
-        /// A call about an attachment ended.
+        /// Calls about attachments ended.
         case attachments
         /// Tunnels were tried, and this is wrong with them.
         case probed([Problem])
@@ -53,8 +53,9 @@ public struct NodeAgent: Service {
         defer { withExtendedLifetime((lock, namespaceLock)) {} }
         let post = Mailbox<Event>()
         let desk = settings.duties.contains(.pods) ? PodDesk(settings, surroundings: surroundings, logger: logger) : nil
+        let (calls, call) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
-        let pods = try await desk?.begin(namespace, changed: { post.put(.attachments) })
+        let pods = try await desk?.begin(namespace, changed: { call.yield() })
         let book = pods.map { RememberingBook($0, of: settings, logger: logger) }
         // Before the first look too, so that nothing happens between the two unseen.
         let watch = try KernelWatch(namespace)
@@ -68,7 +69,7 @@ public struct NodeAgent: Service {
         let end: Result<Void, any Error>
         do {
             let yard = Yard(reconciler: reconciler, prober: prober, desk: desk, board: board, doors: doors)
-            end = .success(try await serve(post, watch, yard, isReady: book?.recall() ?? false))
+            end = .success(try await serve(post, watch, calls, yard, isReady: book?.recall() ?? false))
         } catch {
             end = .failure(error)
         }
@@ -88,7 +89,9 @@ public struct NodeAgent: Service {
         let doors: AgentDoors
     }
 
-    private func serve(_ post: Mailbox<Event>, _ watch: KernelWatch, _ yard: Yard, isReady: Bool) async throws {
+    private func serve(
+        _ post: Mailbox<Event>, _ watch: KernelWatch, _ calls: AsyncStream<Void>, _ yard: Yard, isReady: Bool
+    ) async throws {
         try await cancelWhenGracefulShutdown { [self] in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
@@ -97,6 +100,13 @@ public struct NodeAgent: Service {
                 }
                 group.addTask { for await event in source.events { post.put(.object(event)) } }
                 group.addTask { try await watch.run { post.put(.kernel($0)) } }
+                // Many pods come at once, and what the kernel says of them comes a little later: it is to come first.
+                group.addTask {
+                    for await _ in calls {
+                        try await Task.sleep(for: .milliseconds(10))
+                        post.put(.attachments)
+                    }
+                }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
                 group.addTask { try await follow(post, yard, isReady: isReady, on: yard.reconciler) }
                 // Whichever ends first, by itself or by an error, ends the others.

@@ -112,21 +112,22 @@ extension PodLedger {
         guard records[id] == nil else { return .alreadyAttached }
         if let (address, obstacle) = obstacle(to: wishes.addresses, at: now) { return .unavailable(address, obstacle) }
         if let (port, holder) = conflict(of: wishes.ports) { return .portTaken(port, by: holder) }
+        // Nothing is taken of one range where another has none to give.
+        for pool in pools where !wishes.addresses.contains(where: pool.prefix.contains) {
+            switch pool.offer(at: now) {
+            case .taken: continue
+            case .resting(let time): return .resting(until: time)
+            case .exhausted: return .exhausted(pool.prefix, holders: pool.holders.count)
+            }
+        }
         var taken: [IPAddress] = []
-        var pools = pools
         for index in pools.indices {
             if let asked = wishes.addresses.first(where: pools[index].prefix.contains), pools[index].take(asked, for: id) {
                 taken.append(asked)
-                continue
-            }
-            switch pools[index].take(for: id, at: now) {
-            case .taken(let address): taken.append(address)
-            // Nothing of what was taken before is kept: the pools are a copy.
-            case .resting(let time): return .resting(until: time)
-            case .exhausted: return .exhausted(pools[index].prefix, holders: pools[index].holders.count)
+            } else if case .taken(let address) = pools[index].take(for: id, at: now) {
+                taken.append(address)
             }
         }
-        self.pools = pools
         for address in taken { resting[address] = nil }
         var attachment = Plan.Attachment(id: id, addresses: taken, mtu: mtu, mac: wishes.mac)
         attachment.ports = wishes.ports
@@ -147,7 +148,8 @@ extension PodLedger {
 
     /// Whether none of the pod's interfaces has the default route yet.
     private func isFirst(_ id: Plan.Attachment.ID) -> Bool {
-        !records.values.contains { $0.attachment.id.container == id.container && $0.attachment.reach == .everything }
+        // A record is long, and to look at a hundred names is short.
+        !records.keys.contains { $0.container == id.container && records[$0]?.attachment.reach == .everything }
     }
 
     /// The first address asked for that cannot be had.

@@ -29,12 +29,25 @@ protocol PodDataplane: Sendable {
 /// measures it.
 package struct PodPlumbing: PodDataplane {
     private let node: NetworkNamespace
+    private let settings: SettingsFolder
+    private let remover: LinkRemover
+    /// The kernel makes one link at a time, whoever asks. While two are at it, one can get ready as the other is served; more would
+    /// wait in the kernel and keep its processors busy with waiting.
+    private let lanes = Lanes(2)
 
     /// - Parameter node: the namespace of the node's ends.
-    package init(node: NetworkNamespace) { self.node = node }
+    package init(node: NetworkNamespace) {
+        self.node = node
+        settings = SettingsFolder(of: node)
+        remover = LinkRemover(in: node, group: PacketPath.leavingLinks)
+    }
 
     package func make(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws {
-        let host = try KernelHost(node)
+        try lanes.enter { try makeNow(attachment, in: pod) }
+    }
+
+    private func makeNow(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws {
+        let host = try KernelHost(node, settings: settings)
         let network = try Self.network(attachment, on: host)
         host.namespaces = [PodNetwork.podNamespace: pod]
         if attachment.isBridged { try makeBridge(for: attachment, on: host) }
@@ -44,6 +57,7 @@ package struct PodPlumbing: PodDataplane {
         }
         // Before the link goes up: what it must not do it never does.
         let inside = try KernelHost(pod, setting: network.pod.sysctls.sorted { $0.path < $1.path })
+        inside.takeIndices(from: host, as: PodNetwork.podNamespace)
         let changes = difference(from: Self.made(attachment, network), to: network.pod, owned: Self.ownership(of: attachment))
         // A rule outlives the interface it was for: an earlier attachment of the same name has left it.
         let unexpected = try inside.apply(changes).first { refusal in
@@ -57,15 +71,7 @@ package struct PodPlumbing: PodDataplane {
     }
 
     package func remove(link: String) throws(KernelError) {
-        do {
-            let refusals = try KernelHost(node).apply([.remove(.link(Link(link, .veth(peer: nil))))])
-            guard let refusal = refusals.first, refusal.code != .noSuchDevice else { return }
-            throw refusal.kernelError
-        } catch let error as KernelError {
-            throw error
-        } catch {
-            throw KernelError(.inputOutput, "remove link \(link)", explanation: "\(error)")
-        }
+        do { try remover.remove(link) } catch { guard error.code == .noSuchDevice else { throw error } }
     }
 
     package func forget(_ attachment: Plan.Attachment) throws(KernelError) {

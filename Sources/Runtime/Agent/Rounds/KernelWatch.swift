@@ -1,5 +1,6 @@
 import Addressing
 import CLinux
+import Glibc
 import HostNetwork
 import HostNetworkKernel
 import NFTables
@@ -43,14 +44,19 @@ actor KernelWatch {
         var isEmpty: Bool { news.isEmpty && !hasNewTables }
     }
 
+    /// How long changes are gathered, in milliseconds. In that time some hundred come at most, and some thousand are kept for us.
+    private static let gathering: CInt = 5
+
     /// Calls `noticed` after each burst of changes, until its task is cancelled.
     func run(_ noticed: @Sendable (Notice) -> Void) async throws {
         while !Task.isCancelled {
             var notice = Notice()
             // This thread is ours alone; a quarter of a second is how late a change of tables, or the end, is noticed.
             var event = try subscription.next(timeout: .milliseconds(250))
+            // Changes come in swarms: a pod that comes makes a dozen, and to wake somebody costs more than to look at all of them.
+            if event != nil { poll(nil, 0, Self.gathering) }
             // A stream without end is told of in pieces.
-            for _ in 0..<64 {
+            for _ in 0..<4096 {
                 guard let some = event else { break }
                 take(some, into: &notice.news)
                 event = try subscription.next(timeout: .zero)
