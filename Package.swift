@@ -152,7 +152,10 @@ var tests: [Target] {
         suite("Identity", ["Addressing", .x509, .asn1]),
         suite(
             "APIServer",
-            ["Addressing", "KubeAPI", "Netlink", .grdb, .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
+            [
+                "Addressing", "KubeAPI", "Netlink", .grdb, .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging,
+                .yams,
+            ]),
         suite("Cluster", ["Addressing", "KubeAPI", "PolicyTrials"]),
         suite(
             "Plan",

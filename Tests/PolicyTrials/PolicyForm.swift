@@ -28,7 +28,7 @@ public enum PolicyForm: String, Hashable, Sendable, CaseIterable {
     // ClusterNetworkPolicy.
     case clusterAdmin, clusterBaseline, clusterAccept, clusterDeny, clusterPass
     case clusterOfSeveralPriorities, clusterOfSeveralRules, clusterBesideNetworkPolicy, clusterOfBothDirections
-    case clusterSubjectNamespaces, clusterSubjectPods
+    case clusterSubjectNamespaces, clusterSubjectPods, clusterNamespacesLeftOut
     case clusterPeerNamespaces, clusterPeerPods, clusterPeerNodes, clusterPeerNetworks, clusterPeersSeveral
     case clusterNetworks4, clusterNetworks6
     case clusterProtocolsLeftOut, clusterProtocolsSeveral, clusterTCP, clusterUDP, clusterSCTP

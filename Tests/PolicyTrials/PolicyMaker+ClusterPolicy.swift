@@ -58,7 +58,11 @@ extension PolicyMaker {
     private mutating func anySelector(of meant: Meant) -> Tree { dice.chance(1, in: 3) ? [:] : selector(of: meant) }
 
     private mutating func namespacedPod() -> Tree {
-        ["namespaceSelector": anySelector(of: .namespaces), "podSelector": anySelector(of: .pods)]
+        guard dice.chance(4, in: 5) else {
+            note(.clusterNamespacesLeftOut)
+            return ["podSelector": anySelector(of: .pods)]
+        }
+        return ["namespaceSelector": anySelector(of: .namespaces), "podSelector": anySelector(of: .pods)]
     }
 
     // MARK: - Rules
@@ -142,7 +146,8 @@ extension PolicyMaker {
             rule[peers] = [["namespaces": [:], "pods": ["namespaceSelector": [:], "podSelector": [:]]]]
         case 3:
             note(.clusterUnreadableSelector)
-            rule[peers] = [["namespaces": [:]], ["namespaces": unreadableSelector(of: .namespaces)]]
+            let spoilt: Tree = ["namespaces": unreadableSelector(of: .namespaces)]
+            rule[peers] = [["namespaces": [:]], dice.one(of: [spoilt, ["pods": ["namespaceSelector": [:]]]])]
         case 4:
             note(.clusterUnreadableRange)
             let ranges: [Tree] = [["start": 81, "end": 81], ["start": 90, "end": 81], ["start": 81], ["start": 0, "end": 9]]

@@ -18,8 +18,10 @@ struct PolicyMaker {
 
     // MARK: - Histories
 
-    mutating func history(hasClusterPolicies: Bool) -> (start: [Tree], changes: [PolicyTrial.Change]) {
-        mayBeUnreadable = dice.chance(1, in: 3)
+    mutating func history(
+        hasClusterPolicies: Bool, isReadable: Bool
+    ) -> (start: [Tree], changes: [PolicyTrial.Change]) {
+        mayBeUnreadable = dice.chance(1, in: 3) && !isReadable
         let namespaces = world.namespaces.keys.sorted()
         // Most stand in one namespace, so that they meet on its pods.
         let home = dice.one(of: namespaces)
@@ -191,7 +193,8 @@ extension PolicyMaker {
 extension PolicyMaker {
     /// A range around somebody of the world.
     mutating func block(of family: Int? = nil) -> Block {
-        let family = family ?? dice.number(0...1)
+        let families = (0...1).filter { !world.ends(family: $0).isEmpty }
+        let family = family ?? dice.one(of: families)
         let all = world.ends(family: family).compactMap { Octets($0.address) }
         let address = dice.one(of: all)
         let length = dice.one(of: address.isIPv4 ? [0, 8, 24, 27, 28, 30, 31, 32] : [0, 32, 48, 64, 112, 120, 127, 128])

@@ -22,10 +22,15 @@ public struct PolicyTrial: Sendable {
     public let changes: [Change]
     public let forms: Set<PolicyForm>
 
-    /// - Parameter hasClusterPolicies: whether there may be ClusterNetworkPolicies among the policies.
-    public init(seed: UInt64, in world: TrialWorld = .standard, hasClusterPolicies: Bool = true) {
+    /// - Parameters:
+    ///   - world: where the pods are and what addresses they have; there may be one family alone.
+    ///   - hasClusterPolicies: whether there may be ClusterNetworkPolicies among the policies.
+    ///   - isReadable: whether all policies are such that an API server takes them.
+    public init(
+        seed: UInt64, in world: TrialWorld = .standard, hasClusterPolicies: Bool = true, isReadable: Bool = false
+    ) {
         var maker = PolicyMaker(seed: seed, world)
-        (start, changes) = maker.history(hasClusterPolicies: hasClusterPolicies)
+        (start, changes) = maker.history(hasClusterPolicies: hasClusterPolicies, isReadable: isReadable)
         (self.seed, self.world, forms) = (seed, world, maker.forms)
     }
 

@@ -83,9 +83,10 @@ extension SlowJudge {
 
     private func isMeant(map: [String: Tree], _ end: End) -> Certainty {
         guard end.pod != nil else { return .no }
-        let namespaceSelector = map["namespaces"] ?? map["pods"]?["namespaceSelector"]
+        // "if empty, it selects all Namespaces."
+        let namespaceSelector = map["namespaces"] ?? map["pods"]?["namespaceSelector"] ?? [:]
         let podSelector = map["namespaces"] != nil ? [:] : map["pods"]?["podSelector"]
-        guard let namespaces = namespaceSelector.flatMap(Selector.init), let pods = podSelector.flatMap(Selector.init) else {
+        guard let namespaces = Selector(namespaceSelector), let pods = podSelector.flatMap(Selector.init) else {
             return .no
         }
         guard pods.means(end.podLabels) else { return .no }
@@ -105,6 +106,7 @@ extension SlowJudge {
     // MARK: - What can be read
 
     private static func isReadable(_ rule: Tree, _ direction: String) -> Bool {
+        if let name = rule["name"], name.text == nil { return false }
         guard let action = rule["action"]?.text, ["Accept", "Deny", "Pass"].contains(action) else { return false }
         guard let peers = rule[direction == "ingress" ? "from" : "to"]?.list, !peers.isEmpty else { return false }
         guard peers.allSatisfy({ isReadable(peer: $0, direction) }) else { return false }
@@ -120,8 +122,8 @@ extension SlowJudge {
         switch field {
         case "namespaces": return Selector(value) != nil
         case "pods":
-            guard let namespaces = value["namespaceSelector"], let pods = value["podSelector"] else { return false }
-            return Selector(namespaces) != nil && Selector(pods) != nil
+            guard let pods = value["podSelector"] else { return false }
+            return Selector(value["namespaceSelector"] ?? [:]) != nil && Selector(pods) != nil
         case "nodes" where direction == "egress": return Selector(value) != nil
         case "networks" where direction == "egress":
             guard let list = value.list, !list.isEmpty else { return false }

@@ -8,6 +8,10 @@ public struct TrialWorld: Sendable {
         public var name: String
         public var transport: String
         public var number: Int
+
+        public init(name: String, transport: String, number: Int) {
+            (self.name, self.transport, self.number) = (name, transport, number)
+        }
     }
 
     public struct Pod: Hashable, Sendable {
@@ -20,6 +24,14 @@ public struct TrialWorld: Sendable {
         public var ports: [Port]
         public var usesHostNetwork: Bool
 
+        public init(
+            namespace: String, name: String, node: String, addresses: [String], labels: [String: String], ports: [Port],
+            usesHostNetwork: Bool = false
+        ) {
+            (self.namespace, self.name, self.node, self.addresses) = (namespace, name, node, addresses)
+            (self.labels, self.ports, self.usesHostNetwork) = (labels, ports, usesHostNetwork)
+        }
+
         /// `x/a`.
         public var title: String { "\(namespace)/\(name)" }
     }
@@ -28,6 +40,10 @@ public struct TrialWorld: Sendable {
         public var name: String
         public var addresses: [String]
         public var labels: [String: String]
+
+        public init(name: String, addresses: [String], labels: [String: String] = [:]) {
+            (self.name, self.addresses, self.labels) = (name, addresses, labels)
+        }
     }
 
     public var namespaces: [String: [String: String]]

@@ -29,6 +29,9 @@ public struct FieldReader {
 
     public mutating func report(_ error: FieldError) { errors.append(error) }
 
+    /// The fields of that object, in their order.
+    public var memberNames: [String] { object.members.map(\.key) }
+
     /// A field as it stands; `nil` when absent or null.
     public func value(_ field: String) -> JSONValue? {
         guard let value = object[field], value != .null else { return nil }
