@@ -86,25 +86,30 @@ import Testing
         }
     }
 
-    /// Everything at the end, and of what comes before it one question of each pair.
+    /// Everything at the end; of what comes before it, one question of each pair that a few ends are in.
     private func ask(_ trial: PolicyTrial, _ world: PolicyWorld, after count: Int) {
         let judge = SlowJudge(trial.objects(after: count))
         var dice = Dice(seed: trial.seed &+ UInt64(count))
-        let ends = trial.world.ends(family: Int(trial.seed % 2))
+        let isLast = count == trial.changes.count
+        let ends = trial.world.ends(family: Int(trial.seed % 2)).map { (end: $0, address: IPAddress($0.address)) }
         let isPod = Set(trial.world.pods.map(\.title))
-        for from in ends {
+        for from in isLast ? ends : Array(ends.shuffled(using: &dice).prefix(3)) {
             // Policies are about pods.
-            for to in ends where isPod.contains(from.title) || isPod.contains(to.title) {
+            for to in ends where isPod.contains(from.end.title) || isPod.contains(to.end.title) {
+                guard let source = from.address, let destination = to.address else { continue }
                 let all = TrialWorld.questions
-                let questions = count == trial.changes.count ? all : [all[Int.random(in: all.indices, using: &dice)]]
-                for (question, ruling) in zip(questions, judge.judge(from: from.address, to: to.address, questions)) {
-                    guard let conversation = Self.conversation(from, to, question) else { continue }
-                    let verdict = world.verdict(on: conversation)
+                let questions = isLast ? all : [all[Int.random(in: all.indices, using: &dice)]]
+                let rulings = judge.judge(from: from.end.address, to: to.end.address, questions)
+                for (question, ruling) in zip(questions, rulings) {
+                    let verdict = world.verdict(
+                        on: PolicyWorld.Conversation(
+                            from: source, to: destination, question.transport.flatMap(TransportProtocol.init),
+                            port: UInt16(question.port)))
                     guard !verdict.isSame(as: ruling) else { continue }
                     let policies = trial.objects(after: count).filter { $0.name.kind.hasSuffix("Policy") }
                     Issue.record(
                         """
-                        \(trial) after \(count) changes: \(from) → \(to) \(question)
+                        \(trial) after \(count) changes: \(from.end) → \(to.end) \(question)
                         \(verdict)
                         \(ruling)
                         \(policies.map(\.description).joined(separator: "\n"))
@@ -113,14 +118,6 @@ import Testing
                 }
             }
         }
-    }
-
-    private static func conversation(
-        _ from: TrialWorld.End, _ to: TrialWorld.End, _ question: TrialWorld.Question
-    ) -> PolicyWorld.Conversation? {
-        guard let source = IPAddress(from.address), let destination = IPAddress(to.address) else { return nil }
-        let transport = question.transport.flatMap(TransportProtocol.init)
-        return PolicyWorld.Conversation(from: source, to: destination, transport, port: UInt16(question.port))
     }
 
     private static func key(_ name: Tree.Name) -> ObjectKey {

@@ -26,25 +26,30 @@ extension SlowJudge {
 
     /// The rules of a tier that concern a pair, in the order in which they are asked.
     func tier(_ name: String, _ direction: String, of end: End, with other: End) -> [TierRule] {
-        let ordered = clusterPolicies.map { (policy: $0, place: Self.place($0)) }
-            .filter { $0.place.tier == name }
-            .sorted { ($0.place.priority, $0.policy.name) < ($1.place.priority, $1.policy.name) }
-        return ordered.flatMap { policy, place -> [TierRule] in
-            let subject = isSubject(policy.at("spec", "subject"), end)
+        clusterPolicies.filter { $0.tier == name }.flatMap { placed -> [TierRule] in
+            let subject = isSubject(placed.policy.at("spec", "subject"), end)
             guard subject != .no else { return [] }
-            return (policy.at("spec", direction)?.list ?? []).enumerated().compactMap { position, rule in
-                let title = "\(policy.name) spec.\(direction)[\(position)]"
-                return self.rule(rule, title, direction, other, subject, isPlaced: place.isKnown)
+            return (placed.policy.at("spec", direction)?.list ?? []).enumerated().compactMap { position, rule in
+                let title = "\(placed.policy.name) spec.\(direction)[\(position)]"
+                return self.rule(rule, title, direction, other, subject, isPlaced: placed.isKnown)
             }
         }
     }
 
-    /// What stands nowhere in the order stands before all others, and then opens nothing.
-    private static func place(_ policy: Tree) -> (tier: String, priority: Int, isKnown: Bool) {
-        guard let tier = policy.at("spec", "tier")?.text, ["Admin", "Baseline"].contains(tier),
-            let priority = policy.at("spec", "priority")?.number, (0...1000).contains(priority)
-        else { return ("Admin", -1, false) }
-        return (tier, priority, true)
+    /// A policy with its place in the order. What stands nowhere in it stands before all others, and then opens nothing.
+    struct Placed: Sendable {
+        var policy: Tree
+        var tier = "Admin"
+        var priority = -1
+        var isKnown = false
+
+        init(_ policy: Tree) {
+            self.policy = policy
+            guard let tier = policy.at("spec", "tier")?.text, ["Admin", "Baseline"].contains(tier),
+                let priority = policy.at("spec", "priority")?.number, (0...1000).contains(priority)
+            else { return }
+            (self.tier, self.priority, isKnown) = (tier, priority, true)
+        }
     }
 
     private func rule(

@@ -38,7 +38,8 @@ public struct SlowJudge: Sendable {
     private let holders: [Octets: Tree]
     private let nodes: [(tree: Tree, addresses: [Octets])]
     private let policies: [Tree]
-    let clusterPolicies: [Tree]
+    /// Of the cluster, in the order in which they are asked.
+    let clusterPolicies: [Placed]
 
     public init(_ objects: [Tree]) {
         func all(_ kind: String) -> [Tree] { objects.filter { $0["kind"]?.text == kind } }
@@ -50,7 +51,9 @@ public struct SlowJudge: Sendable {
         }
         self.holders = holders
         nodes = all("Node").map { ($0, Self.addresses($0.at("status", "addresses"), "address")) }
-        (policies, clusterPolicies) = (all("NetworkPolicy"), all("ClusterNetworkPolicy"))
+        policies = all("NetworkPolicy")
+        clusterPolicies = all("ClusterNetworkPolicy").map(Placed.init)
+            .sorted { ($0.priority, $0.policy.name) < ($1.priority, $1.policy.name) }
     }
 
     /// A pod on its node's network has the node's, and one that has ended none.
