@@ -32,7 +32,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
-    targets: foundations + kube + intent + dialects + runtime + workshop + commands + tests
+    targets: foundations + kube + intent + dialects + runtime + workshop + commands + trials + tests
 )
 
 // MARK: - Rooms
@@ -133,6 +133,12 @@ var commands: [Target] {
     ]
 }
 
+var trials: [Target] {
+    [
+        .target(name: "PolicyTrials", path: "Tests/PolicyTrials", swiftSettings: Bricks.strict)
+    ]
+}
+
 var tests: [Target] {
     [
         .testTarget(name: "HouseTests", swiftSettings: Bricks.strict),
@@ -146,8 +152,11 @@ var tests: [Target] {
         suite("Identity", ["Addressing", .x509, .asn1]),
         suite(
             "APIServer",
-            ["Addressing", "KubeAPI", "Netlink", .grdb, .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging]),
-        suite("Cluster", ["Addressing", "KubeAPI"]),
+            [
+                "Addressing", "KubeAPI", "Netlink", .grdb, .nioCore, .nioPosix, .nioHTTP1, .nioWebSocket, .lifecycle, .logging,
+                .yams,
+            ]),
+        suite("Cluster", ["Addressing", "KubeAPI", "PolicyTrials"]),
         suite(
             "Plan",
             [

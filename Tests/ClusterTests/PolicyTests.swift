@@ -180,8 +180,10 @@ private let everybodyElse = "x/b x/c y/a y/b y/c z/a z/b z/c"
         #expect(try !both.allows("x/a", "y/a") && !both.allows("y/a", "x/a"))
         let ingress = try Nine([policy(["podSelector": ["matchLabels": ["pod": "a"]]])])
         #expect(try ingress.allows("x/a", "y/a") && !ingress.allows("y/a", "x/a"), "without policyTypes: ingress")
-        let implied = try Nine([policy(["podSelector": ["matchLabels": ["pod": "a"]], "egress": []])])
-        #expect(try !implied.allows("x/a", "y/a") && !implied.allows("y/a", "x/a"), "egress that is written is meant")
+        let implied = try Nine([policy(["podSelector": ["matchLabels": ["pod": "a"]], "egress": [["ports": [["port": 7]]]]])])
+        #expect(try !implied.allows("x/a", "y/a") && !implied.allows("y/a", "x/a"), "egress is meant by having rules for it")
+        let empty = try Nine([policy(["podSelector": ["matchLabels": ["pod": "a"]], "egress": []])])
+        #expect(try empty.allows("x/a", "y/a") && !empty.allows("y/a", "x/a"), "and not by a list without any")
         let egress = try Nine([policy(["podSelector": [:], "policyTypes": ["Egress"]])])
         #expect(try !egress.allows("x/a", "203.0.113.9") && egress.allows("203.0.113.9", "x/a"))
     }

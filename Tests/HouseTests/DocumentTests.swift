@@ -5,7 +5,7 @@ struct DocumentTests {
     @Test("every module opens with a page: an example, a picture, and what it is not", arguments: Room.all)
     func modules(_ room: Room) throws {
         // A program's page is its --help; what the benchmarks measure is in Benchmarks/README.md.
-        guard room.floor != .commands, room.floor != .benchmarks else { return }
+        guard room.floor != .commands, room.floor.isInSources else { return }
         let path = "\(room.folder)/\(room.name).docc/\(room.name).md"
         try #require(Repository.exists(path), "\(room.name) has no page \(path)")
         let page = Page(try Repository.text(path))
@@ -49,11 +49,11 @@ struct DocumentTests {
     @Test("the README's list of folders names every module with a word about it")
     func layout() throws {
         let lines = Page(try Repository.text("README.md")).blocks.flatMap(\.lines)
-        for room in Room.all where room.floor != .benchmarks {
+        for room in Room.all where room.floor.isInSources {
             let entries = lines.filter { $0.hasPrefix("    \(room.name)  ") }
             #expect(entries.count == 1, "\(room.name)")
         }
-        for floor in Room.Floor.allCases where floor != .benchmarks {
+        for floor in Room.Floor.allCases where floor.isInSources {
             #expect(lines.contains { $0.hasPrefix("  \(floor.rawValue)/ ") }, "\(floor.rawValue)")
         }
     }

@@ -13,7 +13,13 @@ struct Room: Sendable {
     /// Modules of others that it may import. Swift's standard library needs no word.
     var others: Set<String> = []
 
-    var folder: String { floor == .benchmarks ? "Benchmarks" : "Sources/\(floor.rawValue)/\(name)" }
+    var folder: String {
+        switch floor {
+        case .benchmarks: "Benchmarks"
+        case .trials: "Tests/\(name)"
+        default: "Sources/\(floor.rawValue)/\(name)"
+        }
+    }
 
     enum Floor: String, CaseIterable, Sendable {
         case foundations = "Foundations"
@@ -25,6 +31,11 @@ struct Room: Sendable {
         case commands = "Commands"
         /// Beside `Sources`: no product is made of it.
         case benchmarks = "Benchmarks"
+        /// Beside `Sources` too: what several suites of tests, and the soak, ask the same questions with.
+        case trials = "Trials"
+
+        /// Whether it has a folder of its own under `Sources`.
+        var isInSources: Bool { self != .benchmarks && self != .trials }
     }
 }
 
@@ -147,6 +158,9 @@ extension Room {
             others: [
                 "ArgumentParser", "GRDB", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization",
             ]),
+
+        // It imports nothing of ours: what is judged by it shares no code with it.
+        Room(name: "PolicyTrials", floor: .trials, purpose: "generated policies, and a slow judge of what they allow"),
     ]
 
     static func named(_ name: String) -> Room? { all.first { $0.name == name } }

@@ -157,6 +157,6 @@ struct ProjectionTests {
         let deployments = ResourceType(
             GroupVersionKind(group: "apps", version: "v1", kind: "Deployment"), plural: "deployments", isNamespaced: true)
         #expect(deployments.path(namespace: "x") == "/apis/apps/v1/namespaces/x/deployments")
-        #expect(Registry.standard.kinds.count == 13)
+        #expect(Registry.standard.kinds.count == 14)
     }
 }

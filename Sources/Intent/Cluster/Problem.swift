@@ -81,6 +81,12 @@ public struct Problem: Hashable, Sendable {
         case healthCheckPortTaken = "health-check-port-taken"
         /// Another has the address where the agent shows its figures.
         case metricsAddressTaken = "metrics-address-taken"
+        /// Whom a policy is about cannot be read.
+        case policySelectsNobody = "policy-selects-nobody"
+        /// A rule of a policy cannot be read, or a part of it.
+        case policyRuleClosed = "policy-rule-closed"
+        /// A rule has names of the DNS as peers.
+        case policyDomainNames = "policy-domain-names"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -100,7 +106,8 @@ extension Problem.ID {
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
             .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
             .podLinkMissing, .podLinkUnknown, .podRangeTooSmall, .pluginShadowed, .recordUnreadable, .deletionUnreadable,
-            .changeRefused, .undoneByOthers, .serviceEndpointRefused, .serviceFrontTaken, .healthCheckPortTaken:
+            .changeRefused, .undoneByOthers, .serviceEndpointRefused, .serviceFrontTaken, .healthCheckPortTaken,
+            .policySelectsNobody, .policyRuleClosed, .policyDomainNames:
             .error
         }
     }
@@ -147,6 +154,9 @@ extension Problem.ID {
         case .healthCheckPortTaken:
             "stop the program that has the port, or make the service anew with another healthCheckNodePort"
         case .metricsAddressTaken: "stop the program that has the address, or start the agent with another --metrics-address"
+        case .policySelectsNobody: "correct the policy's selector: until then no pod is isolated by it"
+        case .policyRuleClosed: "correct the field that object-invalid names; what can be read of the policy holds"
+        case .policyDomainNames: "write the rule with networks in place of domainNames"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

@@ -18,8 +18,16 @@ public struct PolicyVerdict: Hashable, Sendable {
         case opened(pod: ObjectKey, Opening)
         /// Policies isolate the pod, and no rule of theirs says yes.
         case closed(pod: ObjectKey, by: [ObjectKey])
+        /// A rule of a ClusterNetworkPolicy says yes or no.
+        case decided(pod: ObjectKey, Decision)
 
-        public var isAllowed: Bool { if case .closed = self { false } else { true } }
+        public var isAllowed: Bool {
+            switch self {
+            case .closed: false
+            case .decided(_, let decision): decision.isAllowed
+            case .exempt, .open, .opened: true
+            }
+        }
     }
 
     public enum Exemption: Hashable, Sendable {
@@ -27,7 +35,8 @@ public struct PolicyVerdict: Hashable, Sendable {
         case noPod
         /// "A Pod cannot block access to itself."
         case itself(pod: ObjectKey)
-        /// "Traffic to and from the node where a Pod is running is always allowed": probes, and its host-network pods.
+        /// "Traffic to and from the node where a Pod is running is always allowed": probes, and its host-network pods. Of what
+        /// the pod asks of its node, this holds for network policies only.
         case ownNode(pod: ObjectKey, node: String)
     }
 
@@ -40,6 +49,32 @@ public struct PolicyVerdict: Hashable, Sendable {
         public var peer: FieldPath?
         /// `spec.ingress[0].ports[0]`; `nil` when the rule is for all ports.
         public var port: FieldPath?
+    }
+}
+
+extension PolicyVerdict {
+    /// The rule of a ClusterNetworkPolicy that decided, and which of its parts.
+    public struct Decision: Hashable, Sendable {
+        public var policy: ObjectKey
+        public var tier: ClusterNetworkPolicy.Tier
+        public var isAllowed: Bool
+        /// `spec.ingress[0]`, and so on.
+        public var rule: FieldPath
+        /// What the rule is called; may be empty.
+        public var name: String
+        /// `spec.ingress[0].from[1]`; `nil` when the rule could not be carried out as written.
+        public var peer: FieldPath?
+        /// `spec.ingress[0].protocols[0]`; `nil` when the rule is for all traffic.
+        public var port: FieldPath?
+        public var reason: Reason
+
+        public enum Reason: Hashable, Sendable {
+            case written
+            /// The rule denies everything, because it cannot be carried out.
+            case obstacle(ClusterNetworkPolicy.Obstacle)
+            /// The rule may mean an end whose namespace is not known yet, and does not accept.
+            case namespaceUnknown
+        }
     }
 }
 
@@ -62,8 +97,25 @@ extension PolicyVerdict.Side {
         case .opened(let pod, let opening):
             "\(direction) of \(pod) is opened by \(opening.policy), "
                 + [opening.peer ?? opening.rule, opening.port].compactMap { $0.map(\.description) }.joined(separator: " and ")
+        case .decided(let pod, let decision): "\(direction) of \(pod) is \(decision)"
         case .closed(let pod, let policies):
             "\(direction) of \(pod) is isolated by \(policies.map(\.description).joined(separator: ", ")), and nothing opens it"
         }
+    }
+}
+
+extension PolicyVerdict.Decision: CustomStringConvertible {
+    /// `denied by ClusterNetworkPolicy lock (Admin), spec.ingress[0].from[1] "no-outside"`.
+    public var description: String {
+        let parts = [peer ?? rule, port].compactMap { $0.map(\.description) }.joined(separator: " and ")
+        let title = name.isEmpty ? parts : "\(parts) \"\(name)\""
+        let why =
+            switch reason {
+            case .written: ""
+            case .obstacle(.unreadable): ", which cannot be read"
+            case .obstacle(.domainNames): ", which has domainNames"
+            case .namespaceUnknown: ", as the labels of a namespace are not known"
+            }
+        return "\(isAllowed ? "accepted" : "denied") by \(policy) (\(tier.rawValue)), \(title)\(why)"
     }
 }

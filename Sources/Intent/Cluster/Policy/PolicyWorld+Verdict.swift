@@ -18,13 +18,24 @@ extension PolicyWorld {
         _ conversation: Conversation
     ) -> PolicyVerdict.Side {
         guard case .pod(let pod) = end else { return .exempt(.noPod) }
+        var ownNode: PolicyVerdict.Side?
         switch other {
         case .pod(let peer) where peer.key == pod.key: return .exempt(.itself(pod: pod.key))
-        case .node(let node) where node == pod.spec.nodeName: return .exempt(.ownNode(pod: pod.key, node: node))
+        case .node(let node) where node == pod.spec.nodeName: ownNode = .exempt(.ownNode(pod: pod.key, node: node))
         default: break
         }
+        // Its node always reaches a pod. What the pod asks of its node is the administrator's to say.
+        if let ownNode, direction == .ingress { return ownNode }
+        var question = TierQuestion(
+            tier: .admin, direction: direction, pod: pod, other: other, address: address, target: target,
+            conversation: conversation)
+        if let decision = decision(question) { return .decided(pod: pod.key, decision) }
         let isolating = policies(isolating: pod, for: direction)
-        guard !isolating.isEmpty else { return .open(pod: pod.key) }
+        guard !isolating.isEmpty else {
+            question.tier = .baseline
+            return decision(question).map { .decided(pod: pod.key, $0) } ?? ownNode ?? .open(pod: pod.key)
+        }
+        if let ownNode { return ownNode }
         for policy in isolating {
             let rules = direction == .ingress ? policy.ingress : policy.egress
             for (position, rule) in rules.enumerated() {

@@ -4,8 +4,9 @@ public import KubeAPI
 /// What network policies are judged by: the policies, the pods and namespaces with their labels, and whose address is whose.
 ///
 /// It is the reference: written for clarity after the API's documentation
-/// (https://kubernetes.io/docs/concepts/services-networking/network-policies/), asked by `explain`, and what the kernel does is
-/// tested against it. Asking costs as much as there are policies in the pod's namespace.
+/// (https://kubernetes.io/docs/concepts/services-networking/network-policies/ and https://network-policy-api.sigs.k8s.io), asked by
+/// `explain`, and what the kernel does is tested against it. Asking costs as much as there are policies in the pod's namespace, and
+/// of the cluster.
 ///
 /// ```swift
 /// let verdict = world.verdict(on: PolicyWorld.Conversation(from: asker, to: server, .tcp, port: 5432))
@@ -18,6 +19,9 @@ public struct PolicyWorld: Sendable {
     private var pods: [ObjectKey: Pod] = [:]
     private var holders: [IPAddress: Set<ObjectKey>] = [:]
     private var nodes: [IPAddress: String] = [:]
+    /// In the order in which they are asked. Two of one tier and priority have none by the API; here the name decides.
+    private(set) var clusterPolicies: [ClusterNetworkPolicy] = []
+    private var nodeObjects: [String: Node] = [:]
 
     public init() {}
 
@@ -43,6 +47,17 @@ extension PolicyWorld {
         policies[policy.metadata.namespace, default: [:]][policy.metadata.name] = policy
     }
 
+    public mutating func set(_ policy: ClusterNetworkPolicy) {
+        clusterPolicies.removeAll { $0.metadata.name == policy.metadata.name }
+        let place = (policy.priority, policy.metadata.name)
+        let later = clusterPolicies.firstIndex { ($0.priority, $0.metadata.name) > place } ?? clusterPolicies.endIndex
+        clusterPolicies.insert(policy, at: later)
+    }
+
+    /// A node with its labels and all its addresses, which rules may mean; whose addresses are the node itself's is
+    /// ``setNodes(_:)``'s to say.
+    public mutating func set(_ node: Node) { nodeObjects[node.metadata.name] = node }
+
     public mutating func set(_ namespace: Namespace) {
         var labels = namespace.metadata.labels
         // kube-apiserver sets it on every namespace, whatever was written; objects in a file may be without.
@@ -61,13 +76,16 @@ extension PolicyWorld {
         for member in members { for address in member.addresses { nodes[address] = member.name } }
     }
 
-    /// Forgets a policy, a namespace or a pod. Forgetting what is not known changes nothing.
+    /// Forgets a policy, a namespace, a node's object or a pod. Forgetting what is not known changes nothing.
     public mutating func remove(_ key: ObjectKey) {
         switch (key.group, key.kind) {
         case (NetworkPolicy.resource.kind.group, NetworkPolicy.resource.kind.kind):
             policies[key.namespace]?[key.name] = nil
             if policies[key.namespace]?.isEmpty == true { policies[key.namespace] = nil }
+        case (ClusterNetworkPolicy.resource.kind.group, ClusterNetworkPolicy.resource.kind.kind):
+            clusterPolicies.removeAll { $0.metadata.name == key.name }
         case ("", Namespace.resource.kind.kind): namespaces[key.name] = nil
+        case ("", Node.resource.kind.kind): nodeObjects[key.name] = nil
         case ("", Pod.resource.kind.kind): if let old = pods.removeValue(forKey: key) { release(old) }
         default: break
         }
@@ -108,6 +126,14 @@ extension PolicyWorld {
     }
 
     func labels(ofNamespace name: String) -> [String: String]? { namespaces[name] }
+
+    /// Of every node whose object names the address.
+    func labels(ofNodesAt address: IPAddress) -> [[String: String]] {
+        nodeObjects.values.filter { node in node.status.addresses.contains { IPAddress($0.text) == address } }
+            .map(\.metadata.labels)
+    }
+
+    var networkPolicies: [NetworkPolicy] { policies.values.flatMap(\.values) }
 
     /// The policies that select a pod for a direction, by name. A pod on its node's network is not subject to any.
     public func policies(isolating pod: Pod, for direction: NetworkPolicy.Direction) -> [NetworkPolicy] {

@@ -2,78 +2,99 @@ import Addressing
 import KubeAPI
 
 extension Validation {
-    static func networkPolicy(_ top: inout Checker) {
+    /// In the order of kube-apiserver, whose words come in it.
+    ///
+    /// - Parameter old: ranges that are stored stay as they are written, so that a policy of before can still be changed.
+    static func networkPolicy(_ top: inout Checker, _ old: JSONValue?) {
         if top.isMissing("spec") { top.report(.required(top.path("spec"))) }
+        let stored = Set(old.map(ranges) ?? [])
         top.inside("spec") { spec in
             _ = selector("podSelector", in: &spec)
+            for (direction, peers) in [("ingress", "from"), ("egress", "to")] {
+                spec.each(direction) { rule, _ in
+                    rule.each("ports") { port, _ in policyPort(&port) }
+                    rule.each(peers) { peer, _ in policyPeer(&peer, stored) }
+                }
+            }
             let types = spec.object["policyTypes"]?.array ?? []
             if types.count > 2 {
                 let detail = "may not specify more than two policyTypes"
                 spec.report(.invalid(spec.path("policyTypes"), .array(types), detail))
+                return
             }
             for (position, type) in types.enumerated() where type != "Ingress" && type != "Egress" {
                 spec.report(.notSupported(spec.path("policyTypes").index(position), type, ["Egress", "Ingress"]))
             }
-            for (direction, peers) in [("ingress", "from"), ("egress", "to")] {
-                spec.each(direction) { rule, _ in
-                    rule.each("ports") { port, _ in policyPort(&port) }
-                    rule.each(peers) { peer, _ in policyPeer(&peer) }
-                }
-            }
+        }
+    }
+
+    /// Every range that a policy names.
+    private static func ranges(of policy: JSONValue) -> [String] {
+        [("ingress", "from"), ("egress", "to")].flatMap { direction, peers in
+            (policy.at("spec", direction)?.array ?? []).flatMap { $0[peers]?.array ?? [] }.compactMap { $0["ipBlock"] }
+                .flatMap { [$0["cidr"]].compactMap(\.self) + ($0["except"]?.array ?? []) }.compactMap(\.string)
         }
     }
 
     private static func policyPort(_ port: inout Checker) {
-        port.word("protocol", ["SCTP", "TCP", "UDP"])
-        if !port.isMissing("port") { port.portNumberOrName("port") }
-        guard let end = port.integer("endPort") else { return }
+        let transports = ["TCP", "UDP", "SCTP"]
+        if let word = port.object["protocol"], !word.isNull, !transports.contains(word.string ?? "") {
+            port.report(.notSupported(port.path("protocol"), word, transports))
+        }
+        let end = port.integer("endPort")
+        func report(_ detail: String) {
+            guard let end else { return }
+            port.report(.invalid(port.path("endPort"), .number(JSONNumber(end)), detail))
+        }
         switch port.object["port"] {
         case .number(let first):
-            if let first = first.integer, end < first {
-                port.report(
-                    .invalid(port.path("endPort"), .number(JSONNumber(end)), "must be greater than or equal to `port`"))
-            }
-            if !(1...65535).contains(end) { port.report(.invalid(port.path("endPort"), .number(JSONNumber(end)), Wording.port)) }
+            port.portNumberOrName("port")
+            guard let end else { return }
+            if let first = first.integer, end < first { report("must be greater than or equal to `port`") }
+            if !(1...65535).contains(end) { report(Wording.port) }
         case .string:
-            let detail = "may not be specified when `port` is non-numeric"
-            port.report(.invalid(port.path("endPort"), .number(JSONNumber(end)), detail))
-        default:
-            let detail = "may not be specified when `port` is not specified"
-            port.report(.invalid(port.path("endPort"), .number(JSONNumber(end)), detail))
+            report("may not be specified when `port` is non-numeric")
+            port.portNumberOrName("port")
+        default: report("may not be specified when `port` is not specified")
         }
     }
 
-    private static func policyPeer(_ peer: inout Checker) {
+    private static func policyPeer(_ peer: inout Checker, _ stored: Set<String>) {
+        let hasSelector = !peer.isMissing("podSelector") || !peer.isMissing("namespaceSelector")
         _ = selector("podSelector", in: &peer)
         _ = selector("namespaceSelector", in: &peer)
-        let hasSelector = !peer.isMissing("podSelector") || !peer.isMissing("namespaceSelector")
         guard !peer.isMissing("ipBlock") else {
             if !hasSelector { peer.report(.required(peer.path, "must specify a peer")) }
             return
         }
+        peer.inside("ipBlock") { policyBlock(&$0, stored) }
         if hasSelector {
             peer.report(.forbidden(peer.path, "may not specify both ipBlock and another peer"))
         }
-        peer.inside("ipBlock") { block in
-            block.require("cidr")
-            let text = block.string("cidr")
-            guard !text.isEmpty else { return }
-            guard let outer = InterfaceAddress(text)?.prefix else {
-                block.report(.invalid(block.path("cidr"), .string(text), FieldError.prefixWanted))
-                return
-            }
-            for (position, value) in (block.object["except"]?.array ?? []).enumerated() {
-                let path = block.path("except").index(position)
-                guard let inner = value.string.flatMap(InterfaceAddress.init)?.prefix else {
-                    block.report(.invalid(path, value, FieldError.prefixWanted))
-                    continue
-                }
-                // An exception of everything would leave a rule that means nothing.
-                if !outer.contains(inner) || inner.length <= outer.length {
-                    block.report(.invalid(path, value, "must be a strict subset of `cidr`"))
-                }
+    }
+
+    private static func policyBlock(_ block: inout Checker, _ stored: Set<String>) {
+        block.require("cidr")
+        let text = block.string("cidr")
+        guard !text.isEmpty else { return }
+        block.report(rangeFaults(text, at: block.path("cidr"), stored))
+        guard let outer = InterfaceAddress(text)?.prefix else { return }
+        for (position, value) in (block.object["except"]?.array ?? []).enumerated() {
+            let path = block.path("except").index(position)
+            let text = value.string ?? ""
+            block.report(rangeFaults(text, at: path, stored))
+            guard let inner = InterfaceAddress(text)?.prefix else { continue }
+            // An exception of everything would leave a rule that means nothing.
+            if !outer.contains(inner) || inner.length <= outer.length {
+                block.report(.invalid(path, value, "must be a strict subset of `cidr`"))
             }
         }
+    }
+
+    private static func rangeFaults(_ text: String, at path: FieldPath, _ stored: Set<String>) -> [FieldError] {
+        guard InterfaceAddress(text) != nil else { return [.invalid(path, .string(text), FieldError.prefixWanted)] }
+        guard IPPrefix(text) == nil, !stored.contains(text) else { return [] }
+        return [.invalid(path, .string(text), FieldError.plainPrefixWanted)]
     }
 
     static func ingress(_ top: inout Checker) {

@@ -37,7 +37,7 @@ public enum Validation {
         case "Lease": lease(&top)
         case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet": workload(&top, old, kind)
         case "ControllerRevision": controllerRevision(&top, old)
-        case "NetworkPolicy": networkPolicy(&top)
+        case "NetworkPolicy": networkPolicy(&top, old)
         case "Ingress": ingress(&top)
         case "IngressClass": ingressClass(&top, old)
         case "CustomResourceDefinition": definition(&top, old)

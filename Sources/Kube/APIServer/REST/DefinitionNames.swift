@@ -40,6 +40,7 @@ enum DefinitionNames {
             // What was established once stays so, with the names that it had.
             result.settle("Established", false, ("NotAccepted", "not all names are accepted"), now)
         }
+        result.settleRules(now)
         return result
     }
 
@@ -89,6 +90,21 @@ extension DefinitionNames {
 }
 
 extension JSONValue {
+    /// Says where rules in CEL stand that are stored and not run, in a condition of this server's own; without rules there is none.
+    fileprivate mutating func settleRules(_ now: Timestamp) {
+        let places = (at("spec", "versions")?.objects ?? []).flatMap { version -> [String] in
+            guard let tree = version["schema"]?.at("openAPIV3Schema") else { return [] }
+            return StructuralSchema(tree).rulePaths.map { "\(version.string("name")): \($0)" }
+        }
+        guard places.isEmpty else {
+            let message = "rules in CEL are not run by this server, at \(places.joined(separator: ", "))"
+            return settle("ValidationRulesEvaluated", false, ("NotSupported", message), now)
+        }
+        guard let conditions = at("status", "conditions")?.array else { return }
+        let kept = conditions.filter { $0["type"] != "ValidationRulesEvaluated" }
+        if kept.count < conditions.count { set(.array(kept), at: "status", "conditions") }
+    }
+
     /// Sets a condition; its time is that of its last change of status.
     fileprivate mutating func settle(
         _ type: String, _ holds: Bool, _ why: (reason: String, message: String), _ now: Timestamp

@@ -29,6 +29,9 @@ public struct FieldReader {
 
     public mutating func report(_ error: FieldError) { errors.append(error) }
 
+    /// The fields of that object, in their order.
+    public var memberNames: [String] { object.members.map(\.key) }
+
     /// A field as it stands; `nil` when absent or null.
     public func value(_ field: String) -> JSONValue? {
         guard let value = object[field], value != .null else { return nil }
@@ -133,11 +136,16 @@ extension FieldReader {
     }
 
     /// A list of structures; empty when absent. An element of another form is reported and left out.
-    public mutating func list<Result>(_ field: String, _ read: (inout FieldReader) -> Result) -> [Result] {
+    ///
+    /// - Parameter standIn: what takes the place of such an element, and is the only one of what is no list: for lists that mean
+    ///   everything when they are empty.
+    public mutating func list<Result>(
+        _ field: String, standIn: Result? = nil, _ read: (inout FieldReader) -> Result
+    ) -> [Result] {
         guard let value = value(field) else { return [] }
         guard case .array(let elements) = value else {
             wrongForm(field, value, "an array")
-            return []
+            return standIn.map { [$0] } ?? []
         }
         var result: [Result] = []
         result.reserveCapacity(elements.count)
@@ -147,6 +155,7 @@ extension FieldReader {
                 result.append(inside(.index(position), inner, read))
             } else {
                 wrongForm(at: FieldPath(elements: self.elements + [.index(position)]), element, "an object")
+                if let standIn { result.append(standIn) }
             }
         }
         self.elements.removeLast()
@@ -188,6 +197,23 @@ extension FieldReader {
         strings(field).enumerated().compactMap { prefix($1, at: path(field).index($0)) }
     }
 
+    /// A prefix without host bits, as policies have them.
+    public mutating func plainPrefix(_ field: String) -> IPPrefix? {
+        guard let text = string(field), !text.isEmpty else { return nil }
+        return plainPrefix(text, at: path(field))
+    }
+
+    public mutating func plainPrefixes(_ field: String) -> [IPPrefix] {
+        strings(field).enumerated().compactMap { plainPrefix($1, at: path(field).index($0)) }
+    }
+
+    private mutating func plainPrefix(_ text: String, at path: FieldPath) -> IPPrefix? {
+        guard let prefix = prefix(text, at: path) else { return nil }
+        if IPPrefix(text) != nil { return prefix }
+        errors.append(.invalid(path, .string(text), FieldError.plainPrefixWanted))
+        return nil
+    }
+
     private mutating func prefix(_ text: String, at path: FieldPath) -> IPPrefix? {
         if let prefix = InterfaceAddress(text)?.prefix { return prefix }
         errors.append(.invalid(path, .string(text), FieldError.prefixWanted))
@@ -198,4 +224,5 @@ extension FieldReader {
 extension FieldError {
     public static var addressWanted: String { "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)" }
     public static var prefixWanted: String { "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)" }
+    public static var plainPrefixWanted: String { "must not have bits set beyond the prefix length" }
 }

@@ -16,6 +16,9 @@ public struct NetworkPolicy: KnownKind {
         public var peers: [Peer]
         /// Empty: every port.
         public var ports: [Port]
+
+        /// Only beside a fault: it opens nothing.
+        public static let unreadable = Rule(peers: [.nobody], ports: [.unreadable])
     }
 
     public enum Peer: Hashable, Sendable {
@@ -34,6 +37,9 @@ public struct NetworkPolicy: KnownKind {
         public var port: PortReference?
         /// The last of a range that begins at `port`.
         public var last: UInt16?
+
+        /// Only beside a fault: a name that no container's port can have. Whoever knows nothing of it opens nothing either.
+        public static let unreadable = Port(transport: .tcp, port: .name("?"))
     }
 
     public var metadata: ObjectMeta
@@ -59,16 +65,16 @@ public struct NetworkPolicy: KnownKind {
             let before = fields.errors.count
             var selector: LabelSelector? = fields.selector("podSelector") ?? LabelSelector()
             if fields.errors.count > before { selector = nil }
-            let ingress = fields.list("ingress") { Rule(reading: &$0, "from") }
-            let egress = fields.list("egress") { Rule(reading: &$0, "to") }
-            return (selector, Self.directions(&fields, hasEgress: fields.value("egress") != nil), ingress, egress)
+            let ingress = fields.list("ingress", standIn: .unreadable) { Rule(reading: &$0, "from") }
+            let egress = fields.list("egress", standIn: .unreadable) { Rule(reading: &$0, "to") }
+            return (selector, Self.directions(&fields, hasEgress: !egress.isEmpty), ingress, egress)
         }
     }
 
-    /// Without `policyTypes` a policy is about ingress, and about egress when it has such rules.
+    /// Without `policyTypes` a policy is about ingress, and about egress when it has such rules. So it is when no word of them can
+    /// be read: it would be about nothing else, and leave its pods open.
     private static func directions(_ fields: inout FieldReader, hasEgress: Bool) -> Set<Direction> {
         let words = fields.strings("policyTypes")
-        guard !words.isEmpty else { return hasEgress ? [.ingress, .egress] : [.ingress] }
         var directions: Set<Direction> = []
         for (position, word) in words.enumerated() {
             if let direction = Direction(rawValue: word) {
@@ -78,6 +84,7 @@ public struct NetworkPolicy: KnownKind {
                 fields.report(.notSupported(fields.path("policyTypes").index(position), .string(word), supported))
             }
         }
+        if directions.isEmpty { return hasEgress ? [.ingress, .egress] : [.ingress] }
         return directions
     }
 }
@@ -86,8 +93,8 @@ public struct NetworkPolicy: KnownKind {
 
 extension NetworkPolicy.Rule {
     fileprivate init(reading fields: inout FieldReader, _ field: String) {
-        peers = fields.list(field, NetworkPolicy.Peer.init(reading:))
-        ports = fields.list("ports", NetworkPolicy.Port.init(reading:))
+        peers = fields.list(field, standIn: .nobody, NetworkPolicy.Peer.init(reading:))
+        ports = fields.list("ports", standIn: .unreadable, NetworkPolicy.Port.init(reading:))
     }
 }
 
@@ -114,8 +121,8 @@ extension NetworkPolicy.Peer {
 
     private static func block(_ fields: inout FieldReader) -> Self {
         let before = fields.errors.count
-        let prefix = fields.prefix("cidr")
-        let exceptions = fields.prefixes("except")
+        let prefix = fields.plainPrefix("cidr")
+        let exceptions = fields.plainPrefixes("except")
         guard let prefix else {
             if fields.errors.count == before { fields.report(.required(fields.path("cidr"))) }
             return .nobody
@@ -129,43 +136,40 @@ extension NetworkPolicy.Peer {
 }
 
 extension NetworkPolicy.Port {
+    /// With anything wrong in it, it names nothing: without its wrong part it would name more.
     fileprivate init(reading fields: inout FieldReader) {
+        let before = fields.errors.count
         transport = fields.word("protocol", TransportProtocol.self) ?? .tcp
         port = fields.portReference("port")
         last = fields.port("endPort")
+        if fields.errors.count == before { for error in faults(in: fields) { fields.report(error) } }
+        if fields.errors.count > before { self = .unreadable }
+    }
+
+    private func faults(in fields: FieldReader) -> [FieldError] {
+        let path = fields.path("port")
+        // 0 and the empty name are as good as absent elsewhere, and would be every port here.
+        if port == nil, let value = fields.value("port") {
+            guard case .string = value else { return [.invalid(path, value, "must be between 1 and 65535, inclusive")] }
+            return NameRule.portName.faults(in: "").map { .invalid(path, value, $0) }
+        }
+        let faults = port?.faults(at: path) ?? []
+        guard let end = fields.value("endPort") else { return faults }
+        return faults
+            + (endFault.map { [.invalid(fields.path("endPort"), end, $0)] } ?? [])
+    }
+
+    private var endFault: String? {
+        switch port {
+        case nil: "may not be specified when `port` is not specified"
+        case .name: "may not be specified when `port` is non-numeric"
+        case .number(let first): (last ?? 0) < first ? "must be greater than or equal to `port`" : nil
+        }
     }
 }
 
 // MARK: - Validation
 
 extension NetworkPolicy {
-    public func faults() -> [FieldError] {
-        let spec = FieldPath("spec")
-        return metadata.faults(isNamespaced: true, name: .dnsSubdomain) + portFaults(ingress, at: spec.child("ingress"))
-            + portFaults(egress, at: spec.child("egress"))
-    }
-
-    private func portFaults(_ rules: [Rule], at path: FieldPath) -> [FieldError] {
-        rules.enumerated().flatMap { position, rule in
-            rule.ports.enumerated().flatMap { portPosition, port in
-                port.faults(at: path.index(position).child("ports").index(portPosition))
-            }
-        }
-    }
-}
-
-extension NetworkPolicy.Port {
-    fileprivate func faults(at path: FieldPath) -> [FieldError] {
-        var errors = port?.faults(at: path.child("port")) ?? []
-        guard let last else { return errors }
-        let path = path.child("endPort")
-        let value = JSONValue.number(JSONNumber(Int64(last)))
-        switch port {
-        case nil: errors.append(.invalid(path, value, "may not be specified when `port` is not specified"))
-        case .name: errors.append(.invalid(path, value, "may not be specified when `port` is non-numeric"))
-        case .number(let first):
-            if last < first { errors.append(.invalid(path, value, "must be greater than or equal to `port`")) }
-        }
-        return errors
-    }
+    public func faults() -> [FieldError] { metadata.faults(isNamespaced: true, name: .dnsSubdomain) }
 }

@@ -10,8 +10,8 @@ public struct Registry: Sendable {
 
     /// Every kind of this module.
     public static let standard = Registry([
-        ConfigMap.self, EndpointSlice.self, Endpoints.self, Ingress.self, IngressClass.self, Lease.self, Namespace.self,
-        NetworkPolicy.self, Node.self, Pod.self, Secret.self, Service.self, ServiceAccount.self,
+        ClusterNetworkPolicy.self, ConfigMap.self, EndpointSlice.self, Endpoints.self, Ingress.self, IngressClass.self,
+        Lease.self, Namespace.self, NetworkPolicy.self, Node.self, Pod.self, Secret.self, Service.self, ServiceAccount.self,
     ])
 
     public func resource(_ kind: GroupVersionKind) -> ResourceType? { byKind[kind]?.resource }

@@ -1,0 +1,79 @@
+import Addressing
+import KubeAPI
+import PolicyTrials
+import Testing
+
+@testable import Cluster
+
+/// The evaluator and the slow judge in one world, asked the same: what they say must be the same, and what a test expects.
+struct PolicyCourt {
+    private(set) var world = PolicyWorld()
+    private let judge: SlowJudge
+    private let ends: [String: String]
+
+    init(_ policies: [Tree], family: Int = 0, changed objects: [Tree] = [], without gone: [Tree.Name] = []) throws {
+        let standard = TrialWorld.standard
+        let names = Set(objects.map(\.name))
+        let all = standard.objects.filter { !names.contains($0.name) && !gone.contains($0.name) } + objects + policies
+        judge = SlowJudge(all)
+        ends = Dictionary(uniqueKeysWithValues: standard.ends(family: family).map { ($0.title, $0.address) })
+        var nodes: [Node] = []
+        for tree in all { if let object = try Self.object(tree) { world.put(object, &nodes) } }
+    }
+
+    static func object(_ tree: Tree) throws -> (any KubernetesObject)? {
+        try Registry.standard.read(JSONReader().value(Array(tree.description.utf8))).object
+    }
+
+    /// - Parameter from: `x/a`, `n1`, or an address; likewise `to`.
+    func verdict(_ from: String, _ to: String, _ transport: String? = "TCP", _ port: Int = 80) throws -> PolicyVerdict {
+        let source = try #require(IPAddress(ends[from] ?? from), "\(from)")
+        let destination = try #require(IPAddress(ends[to] ?? to), "\(to)")
+        let verdict = world.verdict(
+            on: PolicyWorld.Conversation(
+                from: source, to: destination, transport.flatMap(TransportProtocol.init), port: UInt16(port)))
+        let ruling = judge.judge(from: source.description, to: destination.description, [.init(transport, port)])
+        #expect(verdict.isSame(as: ruling[0]), "\(from) → \(to): \(verdict), but \(ruling[0])")
+        return verdict
+    }
+
+    func allows(_ from: String, _ to: String, _ transport: String? = "TCP", _ port: Int = 80) throws -> Bool {
+        try verdict(from, to, transport, port).isAllowed
+    }
+}
+
+extension PolicyWorld {
+    mutating func put(_ object: any KubernetesObject, _ nodes: inout [Node]) {
+        switch object {
+        case let node as Node:
+            nodes.append(node)
+            set(node)
+            setNodes(nodes.map { Member(name: $0.metadata.name, addresses: $0.internalAddresses, podPrefixes: []) })
+        case let namespace as Namespace: set(namespace)
+        case let pod as Pod: set(pod)
+        case let policy as NetworkPolicy: set(policy)
+        case let policy as ClusterNetworkPolicy: set(policy)
+        default: break
+        }
+    }
+}
+
+extension PolicyVerdict {
+    /// The same answer for a reason that is among the slow judge's.
+    func isSame(as ruling: SlowJudge.Ruling) -> Bool {
+        isAllowed == ruling.isAllowed && egress.isSame(as: ruling.egress) && ingress.isSame(as: ruling.ingress)
+    }
+}
+
+extension PolicyVerdict.Side {
+    fileprivate func isSame(as side: SlowJudge.Side) -> Bool {
+        switch (self, side) {
+        case (.exempt, .free), (.open, .free): true
+        case (.opened(_, let opening), .opened(let rules)): rules.contains("\(opening.policy) \(opening.rule)")
+        case (.closed(_, let policies), .closed(let names)): Set(policies.map(\.description)) == names
+        case (.decided(_, let decision), .decided(let isAllowed, let rule)):
+            decision.isAllowed == isAllowed && "\(decision.policy) \(decision.rule)" == rule
+        default: false
+        }
+    }
+}
