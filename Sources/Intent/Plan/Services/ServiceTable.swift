@@ -85,6 +85,13 @@ public struct ServiceTable: Sendable {
     }
 
     public var serviceNames: Set<ServiceIndex.Name> { Set(entries.keys) }
+    /// There is no service in it.
+    public var isEmpty: Bool { entries.isEmpty }
+
+    /// The ports of protocols without an end of their own, with the ways in that are theirs.
+    var endlessPorts: [(port: ServedPort, ways: [ServedPort.Way])] {
+        entries.values.joined().filter { $0.transport != .tcp }.map { ($0, owned($0)) }
+    }
 }
 
 // MARK: - The whole

@@ -419,6 +419,7 @@ extension NodeKeeper {
                 refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
             }
         }
+        if services.isBehind { outcome.refused += 1 }
         count(commits, since: before)
     }
 
@@ -434,6 +435,7 @@ extension NodeKeeper {
             if !changes.isEmpty { commits += 1 }
             outcome.note(changes)
         }
+        if services.isBehind { outcome.refused += 1 }
     }
 
     /// Whether nobody else committed since the last time.
