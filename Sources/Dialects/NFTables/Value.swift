@@ -5,7 +5,7 @@ public struct Value: Hashable, Sendable {
     private var first: UInt128
     private var second: UInt128
     private var rest: [UInt8]
-    public let count: Int
+    public private(set) var count: Int
 
     /// At most 64 bytes: the kernel's sixteen registers.
     public init(_ bytes: some Sequence<UInt8>) {
@@ -20,6 +20,33 @@ public struct Value: Hashable, Sendable {
         }
         precondition(count <= 64, "a value longer than the kernel's registers")
         (self.first, self.second, self.rest, self.count) = (first, second, rest, count)
+    }
+
+    /// No bytes yet, to be appended to.
+    init() { (first, second, rest, count) = (0, 0, [], 0) }
+
+    /// Nothing is allocated below 32 bytes.
+    mutating func append(_ byte: UInt8) {
+        switch count {
+        case ..<16: first |= UInt128(byte) << UInt128(8 * (15 - count))
+        case ..<32: second |= UInt128(byte) << UInt128(8 * (31 - count))
+        default: rest.append(byte)
+        }
+        count += 1
+    }
+
+    /// This key with a number behind it, as a field of its own: four bytes in the host's order.
+    public func appending(_ number: UInt32) -> Value {
+        var value = self
+        withUnsafeBytes(of: number) { for byte in $0 { value.append(byte) } }
+        return value
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(first)
+        hasher.combine(second)
+        hasher.combine(count)
+        if !rest.isEmpty { hasher.combine(rest) }
     }
 
     /// Calls `body` with the bytes in order; nothing is allocated for values of up to 32 bytes.

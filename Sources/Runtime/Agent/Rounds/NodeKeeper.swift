@@ -401,11 +401,12 @@ extension NodeKeeper {
     private mutating func settleServices(_ plan: NodePlan, _ outcome: inout Outcome, at now: Duration) {
         let resting = restorations.resting
         let ids = NodePlan.serviceTables.filter { !resting.contains(.table($0)) }
+        let everything = duties.contains(.services) && !ids.isEmpty ? ServiceKeeper.Everything(plan.snapshot) : nil
         let before = try? tables.generation()
         var commits: UInt32 = 0
         for id in ids {
             do {
-                let result = try services.settle(id, plan, &tables)
+                let result = try services.settle(id, plan, &tables, everything)
                 refusedTables[id] = nil
                 guard !result.changes.isEmpty else { continue }
                 commits += 1

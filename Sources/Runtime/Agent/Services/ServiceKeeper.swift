@@ -40,11 +40,22 @@ struct ServiceKeeper {
     /// Connections still lead to where they no longer should: it has to be tried again.
     var isBehind: Bool { !refusals.isEmpty }
 
+    /// All services as they are understood: made once for the tables of both families.
+    struct Everything {
+        let services: [ServiceIndex.Name: [ServicePort]]
+
+        init(_ snapshot: Snapshot) {
+            let index = snapshot.services
+            services = Dictionary(uniqueKeysWithValues: index.names.map { ($0, index.ports(of: $0)) })
+        }
+    }
+
     /// A table, compared with the kernel.
     ///
+    /// - Parameter everything: of the plan's snapshot; `nil`: it is made here.
     /// - Returns: what was changed, and whether that was to be so already.
     mutating func settle<Tables: NFTablesEnd>(
-        _ id: Table.ID, _ plan: NodePlan, _ kernel: inout Tables
+        _ id: Table.ID, _ plan: NodePlan, _ kernel: inout Tables, _ everything: Everything? = nil
     ) throws -> (changes: [NFTables.Change], isRestored: Bool) {
         let family: IPFamily = id.family == .ip ? .v4 : .v6
         guard isOurs, plan.facts.families.contains(family) else {
@@ -54,8 +65,7 @@ struct ServiceKeeper {
         }
         // Without our own node's object what was made before stays.
         guard let facts = plan.serviceFacts(ranges: ranges, nodePortAddresses: nodePortAddresses) else { return ([], false) }
-        let index = plan.snapshot.services
-        let services = Dictionary(uniqueKeysWithValues: index.names.map { ($0, index.ports(of: $0)) })
+        let services = (everything ?? Everything(plan.snapshot)).services
         local.replace(with: services, node: facts.node)
         let observed = try kernel.observe(id)
         // None of a table that is made anew.
