@@ -120,15 +120,13 @@ final class ServiceStage {
         value <= limit ? "  met: ≤ \(rounded(limit * 1e3)) ms" : "  NOT met: ≤ \(rounded(limit * 1e3)) ms"
     }
 
-    /// The first service and the last; with the smallest size also the direct way.
-    var targets: [(String, SocketAddress)] {
-        let first = ("service 1 of \(size)", SocketAddress(.v4(ServiceObjects.address(ofService: 0)), ServiceObjects.port))
-        guard size > 1 else {
-            // An address of the server that is no endpoint of the service.
-            return [first, ("direct", SocketAddress(.v4(ServiceObjects.address(ofEndpoint: 99)), ServiceObjects.targetPort))]
-        }
-        let last = SocketAddress(.v4(ServiceObjects.address(ofService: size - 1)), ServiceObjects.port)
-        return [first, ("service \(size) of \(size)", last)]
+    /// What is connected to: the first service, the last one where there are several, and the same server directly.
+    var targets: [(kind: String, address: SocketAddress)] {
+        let first = ("first", SocketAddress(.v4(ServiceObjects.address(ofService: 0)), ServiceObjects.port))
+        let last = ("last", SocketAddress(.v4(ServiceObjects.address(ofService: size - 1)), ServiceObjects.port))
+        // An address of the server that is no endpoint of these services.
+        let none = ServiceObjects.address(ofEndpoint: size * ServicesBenchmark.endpointsPerService + 99)
+        return [first] + (size > 1 ? [last] : []) + [("direct", SocketAddress(.v4(none), ServiceObjects.targetPort))]
     }
 
     /// The median time of `connect` over new connections.
