@@ -14,7 +14,8 @@ struct TulleBench: AsyncParsableCommand {
               tulle-bench                     all of them, one after the other
             """,
         subcommands: [
-            Services.self, AgentServices.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self, Roads.self, DNS.self,
+            Services.self, AgentServices.self, Rollout.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self,
+            Roads.self, DNS.self,
             Lab.self, Soak.self, All.self,
         ],
         defaultSubcommand: All.self)
@@ -98,6 +99,34 @@ extension TulleBench {
         func run() async throws { try await AgentServicesBenchmark.run(sizes: services, seconds: max(1, seconds)) }
     }
 
+    struct Rollout: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "rollout",
+            abstract: "All pods of a service replaced under new connections and standing ones: none may fail.")
+
+        @Option(help: "How often all pods are replaced.")
+        var rollouts = 5
+
+        @Option(help: "How many pods the service has.")
+        var pods = 10
+
+        @Option(help: "New connections a second.")
+        var rate = 2000
+
+        @Option(help: "Connections that stay.")
+        var standing = 200
+
+        @Option(help: "Seconds that a pod serves after it was told to end.")
+        var grace = 2.0
+
+        func run() throws {
+            let plan = RolloutBenchmark.Plan(
+                rollouts: max(1, rollouts), pods: max(1, pods), rate: max(2, rate), standing: max(1, standing),
+                grace: max(0, grace))
+            guard try RolloutBenchmark.run(plan) else { throw ExitCode(1) }
+        }
+    }
+
     struct APIServer: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: APIServerBenchmark.name,
@@ -168,6 +197,7 @@ extension TulleBench {
         func run() async throws {
             try ServicesBenchmark.run(runs: 300)
             try await AgentServicesBenchmark.run(sizes: [10_000, 50_000], seconds: 60)
+            _ = try RolloutBenchmark.run(.init(rollouts: 5, pods: 10, rate: 2000, standing: 200, grace: 2))
             _ = try CourierBenchmark.run(runs: 500)
             try await APIServerBenchmark.run()
             try PodDataplaneBenchmark.run(runs: 300)

@@ -2,6 +2,7 @@ import Addressing
 import Cluster
 import KubeAPI
 import NFTables
+import Netlink
 import Plan
 import Synchronization
 import Testing
@@ -12,7 +13,42 @@ import Testing
     /// Connections that are only written down.
     private final class Ended: ConnectionsEnd {
         let flows = Mutex<Set<ServiceFlow>>([])
-        func end(_ flows: Set<ServiceFlow>) { self.flows.withLock { $0.formUnion(flows) } }
+        /// What was asked about all connections, each time.
+        let looks = Mutex<[StaleConnections]>([])
+        /// How often it still fails.
+        let failures = Mutex(0)
+
+        func end(_ flows: Set<ServiceFlow>) throws {
+            try fail()
+            self.flows.withLock { $0.formUnion(flows) }
+        }
+        func end(_ stale: StaleConnections) throws {
+            try fail()
+            looks.withLock { $0.append(stale) }
+        }
+        private func fail() throws {
+            let fails = failures.withLock { left in
+                defer { left = max(0, left - 1) }
+                return left > 0
+            }
+            if fails { throw KernelError(.busy, "end connections") }
+        }
+    }
+
+    /// Tables that refuse as often as they are told.
+    private struct RefusingTables: NFTablesEnd {
+        var tables = MemoryTables()
+        var refusals = 0
+
+        func observe(_ table: Table.ID) throws -> ObservedTable? { try tables.observe(table) }
+        func generation() throws -> UInt32 { try tables.generation() }
+        mutating func apply(_ changes: [NFTables.Change]) throws {
+            guard refusals == 0 else {
+                refusals -= 1
+                throw KernelError(.busy, "commit")
+            }
+            try tables.apply(changes)
+        }
     }
 
     private let four = Table.ID(.ip, PacketPath.serviceTable)
@@ -90,6 +126,96 @@ import Testing
         // Another agent finds what it left, with every endpoint in its place.
         var next = ServiceKeeper()
         #expect(try next.settle(four, plan(snapshot), &kernel).changes.isEmpty)
+    }
+
+    /// A datagram of a client to the service, answered by this pod.
+    private func isStale(_ stale: StaleConnections, by pod: UInt8) -> Bool {
+        stale.contains(
+            .udp, to: SocketAddress(.v4(IPv4Address(10, 96, 0, 10)), 80), isOwn: false,
+            answeredBy: SocketAddress(.v4(IPv4Address(10, 244, 1, pod)), 8080), isTranslated: true)
+    }
+
+    // The connections of a refused change stayed where they were for as long as a client went on sending.
+    @Test("what a refused commit would have made stale is ended once a commit succeeds, whatever the change was")
+    func refused() throws {
+        for isDeleted in [false, true] {
+            let ended = Ended()
+            var (keeper, kernel, snapshot) = (ServiceKeeper(connections: ended), RefusingTables(), Snapshot())
+            snapshot.set(try node())
+            snapshot.set(try service("web", at: "10.96.0.10"))
+            snapshot.set(try slice("web", "10.244.1.1", "10.244.1.2"))
+            _ = try keeper.settle(four, plan(snapshot), &kernel)
+            ended.looks.withLock { $0 = [] }
+
+            let touched =
+                isDeleted
+                ? names(snapshot.remove(try service("web", at: "10.96.0.10").key))
+                : names(snapshot.set(try slice("web", "10.244.1.2")))
+            kernel.refusals = 2
+            #expect(throws: KernelError.self) { try keeper.settle(touched, of: four, snapshot, &kernel) }
+            #expect(throws: KernelError.self) { try keeper.settle(four, plan(snapshot), &kernel) }
+            #expect(ended.flows.withLock { $0 }.isEmpty && ended.looks.withLock { $0 }.isEmpty, "the kernel still leads there")
+            _ = try keeper.settle(four, plan(snapshot), &kernel)
+            let look = try #require(ended.looks.withLock { $0 }.first)
+            #expect(isStale(look, by: 1) && isStale(look, by: 2) == isDeleted)
+            // Once is enough.
+            _ = try keeper.settle(four, plan(snapshot), &kernel)
+            #expect(ended.looks.withLock { $0 }.count == 1)
+        }
+    }
+
+    @Test("connections that could not be ended are a problem until they are, at the next round of any kind")
+    func notEnded() throws {
+        for isWhole in [false, true] {
+            let ended = Ended()
+            var (keeper, kernel, snapshot) = (ServiceKeeper(connections: ended), MemoryTables(), Snapshot())
+            snapshot.set(try node())
+            snapshot.set(try service("web", at: "10.96.0.10"))
+            snapshot.set(try slice("web", "10.244.1.1", "10.244.1.2"))
+            _ = try keeper.settle(four, plan(snapshot), &kernel)
+            ended.looks.withLock { $0 = [] }
+            ended.failures.withLock { $0 = 1 }
+            let touched = names(snapshot.set(try slice("web", "10.244.1.2")))
+            #expect(try !keeper.settle(touched, of: four, snapshot, &kernel).isEmpty, "the change itself is made")
+            #expect(keeper.isBehind && keeper.problems.map(\.id) == [.changeRefused])
+            if isWhole {
+                #expect(try keeper.settle(four, plan(snapshot), &kernel).changes.isEmpty)
+            } else {
+                #expect(try keeper.settle(touched, of: four, snapshot, &kernel).isEmpty)
+            }
+            let look = try #require(ended.looks.withLock { $0 }.first)
+            #expect(isStale(look, by: 1) && !isStale(look, by: 2))
+            #expect(!keeper.isBehind && keeper.problems.isEmpty)
+        }
+    }
+
+    @Test("an agent that starts looks at all connections once; and so does one whose table was taken away")
+    func looks() throws {
+        let ended = Ended()
+        var (kernel, snapshot) = (MemoryTables(), Snapshot())
+        snapshot.set(try node())
+        snapshot.set(try service("web", at: "10.96.0.10"))
+        snapshot.set(try slice("web", "10.244.1.1", "10.244.1.2"))
+        var first = ServiceKeeper()
+        _ = try first.settle(four, plan(snapshot), &kernel)
+        // While nobody looked.
+        snapshot.set(try slice("web", "10.244.1.2"))
+        var keeper = ServiceKeeper(connections: ended)
+        for count in [1, 1] {
+            _ = try keeper.settle(four, plan(snapshot), &kernel)
+            #expect(ended.looks.withLock { $0 }.count == count)
+        }
+        let look = try #require(ended.looks.withLock { $0 }.last)
+        #expect(isStale(look, by: 1) && !isStale(look, by: 2))
+        try kernel.apply([.deleteTable(four)])
+        _ = try keeper.settle(four, plan(snapshot), &kernel)
+        #expect(ended.looks.withLock { $0 }.count == 2)
+        // A service that went meanwhile is known by the table that is found.
+        snapshot.remove(try service("web", at: "10.96.0.10").key)
+        var last = ServiceKeeper(connections: ended)
+        _ = try last.settle(four, plan(snapshot), &kernel)
+        let end = try #require(ended.looks.withLock { $0 }.last)
+        #expect(isStale(end, by: 2))
     }
 
     @Test("what somebody deletes or flushes is put back, and told as such")

@@ -60,6 +60,11 @@ private func changes(from observed: ObservedTable, to desired: Table) -> [Change
 /// - Returns: at most two steps: deletions, then additions. An element with another content is deleted and added.
 public func elementChanges(_ table: Table.ID, from old: NamedSet, to new: NamedSet) -> [Change] {
     guard !new.shape.isDynamic else { return [] }
+    // A whole table at once: nothing to compare.
+    guard !old.elements.isEmpty else {
+        return new.elements.isEmpty
+            ? [] : [.addElements(table, new.shape, new.elements.map { Change.Element($0.key, $0.value) })]
+    }
     let difference = KeyedDifference(from: old.elements, to: new.elements)
     let deleted =
         difference.removed.map { Change.Element($0.key, $0.value) } + difference.changed.map { Change.Element($0.key, $0.old) }

@@ -85,6 +85,20 @@ public enum FieldValue: Hashable, Sendable {
     }
 }
 
+extension FieldValue {
+    /// What there are most of goes there without an array of its own.
+    fileprivate func append(to value: inout Value) {
+        switch self {
+        case .address(.v4(let address)): withUnsafeBytes(of: address.rawValue.bigEndian) { for byte in $0 { value.append(byte) } }
+        case .transport(let transport): value.append(transport.number)
+        case .port(let port):
+            value.append(UInt8(port >> 8))
+            value.append(UInt8(port & 255))
+        case .address, .mac, .mark, .interfaceName, .interfaceIndex, .number: for byte in bytes { value.append(byte) }
+        }
+    }
+}
+
 extension Value {
     /// A key or datum of one field or of several: each field padded to four bytes.
     public init(_ fields: FieldValue...) { self.init(fields: fields) }
@@ -94,11 +108,11 @@ extension Value {
             self.init(fields.first?.bytes ?? [])
             return
         }
-        self.init(
-            fields.flatMap { field in
-                let bytes = field.bytes
-                return bytes + Array(repeating: 0, count: -bytes.count & 3)
-            })
+        self.init()
+        for field in fields {
+            field.append(to: &self)
+            while count & 3 != 0 { append(0) }
+        }
     }
 
     /// The bytes of each field of a concatenation, without padding; `nil` when the sizes do not fit.

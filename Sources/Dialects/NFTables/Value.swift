@@ -7,6 +7,9 @@ public struct Value: Hashable, Sendable {
     private var rest: [UInt8] = []
     public private(set) var count = 0
 
+    /// No bytes yet, to be appended to.
+    init() {}
+
     /// At most 64 bytes: the kernel's sixteen registers.
     public init(_ bytes: some Sequence<UInt8>) { for byte in bytes { append(byte) } }
 
@@ -17,7 +20,8 @@ public struct Value: Hashable, Sendable {
         return longer
     }
 
-    private mutating func append(_ byte: UInt8) {
+    /// Nothing is allocated below 32 bytes.
+    mutating func append(_ byte: UInt8) {
         precondition(count < 64, "a value longer than the kernel's registers")
         switch count {
         case ..<16: first |= UInt128(byte) << UInt128(8 * (15 - count))
@@ -25,6 +29,18 @@ public struct Value: Hashable, Sendable {
         default: rest.append(byte)
         }
         count += 1
+    }
+
+    /// This key with a number behind it, as a field of its own: four bytes in the host's order.
+    public func appending(_ number: UInt32) -> Value {
+        withUnsafeBytes(of: number) { appending($0) }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(first)
+        hasher.combine(second)
+        hasher.combine(count)
+        if !rest.isEmpty { hasher.combine(rest) }
     }
 
     /// Calls `body` with the bytes in order; nothing is allocated for values of up to 32 bytes.

@@ -53,6 +53,35 @@ struct ServiceTests {
         #expect(["ready", "serving", "terminating"].map { endpoint?[field: "conditions", $0]?.bool } == expected)
     }
 
+    // Without it kubeproxy_network_programming_duration_seconds stayed empty.
+    @Test("a slice says when the pod turned that changed it; a pod that is gone says nothing")
+    func trigger() throws {
+        func told(_ bench: Bench) -> String? {
+            slices(bench).first?.tree[field: "metadata", "annotations", "endpoints.kubernetes.io/last-change-trigger-time"]?
+                .string
+        }
+        func turned(_ bench: Bench, _ name: String) throws -> String? {
+            let conditions = try #require(bench[Kinds.pod, name]).tree[field: "status", "conditions"]?.array
+            return conditions?.first { $0["type"]?.string == "Ready" }?["lastTransitionTime"]?.string
+        }
+        var bench = Bench()
+        bench.apply(Sample.service())
+        for name in ["p", "q"] { bench.apply(Sample.pod(name, labels: ["app": "web"])) }
+        bench.quiesce()
+        #expect(told(bench) == nil)
+        bench.run(try #require(bench[Kinds.pod, "p"]))
+        bench.quiesce()
+        #expect(try told(bench) == turned(bench, "p") && told(bench) != nil)
+        bench.wait(.seconds(90))
+        bench.run(try #require(bench[Kinds.pod, "q"]))
+        bench.quiesce()
+        #expect(try told(bench) == turned(bench, "q") && turned(bench, "q") != turned(bench, "p"))
+        #expect(bench.writesWhenLookedAtAgain() == [])
+        bench.editStatus(Kinds.pod, "p") { $0[field: "status", "phase"] = "Succeeded" }
+        bench.quiesce()
+        #expect(told(bench) == nil && slices(bench).first?.tree["endpoints"]?.array?.count == 1)
+    }
+
     @Test("a pod that ended, has no address or is gone is no endpoint")
     func noEndpoint() throws {
         var bench = Bench()

@@ -1,5 +1,6 @@
 import Addressing
 import KubeAPI
+import NFTables
 import Netlink
 import Testing
 
@@ -39,6 +40,36 @@ struct ServiceChangeKernelTests {
             #expect(try stage.ask("a", .udp, address, 514).name == "c")
             #expect(try stage.ask("a", .tcp, address, 514) == .refused)
             #expect(try stage.ask("a", .udp, address, 9000) == .refused)
+        }
+    }
+
+    // The kernel looks up how many there are and then the chosen one, and a commit may come in between: such a packet went on to the
+    // service's own address, where nobody is. Here the commit has just that part of a change.
+    @Test(
+        "a packet whose endpoint goes between two look-ups reaches another one, and is refused when there is none",
+        arguments: Kind.all)
+    func betweenLookups(_ kind: Kind) throws {
+        for affinity in [nil, Duration.seconds(60)] {
+            try stage.serve(try kind.web("b", "c") { ($0.affinity, $0.nodePort) = (affinity, 30080) })
+            let fronts = [(kind.clusterIP, 80 as UInt16), (try kind.address("node"), 30080)]
+            func takeAway(_ isGone: (Value, NamedSet.Content) -> Bool) throws {
+                let table = try #require(try stage.observed(kind.family))
+                for name in affinity == nil ? ["endpoints", "node-endpoints"] : ["choices", "node-choices"] {
+                    let set = try #require(table.sets[name])
+                    let elements = set.elements.filter { isGone($0.key, $0.value) }.map {
+                        NFTables.Change.Element($0.key, $0.value)
+                    }
+                    if !elements.isEmpty { try stage.commit([.deleteElements(table.id, set.shape, elements)]) }
+                }
+            }
+            // Places are the last four bytes of a key, in the host's order.
+            try takeAway { key, _ in key.bytes.suffix(4).first == 1 }
+            for (address, port) in fronts {
+                for _ in 0..<12 { #expect(try stage.ask("a", kind.transport, address, port).name != nil) }
+            }
+            try takeAway { _, _ in true }
+            // Another client: nobody is kept for it.
+            for (address, port) in fronts { #expect(try stage.ask("b", kind.transport, address, port) == .refused) }
         }
     }
 

@@ -175,6 +175,9 @@ extension ServiceStage {
         return flows
     }
 
+    /// What somebody else commits.
+    func commit(_ changes: [NFTables.Change]) throws { try tables.apply(changes) }
+
     /// Ends connections, as an agent does after its changes.
     func end(_ flows: Set<ServiceFlow>) throws {
         let socket = try NetlinkSocket(.netfilter, in: node)

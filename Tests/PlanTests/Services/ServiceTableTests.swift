@@ -7,6 +7,34 @@ import Testing
 @testable import Plan
 
 @Suite("the table of services") struct ServiceTableTests {
+    @Test("every set has its position")
+    func positions() {
+        var sets: [ServiceSet?] = Array(repeating: nil, count: ServiceSet.all.count)
+        for set in ServiceSet.all { sets[set.position] = set }
+        #expect(!sets.contains(nil))
+        #expect(Set(ServiceSet.all.map(\.name)).count == ServiceSet.all.count)
+    }
+
+    @Test("elements are counted as there are of them", arguments: [false, true])
+    func counted(_ isKept: Bool) throws {
+        var port = ServicePort.web(to: try [.at("10.244.1.2"), .at("10.244.2.2", on: "n2")]) {
+            ($0.nodePort, $0.externalTrafficPolicy, $0.affinity) = (30080, .local, isKept ? .seconds(60) : nil)
+            $0.loadBalancerIPs = [IPAddress.v4(IPv4Address(203, 0, 113, 5))]
+        }
+        port.sourceRanges = try [net("192.0.2.0/24"), net("198.51.100.0/24")]
+        port.externalIPs = [try ip("203.0.113.6")]
+        for policy in [Service.TrafficPolicy.local, .cluster] {
+            port.externalTrafficPolicy = policy
+            let served = ServedPort(port, .v4, .n1, after: ([], []))
+            var (counted, there): ([ServiceSet: Int], [ServiceSet: Set<Value>]) = ([:], [:])
+            for way in served.ways {
+                served.countElements(way) { counted[$0, default: 0] += $1 }
+                served.elements(way) { set, key, _ in there[set, default: []].insert(key) }
+            }
+            #expect(counted == there.mapValues(\.count) && counted.count > 5)
+        }
+    }
+
     @Test("one service in each family, as people read it")
     func text() throws {
         let port = ServicePort.web(to: try [.at("10.244.1.2"), .at("10.244.2.2", on: "n2"), .at("fd00:10:244:1::2")]) {

@@ -174,10 +174,15 @@ extension Connection.Tuple {
 
 extension NetlinkSocket {
     /// The connections that a filter means. On a socket of ``NetlinkSocket/Family/netfilter``.
-    public func connections(_ filter: ConnectionFilter) throws(KernelError) -> [Connection] {
+    ///
+    /// - Parameter isMeant: asked about each of them, so that few of many need not all be kept.
+    public func connections(
+        _ filter: ConnectionFilter, where isMeant: (Connection) -> Bool = { _ in true }
+    ) throws(KernelError) -> [Connection] {
         var found: [Connection] = []
         try dump(filter.request, restart: { found = [] }) { message in
-            if let connection = Connection(message), filter.matches(connection) { found.append(connection) }
+            guard let connection = Connection(message), filter.matches(connection), isMeant(connection) else { return }
+            found.append(connection)
         }
         return found
     }

@@ -140,12 +140,27 @@ extension ServedPort {
             for (place, endpoint) in order.enumerated() {
                 let target = NamedSet.Content(.value(Value(.address(endpoint.address), .port(endpoint.port))))
                 if let number = numbers[endpoint] {
-                    add(.choices(way.door, reach), way.key(number: UInt32(place)), .init(.value(Value(.mark(number)))))
-                    add(.endpoints(way.door, reach), way.key(number: number), target)
+                    add(.choices(way.door, reach), way.key.appending(UInt32(place)), .init(.value(Value(.mark(number)))))
+                    add(.endpoints(way.door, reach), way.key.appending(number), target)
                 } else {
-                    add(.endpoints(way.door, reach), way.key(number: UInt32(place)), target)
+                    add(.endpoints(way.door, reach), way.key.appending(UInt32(place)), target)
                 }
             }
+        }
+    }
+
+    /// How many ``elements(_:_:)`` are of each set.
+    func countElements(_ way: Way, _ add: (ServiceSet, Int) -> Void) {
+        add(.fronts(way.door), 1)
+        if way.front != way.inside { add(.inside(way.door), 1) }
+        if way.outside != nil { add(.outside(way.door), 1) }
+        if let count = way.sources?.count, count > 0 { add(.sources, count) }
+        if way.isMasqueraded { add(.masqueraded(way.door), 1) }
+        for (reach, isKept) in way.reaches {
+            let count = order(reach).count
+            guard count > 0 else { continue }
+            if isKept { add(.choices(way.door, reach), count) }
+            add(.endpoints(way.door, reach), count)
         }
     }
 
@@ -159,11 +174,6 @@ extension ServedPort {
 }
 
 extension ServedPort.Way {
-    /// The front's key with a number behind it. Every field lies padded to four bytes, so bytes can be put together.
-    fileprivate func key(number: UInt32) -> Value {
-        withUnsafeBytes(of: number) { key.appending($0) }
-    }
-
     fileprivate func key(behind address: IPAddress) -> Value {
         key.withBytes { Value(address.bytes).appending($0) }
     }

@@ -5,7 +5,7 @@ import NFTables
 ///
 /// ```
 ///  prerouting ─┐             ┌─ services ──► classes ─┬─► lb-5        one of five endpoints
-///              ├─► fronts ───┼─ node-ports ► node-…   ├─► local-2     one of this node's two
+///              ├─► fronts ───┼─ node-ports ► node-…   ├─► local-2     one of this node's two (── gone? ──► again)
 ///  output ─────┘             ├─ wrong port: refuse    ├─► lb-5-10800  the same as last time
 ///                            └─ nobody's: drop        ├─► refuse, drop
 ///                                                     └─► guarded ──► split ──► outside or inside ──► inner-classes
@@ -35,6 +35,7 @@ struct ServiceChains {
                 ]),
             split(.address), split(.nodePort),
         ]
+        chains += Door.allCases.flatMap { door in Reach.allCases.map { again(door, $0) } }
         if family == .v4, facts.servesLoopback { chains.append(guardOfLoopback) }
         return chains
     }
@@ -94,6 +95,8 @@ struct ServiceChains {
                     .isNotIn([.sourceAddress], set: ServiceSet.ownSources.name),
                     dispatch(through: .outside(door), .innerClasses(door), door)),
                 Rule(table, dispatch(through: .inside(door), .innerClasses(door), door)),
+                // It became another between two look-ups.
+                Rule(table, .decide(.drop)),
             ])
     }
 
@@ -139,6 +142,23 @@ struct ServiceChains {
 // MARK: - Balancing
 
 extension ServiceChains {
+    private static func again(_ door: Door, _ reach: Reach) -> String {
+        door.prefix + (reach == .cluster ? "again" : "local-again")
+    }
+
+    /// For a packet whose service lost an endpoint between the look at how many there are and the look at the one that was chosen:
+    /// each look sees the tables as they are at that moment. The first place is there as long as there is anybody.
+    private func again(_ door: Door, _ reach: Reach) -> Chain {
+        Chain(
+            Self.again(door, reach),
+            rules: [
+                Rule(
+                    table,
+                    .destinationNAT(to: Self.front(door) + [.random(below: 1)], map: ServiceSet.endpoints(door, reach).name)),
+                Rule(table, .decide(.goto("refuse"))),
+            ])
+    }
+
     /// The name of the chain that a class goes to; `nil` when it goes to none.
     static func name(_ kind: ServiceClass, _ door: Door) -> String? {
         switch kind {
@@ -160,11 +180,15 @@ extension ServiceChains {
         let endpoints = ServiceSet.endpoints(door, reach).name
         guard let seconds else {
             return Chain(
-                name, rules: [Rule(table, .destinationNAT(to: front + [.random(below: UInt32(count))], map: endpoints))])
+                name,
+                rules: [
+                    Rule(table, .destinationNAT(to: front + [.random(below: UInt32(count))], map: endpoints)),
+                    Rule(table, .decide(.goto(Self.again(door, reach)))),
+                ])
         }
         let affinity = ServiceSet.affinity(door).name
         let timeout = Duration.seconds(seconds)
-        func choice(kept: String?) -> Statement {
+        func choice(kept: String?, below count: Int) -> Statement {
             .chosenDestinationNAT(
                 of: front, below: UInt32(count), choices: ServiceSet.choices(door, reach).name, kept: kept, endpoints: endpoints,
                 timeout: timeout)
@@ -174,8 +198,10 @@ extension ServiceChains {
             rules: [
                 Rule(table, .keptDestinationNAT(of: front, kept: affinity, endpoints: endpoints, timeout: timeout)),
                 Rule(table, .forgetChoice(of: front, kept: affinity), comment: "an endpoint that is gone"),
-                Rule(table, choice(kept: affinity)),
-                Rule(table, choice(kept: nil), comment: "no room to remember one more client"),
+                Rule(table, choice(kept: affinity, below: count)),
+                Rule(table, choice(kept: nil, below: count), comment: "no room to remember one more client"),
+                Rule(table, choice(kept: nil, below: 1), comment: "the chosen one went between two look-ups"),
+                Rule(table, .decide(.goto("refuse"))),
             ])
     }
 }

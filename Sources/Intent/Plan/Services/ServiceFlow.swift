@@ -60,5 +60,5 @@ extension ServiceFlow {
 }
 
 extension ServedPort.Way {
-    fileprivate var isServed: Bool { classes.contains { if case .balanced = $0 { true } else { false } } }
+    var isServed: Bool { classes.contains { if case .balanced = $0 { true } else { false } } }
 }

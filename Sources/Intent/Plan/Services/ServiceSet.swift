@@ -40,6 +40,30 @@ enum ServiceSet: Hashable, Sendable {
                 + Reach.allCases.flatMap { [.endpoints(door, $0), .choices(door, $0)] }
         } + [.sources, .clusterAddresses, .serviceRanges, .ownSources, .nodePortAddresses, .hairpins]
 
+    /// In ``all``.
+    var position: Int {
+        func of(_ door: Door, _ place: Int) -> Int { (door == .address ? 0 : 11) + place }
+        return switch self {
+        case .fronts(let door): of(door, 0)
+        case .inside(let door): of(door, 1)
+        case .outside(let door): of(door, 2)
+        case .classes(let door): of(door, 3)
+        case .innerClasses(let door): of(door, 4)
+        case .affinity(let door): of(door, 5)
+        case .masqueraded(let door): of(door, 6)
+        case .endpoints(let door, .cluster): of(door, 7)
+        case .choices(let door, .cluster): of(door, 8)
+        case .endpoints(let door, .local): of(door, 9)
+        case .choices(let door, .local): of(door, 10)
+        case .sources: 22
+        case .clusterAddresses: 23
+        case .serviceRanges: 24
+        case .ownSources: 25
+        case .nodePortAddresses: 26
+        case .hairpins: 27
+        }
+    }
+
     var name: String {
         switch self {
         case .fronts(.address): "services"

@@ -85,8 +85,13 @@ public struct ServiceTable: Sendable {
     }
 
     public var serviceNames: Set<ServiceIndex.Name> { Set(entries.keys) }
-    /// Nothing is served.
+    /// There is no service in it.
     public var isEmpty: Bool { entries.isEmpty }
+
+    /// The ports of protocols without an end of their own, with the ways in that are theirs.
+    var endlessPorts: [(port: ServedPort, ways: [ServedPort.Way])] {
+        entries.values.joined().filter { $0.transport != .tcp }.map { ($0, owned($0)) }
+    }
 }
 
 // MARK: - The whole
@@ -94,18 +99,18 @@ public struct ServiceTable: Sendable {
 extension ServiceTable {
     /// The table with everything in it.
     public var table: Table {
-        var sets: [ServiceSet: [Value: NamedSet.Content]] = [:]
-        for set in ServiceSet.all { sets[set] = fixedElements(set) }
-        for (set, count) in counts where set.isSized { sets[set]?.reserveCapacity(count) }
-        for port in entries.values.joined() {
-            for way in owned(port) { port.elements(way) { sets[$0, default: [:]][$1] = $2 } }
+        // By their positions: to look each element's set up would cost as much as to put it there.
+        var sets = ServiceSet.all.map(fixedElements)
+        for (set, count) in counts where set.isSized { sets[set.position].reserveCapacity(count) }
+        for ports in entries.values {
+            for port in ports { for way in owned(port) { port.elements(way) { sets[$0.position][$1] = $2 } } }
         }
-        for element in shared.keys { sets[element.set, default: [:]][element.key] = NamedSet.Content() }
+        for element in shared.keys { sets[element.set.position][element.key] = NamedSet.Content() }
         let chains = ServiceChains(family: family, facts: facts)
         return Table(
             id.family, id.name,
             chains: chains.standing + kinds.flatMap { door, kinds in kinds.compactMap { chains.chain($0, door) } },
-            sets: ServiceSet.all.map { NamedSet(shape($0), sets[$0] ?? [:]) })
+            sets: ServiceSet.all.map { NamedSet(shape($0), sets[$0.position]) })
     }
 
     private func shape(_ set: ServiceSet) -> NamedSet.Shape { set.shape(family, limit: limits[set] ?? ServiceSet.smallest) }
@@ -146,7 +151,7 @@ extension ServiceTable {
         // Moved out and back: two copies would be made otherwise.
         (self.counts, self.shared) = ([:], [:])
         for way in ways {
-            port.elements(way) { set, _, _ in counts[set, default: 0] += 1 }
+            port.countElements(way) { counts[$0, default: 0] += $1 }
             for kind in way.classes { need(kind, way.door) }
         }
         port.sharedElements(ways) { set, key in
@@ -164,7 +169,10 @@ extension ServiceTable {
     }
 
     /// The ways in that are this port's and nobody else's.
-    private func owned(_ port: ServedPort) -> [ServedPort.Way] { port.ways.filter { claims.owner($0.key) == port.id } }
+    private func owned(_ port: ServedPort) -> [ServedPort.Way] {
+        port.ways.allSatisfy { claims.owner($0.key) == port.id }
+            ? port.ways : port.ways.filter { claims.owner($0.key) == port.id }
+    }
 }
 
 // MARK: - Changes

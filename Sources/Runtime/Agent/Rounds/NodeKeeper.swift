@@ -437,11 +437,13 @@ extension NodeKeeper {
     ) {
         let resting = restorations.resting
         let ids = NodePlan.serviceTables.filter { !resting.contains(.table($0)) }
+        let isOfAll = duties.contains(.services) && !ids.isEmpty && !isUntouched
+        let everything = isOfAll ? ServiceKeeper.Everything(plan.snapshot) : nil
         let before = try? tables.generation()
         var commits: UInt32 = 0
         for id in ids {
             do {
-                let result = try services.settle(id, plan, isUntouched: isUntouched, &tables)
+                let result = try services.settle(id, plan, isUntouched: isUntouched, &tables, everything)
                 refusedTables[id] = nil
                 guard !result.changes.isEmpty else { continue }
                 commits += 1
@@ -455,6 +457,7 @@ extension NodeKeeper {
                 refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
             }
         }
+        if services.isBehind { outcome.refused += 1 }
         count(commits, since: before)
     }
 
@@ -470,6 +473,7 @@ extension NodeKeeper {
             if !changes.isEmpty { commits += 1 }
             outcome.note(changes)
         }
+        if services.isBehind { outcome.refused += 1 }
     }
 
     /// Whether nobody else committed since the last time.

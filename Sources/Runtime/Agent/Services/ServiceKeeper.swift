@@ -20,6 +20,11 @@ struct ServiceKeeper {
     private var doubtful: Set<Table.ID> = []
     /// The services that are still to be worked out again, for each table, before it is all of them once more.
     private var audits: [Table.ID: [ServiceIndex.Name]] = [:]
+    /// Tables whose stale connections were not all ended as they became so: with them what was asked for once, and may not be any
+    /// more. At the next success all connections are looked at.
+    private var overdue: [Table.ID: Set<Value>] = [:]
+    /// Why connections could not be ended.
+    private var refusals: [Table.ID: Problem] = [:]
     /// What services under a policy Local come to here.
     private(set) var local = LocalServices()
 
@@ -34,7 +39,20 @@ struct ServiceKeeper {
         self.connections = connections
     }
 
-    var problems: [Problem] { Array(Set(tables.values.flatMap(\.problems))) }
+    var problems: [Problem] { Array(Set(tables.values.flatMap(\.problems))) + refusals.values }
+
+    /// Connections still lead to where they no longer should: it has to be tried again.
+    var isBehind: Bool { !refusals.isEmpty }
+
+    /// All services as they are understood: made once for the tables of both families.
+    struct Everything {
+        let services: [ServiceIndex.Name: [ServicePort]]
+
+        init(_ snapshot: Snapshot) {
+            let index = snapshot.services
+            services = Dictionary(uniqueKeysWithValues: index.names.map { ($0, index.ports(of: $0)) })
+        }
+    }
 
     /// At most so many services are worked out again in one go: a change must not wait long for it.
     private static let auditSize = 512
@@ -44,14 +62,16 @@ struct ServiceKeeper {
     /// A table that nobody else has touched holds what it was told. It is not read, and of its services some are worked out anew
     /// each time, in turn.
     ///
-    /// - Parameter isUntouched: nobody but us has committed anything since the table was last compared.
+    /// - Parameters:
+    ///   - isUntouched: nobody but us has committed anything since the table was last compared.
+    ///   - everything: of the plan's snapshot; `nil`: it is made here.
     /// - Returns: what was changed, and whether that was to be so already.
     mutating func settle<Tables: NFTablesEnd>(
-        _ id: Table.ID, _ plan: NodePlan, isUntouched: Bool = false, _ kernel: inout Tables
+        _ id: Table.ID, _ plan: NodePlan, isUntouched: Bool = false, _ kernel: inout Tables, _ everything: Everything? = nil
     ) throws -> (changes: [NFTables.Change], isRestored: Bool) {
         let family: IPFamily = id.family == .ip ? .v4 : .v6
         guard isOurs, plan.facts.families.contains(family) else {
-            (tables[id], said) = (nil, said.subtracting([id]))
+            (tables[id], overdue[id], refusals[id], said) = (nil, nil, nil, said.subtracting([id]))
             if tables.isEmpty { local.replace(with: [:], node: "") }
             return (try kernel.settle(id, to: nil), false)
         }
@@ -65,21 +85,27 @@ struct ServiceKeeper {
             audits[id] = names.dropLast(Self.auditSize)
             return (try settle(slice, of: id, plan.snapshot, &kernel), false)
         }
-        let services = Dictionary(uniqueKeysWithValues: index.names.map { ($0, index.ports(of: $0)) })
+        let services = (everything ?? Everything(plan.snapshot)).services
         local.replace(with: services, node: facts.node)
         let observed = try kernel.observe(id)
-        guard var table = tables.removeValue(forKey: id), table.facts == facts else {
-            let table = ServiceTable(facts, family, services, after: observed?.table)
+        // None of a table that is made anew.
+        var update: ServiceTable.Update?
+        if var table = tables.removeValue(forKey: id), table.facts == facts {
+            let gone = table.serviceNames.subtracting(services.keys).map { ($0, [ServicePort]()) }
+            update = table.set(services.merging(gone) { $1 })
             tables[id] = table
-            return (try say(table, from: observed, &kernel), false)
+        } else {
+            tables[id] = ServiceTable(facts, family, services, after: observed?.table)
         }
-        let gone = table.serviceNames.subtracting(services.keys).map { ($0, [ServicePort]()) }
-        let update = table.set(services.merging(gone) { $1 })
-        tables[id] = table
+        let flows = update?.flows ?? []
         let wasSaid = said.contains(id)
-        let changes = try say(table, from: observed, &kernel)
-        end(update.flows)
-        return (changes, update.changes.isEmpty && wasSaid)
+        let changes = try commit(flows, of: id) { try $0.say(id, from: observed, &kernel) }
+        // Nobody looked while there was no agent, or the table was not what it should have been.
+        if update == nil || !changes.isEmpty {
+            overdue[id, default: []].formUnion(observed.map { ServiceTable.endlessFronts(in: $0.table) } ?? [])
+        }
+        end(flows, of: id)
+        return (changes, update?.changes.isEmpty == true && wasSaid)
     }
 
     /// Some services in a table, compared with what was last said.
@@ -93,39 +119,56 @@ struct ServiceKeeper {
         local.set(services, node: table.facts.node)
         let update = table.set(services)
         tables[id] = table
-        guard said.contains(id), !table.isEmpty else {
+        let isThere = said.contains(id) && !table.isEmpty
+        let changes = try commit(update.flows, of: id) { keeper in
             // The first service, or the last one: the table itself comes or goes.
-            let changes = try say(table, from: try kernel.observe(id), &kernel)
-            end(update.flows)
-            return changes
+            guard isThere else { return try keeper.say(id, from: try kernel.observe(id), &kernel) }
+            if !update.changes.isEmpty { try kernel.apply(update.changes) }
+            return update.changes
         }
-        if !update.changes.isEmpty {
-            doubtful.insert(id)
-            try kernel.apply(update.changes)
+        end(update.flows, of: id)
+        return changes
+    }
+
+    /// What a commit that fails would have made stale is so once one succeeds.
+    private mutating func commit(
+        _ flows: Set<ServiceFlow>, of id: Table.ID, _ body: (inout Self) throws -> [NFTables.Change]
+    ) throws -> [NFTables.Change] {
+        doubtful.insert(id)
+        do {
+            let changes = try body(&self)
             doubtful.remove(id)
+            return changes
+        } catch {
+            overdue[id, default: []].formUnion(flows.map(\.front))
+            throw error
         }
-        end(update.flows)
-        return update.changes
     }
 
     private mutating func say<Tables: NFTablesEnd>(
-        _ table: ServiceTable, from observed: ObservedTable?, _ kernel: inout Tables
+        _ id: Table.ID, from observed: ObservedTable?, _ kernel: inout Tables
     ) throws -> [NFTables.Change] {
-        let id = table.id
+        guard let table = tables[id] else { return [] }
         let isWanted = !table.isEmpty
         let changes = difference(from: observed, to: isWanted ? table.table : nil)
-        if !changes.isEmpty {
-            doubtful.insert(id)
-            try kernel.apply(changes)
-        }
-        doubtful.remove(id)
+        if !changes.isEmpty { try kernel.apply(changes) }
         if isWanted { said.insert(id) } else { said.remove(id) }
         return changes
     }
 
-    /// Connections are a cache of what was decided: what cannot be ended now runs out by itself.
-    private func end(_ flows: Set<ServiceFlow>) {
-        guard !flows.isEmpty else { return }
-        try? connections?.end(flows)
+    /// What could not be ended is tried again with the next round; until then it is a problem.
+    private mutating func end(_ flows: Set<ServiceFlow>, of id: Table.ID) {
+        guard let connections, let table = tables[id] else { return overdue[id] = nil }
+        do {
+            if let fronts = overdue[id] {
+                try connections.end(table.staleConnections(formerly: fronts.union(flows.map(\.front))))
+            } else if !flows.isEmpty {
+                try connections.end(flows)
+            }
+            (overdue[id], refusals[id]) = (nil, nil)
+        } catch {
+            overdue[id, default: []].formUnion(flows.map(\.front))
+            refusals[id] = Problem(.changeRefused, nil, "connections to endpoints that are gone: \(error)")
+        }
     }
 }

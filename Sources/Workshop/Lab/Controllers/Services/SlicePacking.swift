@@ -18,6 +18,8 @@ struct SlicePacking {
     private let present: [Item]
     /// By what the service's ports are on a pod: named ports may differ from pod to pod.
     private var groups: [JSONValue: Group] = [:]
+    /// When each pod became ready, or ceased to be so, by its uid.
+    private var turns: [String: String] = [:]
 
     init(_ service: Item, _ family: String, _ present: [Item]) {
         self.service = service
@@ -27,6 +29,7 @@ struct SlicePacking {
 
     mutating func want(_ endpoint: JSONValue, _ pod: Item) {
         let ports = ports(on: pod)
+        turns[pod.uid] = pod.condition("Ready")?["lastTransitionTime"]?.string
         groups[ports, default: Group(ports: ports)].endpoints[pod.uid] = endpoint
         groups[ports]?.order.append(pod.uid)
     }
@@ -96,9 +99,9 @@ struct SlicePacking {
             let share = Array(left.prefix(EndpointSliceController.limit))
             left = left.dropFirst(share.count)
             if let slice = spare.popLast() {
-                writes.append(.update(filled(slice.tree, ports: group.ports, share)))
+                writes.append(.update(stamped(filled(slice.tree, ports: group.ports, share), since: slice.tree)))
             } else {
-                let tree = fresh(ports: group.ports, share, in: world, besides: names, &random)
+                let tree = stamped(fresh(ports: group.ports, share, in: world, besides: names, &random), since: nil)
                 tree[field: "metadata", "name"]?.string.map { _ = names.insert($0) }
                 writes.append(.create(tree))
             }
@@ -108,7 +111,7 @@ struct SlicePacking {
             writes.append(
                 isEmpty
                     ? .delete(entry.slice.key, uid: entry.slice.uid)
-                    : .update(filled(entry.slice.tree, ports: group.ports, entry.endpoints)))
+                    : .update(stamped(filled(entry.slice.tree, ports: group.ports, entry.endpoints), since: entry.slice.tree)))
         }
         // Two slices of the same ports without anybody can only be leftovers.
         for entry in contents where !entry.isWritten && entry.endpoints.isEmpty {
@@ -125,6 +128,27 @@ struct SlicePacking {
         tree[field: "endpoints"] = .array(endpoints)
         return tree
     }
+
+    /// Says when the first of the pods turned whose endpoints are others than before, as kube-controller-manager does: agents tell by it
+    /// how long a change took to the kernel. Where no pod turned, such as when one is gone, nothing is said.
+    private func stamped(_ slice: JSONValue, since old: JSONValue?) -> JSONValue {
+        func endpoints(_ tree: JSONValue?) -> [String: JSONValue] {
+            let entries = (tree?["endpoints"]?.array ?? []).compactMap { entry in
+                entry[field: "targetRef", "uid"]?.string.map { ($0, entry) }
+            }
+            return Dictionary(entries) { first, _ in first }
+        }
+        let before = endpoints(old)
+        // Whole seconds in UTC: the texts are in the order of the times.
+        let turned = endpoints(slice).filter { before[$0.key] != $0.value }.keys.compactMap { turns[$0] }.min()
+        var tree = slice
+        var notes = tree[field: "metadata", "annotations"]?.strings ?? [:]
+        notes[Self.triggerAnnotation] = turned
+        tree[field: "metadata", "annotations"] = notes.isEmpty ? nil : JSONValue(notes)
+        return tree
+    }
+
+    private static let triggerAnnotation = "endpoints.kubernetes.io/last-change-trigger-time"
 
     private func fresh(
         ports: JSONValue?, _ endpoints: [JSONValue], in world: World, besides names: Set<String>, _ random: inout Dice
