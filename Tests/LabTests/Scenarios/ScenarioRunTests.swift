@@ -157,6 +157,10 @@ private final class FakeStage: ScenarioStage {
     func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
         state.withLock { $0.reaches.count > 1 ? $0.reaches.removeFirst() : $0.reaches.first ?? [] }
     }
+    func sight(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
+        try await reach(from: from, to: to, probe)
+    }
+    func addresses(of place: Scenario.Place) async throws -> [String] { ["a7", "a8"] }
     func reachAll() async throws -> String? { nil }
 
     func run(_ place: Scenario.Place, _ command: [String]) async throws -> ScenarioAnswer {

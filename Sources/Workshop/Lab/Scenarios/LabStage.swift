@@ -100,31 +100,46 @@ extension LabStage {
 
 extension LabStage {
     public func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
+        try await ask(from, to, probe, listens: false)
+    }
+
+    public func sight(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
+        try await ask(from, to, probe, listens: true)
+    }
+
+    private func ask(
+        _ from: Scenario.Place, _ to: Scenario.Place, _ probe: Scenario.Probe, listens: Bool
+    ) async throws -> [ScenarioReach] {
         let addresses = try await addresses(of: to)
         guard !addresses.isEmpty else { return [] }
         var question: JSONValue = ["do": "probe", "addresses": .array(addresses.map { .string($0) })]
         switch from {
         case .node(let name): question[at: "from", "node"] = .string(name)
         case .pod(let namespace, let name): question[at: "from"] = ["namespace": .string(namespace), "pod": .string(name)]
-        case .address, .host: throw ScenarioRefusal(message: "packets start at a pod or a node")
+        case .address, .host, .service: throw ScenarioRefusal(message: "packets start at a pod or a node")
         }
         switch probe {
         case .ping: question[at: "by"] = "ping"
         case .tcp(let port): question[at: "by"] = "tcp"; question[at: "port"] = .number(JSONNumber(Int64(port)))
         case .udp(let port): question[at: "by"] = "udp"; question[at: "port"] = .number(JSONNumber(Int64(port)))
         }
+        question[at: "listens"] = .bool(listens)
         return (try await ask(question)["answers"]?.array ?? []).map { answer in
-            ScenarioReach(address: answer["address"]?.string ?? "", silence: answer["silence"]?.string)
+            ScenarioReach(
+                address: answer["address"]?.string ?? "", silence: answer["silence"]?.string, seen: answer["seen"]?.string)
         }
     }
 
-    private func addresses(of place: Scenario.Place) async throws -> [String] {
+    public func addresses(of place: Scenario.Place) async throws -> [String] {
         switch place {
         case .address(let text): return [text]
         case .host: return []
         case .pod(let namespace, let name):
             let pod = try await object(Scenario.Name(word: "pod", name: name, namespace: namespace))
             return (pod?[at: "status", "podIPs"]?.array ?? []).compactMap { $0["ip"]?.string }
+        case .service(let namespace, let name):
+            let service = try await object(Scenario.Name(word: "service", name: name, namespace: namespace))
+            return (service?[at: "spec", "clusterIPs"]?.array ?? []).compactMap(\.string)
         case .node(let name):
             let node = try await object(Scenario.Name(word: "node", name: name, namespace: ""))
             return (node?[at: "status", "addresses"]?.array ?? []).filter { $0["type"] == "InternalIP" }
@@ -166,7 +181,7 @@ extension LabStage {
                 ] + Supervisor.environment)
             let (status, isLate) = await child.ended(within: .seconds(120))
             return ScenarioAnswer(output: child.text() + (isLate ? "\nno end within two minutes" : ""), code: Int(status))
-        case .address(let text): throw ScenarioRefusal(message: "nothing can be run on \(text)")
+        case .address, .service: throw ScenarioRefusal(message: "nothing can be run on \(place)")
         }
     }
 

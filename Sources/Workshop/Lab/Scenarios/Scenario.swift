@@ -14,6 +14,10 @@ public struct Scenario: Hashable, Sendable {
     public var nodes = 2
     /// What it asks of the lab beyond that: words for `tulle lab up`.
     public var options: [String] = []
+    /// What else it asks of the lab, one of each list at a time: ``variants`` has a scenario for every combination.
+    public var choices: [[[String]]] = []
+    /// Which of the choices this one is; empty when there were none.
+    public internal(set) var variation: [String] = []
     public var steps: [Step] = []
 
     public struct Step: Hashable, Sendable {
@@ -22,6 +26,8 @@ public struct Scenario: Hashable, Sendable {
         /// As it was written, without what is indented below it.
         public var text: String
         public var action: Action
+        /// It is done only in labs whose options hold all words of one of these, in their order; always, when there are none.
+        public var conditions: [[String]] = []
         /// How long what it asks for may take to come true.
         public var patience: Duration
     }
@@ -36,6 +42,8 @@ public struct Scenario: Hashable, Sendable {
         /// So many objects of a kind, with these labels.
         case count(word: String, namespace: String, labels: String, Int)
         case reach(from: Place, to: Place, Probe, isExpected: Bool)
+        /// The other end answers, and sees the question come from an address of this place.
+        case seen(from: Place, to: Place, Probe, as: Place)
         /// Every running pod reaches every other by ICMP, over each family.
         case reachAll
         case run(Place, [String], [Expectation])
@@ -71,6 +79,8 @@ public struct Scenario: Hashable, Sendable {
     public enum Place: Hashable, Sendable, CustomStringConvertible {
         case node(String)
         case pod(namespace: String, name: String)
+        /// At the end of a way: the addresses of a service.
+        case service(namespace: String, name: String)
         /// An address, or a name, as it stands.
         case address(String)
         /// The machine that the lab runs on, for kubectl.
@@ -80,6 +90,7 @@ public struct Scenario: Hashable, Sendable {
             switch self {
             case .node(let name): "node/\(name)"
             case .pod(_, let name): "pod/\(name)"
+            case .service(_, let name): "service/\(name)"
             case .address(let text): text
             case .host: "host"
             }

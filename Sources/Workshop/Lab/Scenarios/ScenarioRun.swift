@@ -98,6 +98,12 @@ extension ScenarioRun {
             let wrong = answers.filter { ($0.silence == nil) != isExpected }
             guard !wrong.isEmpty else { return nil }
             return wrong.map { "\($0.address): \($0.silence ?? "answers \(from)")" }.joined(separator: "; ")
+        case .seen(let from, let to, let probe, let place):
+            let answers = try await stage.sight(from: from, to: to, probe)
+            guard !answers.isEmpty else { return "\(to) has no address yet" }
+            let wanted = try await stage.addresses(of: place)
+            let wrong = answers.compactMap { Self.strangeness(of: $0, wanted, place) }
+            return wrong.isEmpty ? nil : wrong.joined(separator: "; ")
         case .reachAll: return try await stage.reachAll()
         case .run(let place, let command, let expectations):
             let answer = try await stage.run(place, command)
@@ -118,6 +124,16 @@ extension ScenarioRun {
             guard let remembered else { throw ScenarioRefusal(message: "nothing is kept in mind; “remember” comes before it") }
             return Self.difference(remembered, try await stage.inventory())
         }
+    }
+
+    /// What is wrong with an answer that is to have come to one of these addresses; `nil` for nothing.
+    private static func strangeness(
+        of answer: ScenarioReach, _ wanted: [String], _ place: Scenario.Place
+    ) -> String? {
+        if let silence = answer.silence { return "\(answer.address): \(silence)" }
+        guard let seen = answer.seen else { return "\(answer.address): the answer does not say whom it saw" }
+        guard !wanted.contains(seen) else { return nil }
+        return "\(answer.address) saw \(seen), and \(place) is \(wanted.isEmpty ? "nowhere" : wanted.joined(separator: ", "))"
     }
 
     private func shortfall(of name: Scenario.Name, _ condition: Scenario.Condition) async throws -> String? {

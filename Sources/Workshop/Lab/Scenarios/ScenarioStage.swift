@@ -15,6 +15,10 @@ public protocol ScenarioStage: Sendable {
     func delete(_ name: Scenario.Name) async throws
     /// Sends something to each address of a place. No address yet is an empty answer.
     func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach]
+    /// The same of servers that say whom they see.
+    func sight(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach]
+    /// Where a place is; none when it has no address yet.
+    func addresses(of place: Scenario.Place) async throws -> [String]
     /// What of all pairs of pods does not reach each other; `nil` when all do, and there are at least two.
     func reachAll() async throws -> String?
     func run(_ place: Scenario.Place, _ command: [String]) async throws -> ScenarioAnswer
@@ -30,9 +34,11 @@ public struct ScenarioReach: Hashable, Sendable {
     public var address: String
     /// Why there was no answer; `nil` when there was one.
     public var silence: String?
+    /// The address that the other end saw, when it says that.
+    public var seen: String?
 
-    public init(address: String, silence: String?) {
-        (self.address, self.silence) = (address, silence)
+    public init(address: String, silence: String?, seen: String? = nil) {
+        (self.address, self.silence, self.seen) = (address, silence, seen)
     }
 }
 

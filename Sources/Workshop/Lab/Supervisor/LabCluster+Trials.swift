@@ -10,31 +10,48 @@ import NFTablesKernel
 extension LabCluster {
     /// Sends something from a pod or a node to addresses.
     ///
-    /// - Returns: `answers`: each address, and with it its `silence` when it did not answer.
+    /// - Returns: `answers`: each address, and with it its `silence` when it did not answer. When whoever asks `listens`, the
+    ///   answer is read, and the address that it names as the asker's is `seen`.
     /// - Throws: when it could not be asked, which is no silence.
     func probe(_ tree: JSONValue) async throws -> JSONValue {
         let process = try await holder(tree["from"] ?? .null)
         let addresses = (tree["addresses"]?.array ?? []).compactMap(\.string)
         let (pod, port) = (supervisor.tools.pod, "\(tree["port"]?.integer ?? 0)")
         var answers: [JSONValue] = []
+        let listens = tree["listens"] == true
         for address in addresses {
+            func asking(_ transport: String, _ milliseconds: Int) -> [String] {
+                [
+                    pod, "run", "--join", "\(process)", "--namespaces", "net", "--", pod, "ask", "--\(transport)", address, port,
+                    "--timeout", "\(milliseconds)",
+                ]
+            }
             let command: [String] =
                 switch tree["by"]?.string {
+                case "tcp" where listens: asking("tcp", 2000)
                 case "tcp": [pod, "probe", "--tcp", address, port, "--timeout", "2000", "--join", "\(process)"]
-                case "udp":
-                    [
-                        pod, "run", "--join", "\(process)", "--namespaces", "net", "--", pod, "ask", "--udp", address, port,
-                        "--timeout", "1000",
-                    ]
+                case "udp": asking("udp", 1000)
                 default: [pod, "ping", "--join", "\(process)", "--count", "1", "--timeout", "1000", address]
                 }
             let child = try Child(command)
             let (status, _) = await child.ended(within: .seconds(10))
-            let text = child.text().split(separator: "\n").first.map(String.init) ?? "no answer"
+            let lines = child.text().split(separator: "\n")
+            let text = lines.first.map(String.init) ?? "no answer"
             guard status < 64 else { throw LabError(.unanswered, "probe of \(address): \(text)") }
-            answers.append(["address": .string(address), "silence": status == 0 ? .null : .string(text)])
+            answers.append([
+                "address": .string(address), "silence": status == 0 ? .null : .string(text),
+                "seen": listens ? Self.client(in: lines.last ?? "").map { .string($0) } ?? .null : .null,
+            ])
         }
         return ["answers": .array(answers)]
+    }
+
+    /// Whom an answer of the echo server says it saw, without the port: `client=[2001:db8::9]:40312`.
+    private static func client(in answer: Substring) -> String? {
+        guard let word = answer.split(separator: " ").first(where: { $0.hasPrefix("client=") }),
+            let colon = word.lastIndex(of: ":")
+        else { return nil }
+        return String(word[..<colon].dropFirst(7).filter { $0 != "[" && $0 != "]" })
     }
 
     private func holder(_ place: JSONValue) async throws -> Int32 {

@@ -98,6 +98,12 @@ extension LabCluster {
         }
     }
 
+    func registerNodes() async {
+        await withDiscardingTaskGroup { group in
+            for machine in machines { group.addTask { await machine.kubelet?.register() } }
+        }
+    }
+
     func startControllers(_ group: inout ThrowingTaskGroup<Void, any Error>) {
         let settings = settings
         let plane = ControlPlaneService(

@@ -195,6 +195,8 @@ extension Supervisor {
         try await cluster.untilServed(server)
         say(.step("API server", sockets.url))
         try await cluster.forgetReadiness()
+        // All of them, before anybody gives out ranges: so they get them in the order of their names.
+        await cluster.registerNodes()
         cluster.startMachines(&group)
         cluster.startControllers(&group)
         say(.step("agents", "one on each node"))
