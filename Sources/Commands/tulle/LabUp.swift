@@ -1,7 +1,7 @@
 import Addressing
-import ArgumentParser
+public import ArgumentParser
 import Glibc
-import Lab
+public import Lab
 import UnixSignals
 
 struct LabUp: AsyncParsableCommand {
@@ -48,7 +48,7 @@ struct LabUp: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "How pods of different nodes reach each other: host-gw, vxlan or none. [default: host-gw]", valueName: "kind"))
-    var backend: String?
+    var backend: LabSettings.Backend?
 
     @Flag(help: "With --backend vxlan: nodes that share a segment send as with host-gw.")
     var vxlanDirectRouting = false
@@ -111,10 +111,6 @@ struct LabUp: AsyncParsableCommand {
 
     /// With the usual ones where nothing is asked for.
     func settings() throws -> LabSettings {
-        if let backend, LabSettings.Backend(rawValue: backend) == nil {
-            let known = LabSettings.Backend.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("--backend \(backend): it is not there; there is \(known)")
-        }
         return LabSettings(
             name: place.name, nodes: nodes ?? 3, families: (families ?? .dual).families,
             podPrefixes: try Self.prefixes(podPrefixes, "--pod-cidr"),
@@ -124,7 +120,7 @@ struct LabUp: AsyncParsableCommand {
                     throw ValidationError("--image \(text): write it as PATTERN=COMMAND, such as 'web/*=python3 -m http.server'")
                 }
                 return entry
-            }, pods: pods ?? 0, port: port ?? 0, backend: backend.flatMap(LabSettings.Backend.init) ?? .hostGateway,
+            }, pods: pods ?? 0, port: port ?? 0, backend: backend ?? .hostGateway,
             isDirectOnSegment: vxlanDirectRouting, segmentCount: segments ?? 1, podMode: podMode == .bridge ? .bridge : .routed)
     }
 
@@ -200,6 +196,9 @@ struct LabUp: AsyncParsableCommand {
 
     static func padded(_ word: String) -> String { word + String(repeating: " ", count: max(0, 10 - word.count)) }
 }
+
+// Both sides are ours.
+extension LabSettings.Backend: ExpressibleByArgument {}
 
 struct LabDown: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -112,7 +112,17 @@ extension LabStage {
     ) async throws -> [ScenarioReach] {
         let addresses = try await addresses(of: to)
         guard !addresses.isEmpty else { return [] }
-        var question: JSONValue = ["do": "probe", "addresses": .array(addresses.map { .string($0) })]
+        let question = try question("probe", from, addresses, probe, listens: listens)
+        return (try await ask(question)["answers"]?.array ?? []).map { answer in
+            ScenarioReach(
+                address: answer["address"]?.string ?? "", silence: answer["silence"]?.string, seen: answer["seen"]?.string)
+        }
+    }
+
+    private func question(
+        _ verb: String, _ from: Scenario.Place, _ addresses: [String], _ probe: Scenario.Probe, listens: Bool = false
+    ) throws -> JSONValue {
+        var question: JSONValue = ["do": .string(verb), "addresses": .array(addresses.map { .string($0) })]
         switch from {
         case .node(let name): question[at: "from", "node"] = .string(name)
         case .pod(let namespace, let name): question[at: "from"] = ["namespace": .string(namespace), "pod": .string(name)]
@@ -124,10 +134,7 @@ extension LabStage {
         case .udp(let port): question[at: "by"] = "udp"; question[at: "port"] = .number(JSONNumber(Int64(port)))
         }
         question[at: "listens"] = .bool(listens)
-        return (try await ask(question)["answers"]?.array ?? []).map { answer in
-            ScenarioReach(
-                address: answer["address"]?.string ?? "", silence: answer["silence"]?.string, seen: answer["seen"]?.string)
-        }
+        return question
     }
 
     public func addresses(of place: Scenario.Place) async throws -> [String] {
@@ -205,6 +212,42 @@ extension LabStage {
 
     public func power(node: String, isOn: Bool) async throws {
         _ = try await ask(["do": "power", "node": .string(node), "on": .bool(isOn)])
+    }
+
+    /// What the supervisor refuses it refuses the next time too.
+    private func order(_ question: JSONValue) async throws -> JSONValue {
+        do {
+            return try await ask(question)
+        } catch let error as LabError {
+            throw ScenarioRefusal(message: "\(error)")
+        }
+    }
+
+    public func add(node: String) async throws { _ = try await order(["do": "add", "node": .string(node)]) }
+
+    public func remove(node: String) async throws { _ = try await order(["do": "remove", "node": .string(node)]) }
+
+    public func renumber(node: String) async throws { _ = try await order(["do": "renumber", "node": .string(node)]) }
+
+    public func changeBackend(_ words: [String]) async throws {
+        _ = try await order([
+            "do": "backend", "backend": .string(words.first ?? ""),
+            "isDirectOnSegment": .bool(words.contains("--vxlan-direct-routing")),
+        ])
+    }
+
+    public func stream(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws {
+        var question = try question("stream", from, try await addresses(of: to), probe)
+        question[at: "way"] = .string("\(from) -> \(to)\(probe)")
+        _ = try await order(question)
+    }
+
+    public func streams() async throws -> [ScenarioStream] {
+        (try await ask(["do": "streams"])["streams"]?.array ?? []).map { stream in
+            ScenarioStream(
+                way: stream["way"]?.string ?? "", answered: stream["answered"]?.integer ?? 0, lost: stream["lost"]?.integer ?? 0,
+                first: stream["first"]?.string ?? "")
+        }
     }
 
     public func inventory() async throws -> [String: [String]] {

@@ -53,6 +53,17 @@ public struct Scenario: Hashable, Sendable {
         case pause(node: String, isPaused: Bool)
         /// The node's power goes off, or comes back.
         case power(node: String, isOn: Bool)
+        /// A node more, or one less; a step is done when an added one is Ready.
+        case add(node: String)
+        case remove(node: String)
+        /// The node gets other addresses.
+        case renumber(node: String)
+        /// Every agent is started again with another backend: words for `tulle lab backend`.
+        case backend([String])
+        /// Begins to ask from one place to another, steadily, until the lab ends.
+        case stream(from: Place, to: Place, Probe)
+        /// All streams go on, and have lost nothing since they began.
+        case unbroken
         /// Keeps in mind what is on every node: links, addresses, routes, rules, processes.
         case remember
         /// What is on every node is what was kept in mind.
@@ -97,11 +108,19 @@ public struct Scenario: Hashable, Sendable {
         }
     }
 
-    public enum Probe: Hashable, Sendable {
+    public enum Probe: Hashable, Sendable, CustomStringConvertible {
         /// ICMP echo.
         case ping
         case tcp(UInt16)
         case udp(UInt16)
+
+        public var description: String {
+            switch self {
+            case .ping: " ping"
+            case .tcp(let port): " tcp \(port)"
+            case .udp(let port): " udp \(port)"
+            }
+        }
     }
 
     /// What a command's answer must be.

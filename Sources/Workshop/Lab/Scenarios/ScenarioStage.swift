@@ -25,6 +25,13 @@ public protocol ScenarioStage: Sendable {
     func kill(_ part: Scenario.Part) async throws
     func pause(agentOf node: String, isPaused: Bool) async throws
     func power(node: String, isOn: Bool) async throws
+    func add(node: String) async throws
+    func remove(node: String) async throws
+    func renumber(node: String) async throws
+    func changeBackend(_ words: [String]) async throws
+    /// Begins to ask each address of a place again and again.
+    func stream(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws
+    func streams() async throws -> [ScenarioStream]
     /// What is on the nodes, by node: a line for each link, address, route, rule and process of ours.
     func inventory() async throws -> [String: [String]]
 }
@@ -39,6 +46,20 @@ public struct ScenarioReach: Hashable, Sendable {
 
     public init(address: String, silence: String?, seen: String? = nil) {
         (self.address, self.silence, self.seen) = (address, silence, seen)
+    }
+}
+
+/// How a stream of questions goes.
+public struct ScenarioStream: Hashable, Sendable {
+    /// From where to where.
+    public var way: String
+    public var answered: Int
+    public var lost: Int
+    /// What became of the first that was lost.
+    public var first: String
+
+    public init(way: String, answered: Int, lost: Int = 0, first: String = "") {
+        (self.way, self.answered, self.lost, self.first) = (way, answered, lost, first)
     }
 }
 

@@ -92,8 +92,7 @@ extension ScenarioWords {
     /// The verbs, as the error for an unknown one names them.
     static let verbs = [
         "apply", "patch", "delete", "wait", "reach", "noreach", "in", "on", "kubectl", "kill", "pause", "resume", "stop", "start",
-        "remember",
-        "unchanged",
+        "add", "remove", "renumber", "backend", "stream", "unbroken", "remember", "unchanged",
     ]
 
     mutating func step(_ verb: String, namespace: String) throws(ScenarioTextError) -> Scenario.Step {
@@ -153,6 +152,14 @@ extension ScenarioWords {
             return .pause(node: try next("the node whose agent it is"), isPaused: verb == "pause")
         case "stop": return .power(node: try next("a node"), isOn: false)
         case "start": return .power(node: try next("a node"), isOn: true)
+        case "add": return .add(node: try next("a node: node-4"))
+        case "remove": return .remove(node: try next("a node"))
+        case "renumber": return .renumber(node: try next("a node"))
+        case "backend":
+            guard !words.isEmpty else { throw fault("backend needs a backend: backend vxlan") }
+            return .backend(remaining())
+        case "stream": return try stream(namespace)
+        case "unbroken": return .unbroken
         case "remember": return .remember
         case "unchanged": return .unchanged
         default: throw fault("“\(verb)” is no step; the steps are \(Self.verbs.joined(separator: ", "))")
@@ -200,24 +207,37 @@ extension ScenarioWords {
             _ = words.popFirst()
             return .reachAll
         }
-        let from = try place(try next("from where: pod/a"), namespace)
-        guard words.popFirst() == "->" else { throw fault("a way is written pod/a -> pod/b") }
-        let to = try place(try next("where to: pod/b"), namespace)
-        switch from {
-        case .pod, .node: break
-        default: throw fault("“\(from)”: packets start at a pod or a node: pod/a, node/n1")
-        }
-        guard let word = words.popFirst(), word != "ping" else {
-            return .reach(from: from, to: to, .ping, isExpected: isExpected)
-        }
-        guard word == "tcp" || word == "udp" else { throw fault("“\(word)”: a way is tried by ping, tcp PORT or udp PORT") }
-        let port = UInt16(try number("a port", in: 1...65535))
-        let probe = word == "tcp" ? Scenario.Probe.tcp(port) : .udp(port)
-        guard isExpected, words.first == "as" else {
+        let (from, to) = try way(namespace)
+        let probe = try probe()
+        guard isExpected, probe != .ping, words.first == "as" else {
             return .reach(from: from, to: to, probe, isExpected: isExpected)
         }
         _ = words.popFirst()
         return .seen(from: from, to: to, probe, as: try place(try next("whom the other end sees: pod/a"), namespace))
+    }
+
+    private mutating func stream(_ namespace: String) throws(ScenarioTextError) -> Scenario.Action {
+        let (from, to) = try way(namespace)
+        let probe = try probe()
+        guard probe != .ping else { throw fault("a stream goes by tcp PORT or udp PORT") }
+        return .stream(from: from, to: to, probe)
+    }
+
+    private mutating func way(_ namespace: String) throws(ScenarioTextError) -> (from: Scenario.Place, to: Scenario.Place) {
+        let from = try place(try next("from where: pod/a"), namespace)
+        guard words.popFirst() == "->" else { throw fault("a way is written pod/a -> pod/b") }
+        let to = try place(try next("where to: pod/b"), namespace)
+        switch from {
+        case .pod, .node: return (from, to)
+        default: throw fault("“\(from)”: packets start at a pod or a node: pod/a, node/n1")
+        }
+    }
+
+    private mutating func probe() throws(ScenarioTextError) -> Scenario.Probe {
+        guard let word = words.popFirst(), word != "ping" else { return .ping }
+        guard word == "tcp" || word == "udp" else { throw fault("“\(word)”: a way is tried by ping, tcp PORT or udp PORT") }
+        let port = UInt16(try number("a port", in: 1...65535))
+        return word == "tcp" ? .tcp(port) : .udp(port)
     }
 
     private func place(_ word: String, _ namespace: String) throws(ScenarioTextError) -> Scenario.Place {

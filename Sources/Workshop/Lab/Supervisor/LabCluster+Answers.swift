@@ -20,10 +20,16 @@ extension LabCluster {
             case "kill": return try kill(tree)
             case "power": return try power(tree)
             case "inventory": return try inventory()
+            case "stream": return try await stream(tree)
+            case "streams": return streams.json
+            case "add": return try await addNode(tree)
+            case "remove": return try await removeNode(tree)
+            case "renumber": return try await renumberNode(tree)
+            case "backend": return try await changeBackend(tree)
             default: return ["error": "this supervisor is of another version"]
             }
         } catch let error as LabError {
-            return ["error": .string(error.description), "unknown": .bool(error.code == .unknown)]
+            return ["error": .string(error.description), "code": .string(error.code.rawValue)]
         } catch {
             return ["error": .string("\(error)")]
         }
@@ -75,7 +81,7 @@ extension LabCluster {
     private func runOnNode(_ tree: JSONValue, _ descriptors: [CInt]) async throws -> JSONValue {
         let name = tree["node"]?.string ?? ""
         guard let node = ground.nodes.first(where: { $0.name == name }) else {
-            throw LabError(.unknown, "there is no node \(name); there are \(settings.nodeNames.joined(separator: ", "))")
+            throw settings.unknown(name)
         }
         guard descriptors.count == 3 else { throw LabError(.processFailed, "a command needs three descriptors") }
         var words = [supervisor.tools.pod, "run", "--join", "\(node.holder.identifier)", "--namespaces", "net,uts,pid"]

@@ -54,7 +54,7 @@ extension LabCluster {
         return String(word[..<colon].dropFirst(7).filter { $0 != "[" && $0 != "]" })
     }
 
-    private func holder(_ place: JSONValue) async throws -> Int32 {
+    func holder(_ place: JSONValue) async throws -> Int32 {
         if let name = place["node"]?.string { return try node(name).holder.identifier }
         let (namespace, name) = (place["namespace"]?.string ?? "default", place["pod"]?.string ?? "")
         let pod: JSONValue
@@ -72,7 +72,7 @@ extension LabCluster {
 
     private func node(_ name: String) throws(LabError) -> LabGround.Node {
         guard let node = ground.nodes.first(where: { $0.name == name }) else {
-            throw LabError(.unknown, "there is no node \(name); there are \(settings.nodeNames.joined(separator: ", "))")
+            throw settings.unknown(name)
         }
         return node
     }

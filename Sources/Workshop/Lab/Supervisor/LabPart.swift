@@ -37,6 +37,9 @@ final class LabPart: Sendable {
 
     var record: Record { state.withLock { $0 } }
 
+    /// Asks it to end, and so to start again.
+    func startAgain() { if let process = record.process { kill(process, SIGTERM) } }
+
     /// How long it has to end when it is asked to.
     private static let grace = Duration.seconds(5)
 
