@@ -60,7 +60,8 @@ struct SeatTests {
         #expect(throws: LabError.self) { try settings.removeSeat("node-1") }
     }
 
-    @Test("a stopped lab comes up with the nodes it had, also when the number that it was made with is named") func same() throws {
+    @Test("a stopped lab comes up with the nodes it had, also when the number that it was made with is named") func same() throws
+    {
         var kept = LabSettings(nodes: 3)
         _ = try kept.addSeat(nil)
         kept.port = 6443

@@ -7,6 +7,11 @@ struct LabExec: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "exec",
         abstract: "Run a command in a container of a pod.",
+        usage: """
+            tulle lab exec [--name <name>] [--directory <path>]
+                           [--namespace <namespace>] [--container <container>]
+                           <pod> -- <command> ...
+            """,
         discussion: """
             From a terminal the command gets one of its own. Ends as the command does.
 
@@ -28,11 +33,12 @@ struct LabExec: AsyncParsableCommand {
     @Argument(help: "The pod.")
     var pod: String
 
-    @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
+    @Argument(help: "The command and its arguments; after -- also those that begin with a hyphen.")
     var command: [String] = []
 
     func validate() throws {
-        if command.isEmpty { throw ValidationError("a command comes after --, such as: tulle lab exec \(pod) -- ip address") }
+        guard command.isEmpty else { return }
+        throw ValidationError("a command comes after --, such as: tulle lab exec\(place.lab.options) \(pod) -- ip address")
     }
 
     func run() async throws {
@@ -51,6 +57,12 @@ struct LabLogs: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs",
         abstract: "Print what a container has said.",
+        usage: """
+            tulle lab logs [--name <name>] [--directory <path>]
+                           [--namespace <namespace>] [--container <container>]
+                           [--follow] [--previous] [--tail <tail>] [--timestamps]
+                           <pod>
+            """,
         discussion: """
             With --follow also what it goes on to say, until it ends or you press Ctrl-C.
 

@@ -28,7 +28,10 @@ struct LabNodeRun: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Run a command on a node: in its network, host name and processes, with this machine's files.",
-        usage: "tulle lab node [run] <node> [--name <name>] [--directory <path>] -- <command> ...",
+        usage: """
+            tulle lab node run [--name <name>] [--directory <path>]
+                               <node> -- <command> ...
+            """,
         discussion: """
             From a terminal the command gets one of its own. Ends as the command does.
 
@@ -48,7 +51,11 @@ struct LabNodeRun: AsyncParsableCommand {
     var command: [String] = []
 
     func validate() throws {
-        if command.isEmpty { throw ValidationError("a command comes after --, such as: tulle lab node \(node) -- ip route") }
+        guard command.isEmpty else { return }
+        if LabNodeCommand.verbs.contains(node) {
+            throw ValidationError("options come after “\(node)”: tulle lab node \(node)\(place.lab.options)")
+        }
+        throw ValidationError("a command comes after --, such as: tulle lab node\(place.lab.options) \(node) -- ip route")
     }
 
     func run() async throws {
@@ -147,6 +154,9 @@ struct LabNodeRenumber: AsyncParsableCommand {
 }
 
 extension LabNodeCommand {
+    /// What stands there is no node's name.
+    fileprivate static let verbs = ["add", "remove", "renumber"]
+
     /// `node-4 172.30.0.14 fd30::e`
     fileprivate static func line(_ node: String, _ answer: JSONValue) -> String {
         ([node] + (answer["addresses"]?.array ?? []).compactMap(\.string)).joined(separator: " ")
@@ -157,6 +167,10 @@ struct LabBackend: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backend",
         abstract: "Start every agent of a lab again with another backend, one after the other.",
+        usage: """
+            tulle lab backend [--name <name>] [--directory <path>]
+                              <backend> [--vxlan-direct-routing]
+            """,
         discussion: """
             Pods stay. What lies between two backends is in docs/decisions/0009-roads-between-nodes.md.
 

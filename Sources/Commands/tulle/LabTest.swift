@@ -3,13 +3,16 @@ import Glibc
 import KubeClient
 import Lab
 import Logging
-import Synchronization
 import UnixSignals
 
 struct LabTest: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test",
         abstract: "Play scenarios: what is done to a cluster, and what must be so then.",
+        usage: """
+            tulle lab test [--keep] [--only <options>] [--kubectl <program>]
+                           <file> ...
+            """,
         discussion: """
             Each scenario is a text file and gets a lab of its own, which is taken down after it. The form of the files is in
             docs/scenarios.md.
@@ -29,7 +32,9 @@ struct LabTest: AsyncParsableCommand {
     @Flag(help: "Leave the lab of a scenario that fails, to look at it.")
     var keep = false
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Of the labs that “each” asks for, only those with these options.", valueName: "options"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Of the labs that “each” asks for, only those with these options.", valueName: "options"))
     var only: String?
 
     @Option(help: ArgumentHelp("The kubectl that scenarios run.", valueName: "program"))
@@ -141,7 +146,7 @@ struct LabTest: AsyncParsableCommand {
         let client = APIClient(
             transport: transport, fieldManager: "tulle-lab-test", clock: ContinuousClock(), random: { .random(in: 0..<1) },
             logger: logger)
-        let account = Account(of: play.scenario)
+        let account = Account(of: play.scenario, began: ContinuousClock.now)
         var run = ScenarioRun(
             play.scenario, on: LabStage(play.lab, client: client, kubectl: kubectl), clock: ContinuousClock(),
             say: { account.take($0) })
@@ -152,7 +157,7 @@ struct LabTest: AsyncParsableCommand {
         } catch {
             outcome = .failure(error)
         }
-        account.end(isTrue: (try? outcome.get()) != nil)
+        await account.end(isTrue: (try? outcome.get()) != nil)
         try? await transport.shutdown()
         try outcome.get()
     }
@@ -179,23 +184,30 @@ struct LabTest: AsyncParsableCommand {
 }
 
 /// What is told of a scenario that is played: every step at once; of one of many labs a line, or all of it when it fails.
-private final class Account: Sendable {
+private struct Account {
     private let variation: String
-    private let steps = Mutex<[String]>([])
-    private let begin = ContinuousClock.now
+    private let began: ContinuousClock.Instant
+    private let steps: AsyncStream<String>
+    private let feed: AsyncStream<String>.Continuation
 
-    init(of scenario: Scenario) { variation = scenario.variation.joined(separator: " ") }
-
-    func take(_ step: String) {
-        if variation.isEmpty { return FileHandles.say("  \(step)") }
-        steps.withLock { $0.append(step) }
+    init(of scenario: Scenario, began: ContinuousClock.Instant) {
+        (variation, self.began) = (scenario.variation.joined(separator: " "), began)
+        (steps, feed) = AsyncStream.makeStream()
     }
 
-    func end(isTrue: Bool) {
+    func take(_ step: String) {
+        if variation.isEmpty { FileHandles.say("  \(step)") } else { feed.yield(step) }
+    }
+
+    func end(isTrue: Bool) async {
         guard !variation.isEmpty else { return }
-        let steps = steps.withLock { $0 }
-        if !isTrue { for step in steps { FileHandles.say("    \(step)") } }
-        let time = LabUp.seconds(ContinuousClock.now - begin).drop { $0 == " " }
-        FileHandles.say("  \(isTrue ? "✔" : "✘") \(variation) (\(steps.count) steps, \(time))")
+        feed.finish()
+        var count = 0
+        for await step in steps {
+            count += 1
+            if !isTrue { FileHandles.say("    \(step)") }
+        }
+        let time = LabUp.seconds(ContinuousClock.now - began).drop { $0 == " " }
+        FileHandles.say("  \(isTrue ? "✔" : "✘") \(variation) (\(count) steps, \(time))")
     }
 }

@@ -47,7 +47,7 @@ struct LabUp: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How pods of different nodes reach each other: host-gw, vxlan or none. [default: host-gw]", valueName: "kind"))
+            "How pods of different nodes reach each other. [default: host-gw]", valueName: "kind"))
     var backend: LabSettings.Backend?
 
     @Flag(help: "With --backend vxlan: nodes that share a segment send as with host-gw.")
@@ -55,7 +55,7 @@ struct LabUp: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How pods hang on their node: routed, or bridge (ports of one bridge). [default: routed]", valueName: "mode"))
+            "How pods hang on their node, each by itself or on a bridge. [default: routed]", valueName: "mode"))
     var podMode: Mode?
 
     @Option(
@@ -67,7 +67,7 @@ struct LabUp: AsyncParsableCommand {
     var segments: Int?
 
     @Option(
-        help: ArgumentHelp("Which addresses pods and services have: ipv4, ipv6 or dual. [default: dual]", valueName: "families"))
+        help: ArgumentHelp("Which addresses pods and services have. [default: dual]", valueName: "families"))
     var families: Families?
 
     @Option(
@@ -86,7 +86,7 @@ struct LabUp: AsyncParsableCommand {
     @Option(
         name: .customLong("image"),
         help: ArgumentHelp(
-            "What runs for images: a pattern with * and a command of this machine, or echo, or idle. May be repeated.",
+            "What runs for images: a pattern with * and a command of this machine, or echo, idle, or missing. May be repeated.",
             valueName: "pattern=command"))
     var images: [String] = []
 

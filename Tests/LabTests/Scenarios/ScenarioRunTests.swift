@@ -67,7 +67,10 @@ import Testing
     @Test(
         "whoever answers must have seen the asker",
         arguments: [
-            ([ScenarioReach(address: "b1", silence: nil, seen: "a7"), ScenarioReach(address: "b2", silence: nil, seen: "a8")], nil),
+            (
+                [ScenarioReach(address: "b1", silence: nil, seen: "a7"), ScenarioReach(address: "b2", silence: nil, seen: "a8")],
+                nil
+            ),
             ([ScenarioReach(address: "b1", silence: nil, seen: "n1")], "b1 saw n1, and pod/a is a7, a8"),
             ([ScenarioReach(address: "b1", silence: "refused")], "b1: refused"),
             ([ScenarioReach(address: "b1", silence: nil)], "b1: the answer does not say whom it saw"),

@@ -93,7 +93,9 @@ extension NodePost {
                     if try await isContradicted(uid) { posted = nil }
                     looked = now
                 }
-                if posted == nil || fault != self.fault || addresses != host.addresses || posted.map({ now - $0 >= Self.repetition }) ?? true {
+                if posted == nil || fault != self.fault || addresses != host.addresses
+                    || posted.map({ now - $0 >= Self.repetition }) ?? true
+                {
                     let heartbeat = heartbeat
                     try await post(heartbeat, fault, to: uid, at: now)
                     (self.fault, addresses, posted) = (fault, heartbeat.addresses, now)

@@ -28,7 +28,9 @@ final class Fabric {
     init(tools: Tools, wires: Int = 1) throws {
         holder = try Holder("fabric", kinds: "net,uts,pid", tools: tools)
         host = try KernelHost(holder.namespace)
-        for wire in 0..<wires { try host.carryOut([.add(.link(Link(Self.bridge(wire), .bridge, makesLinkLocal: false)))]) }
+        for wire in 0..<wires {
+            try host.carryOut([.add(.link(Link(Self.bridge(wire), .bridge, mac: Self.mac(wire), makesLinkLocal: false)))])
+        }
         if wires > 1 { try host.carryOut((0..<wires).flatMap(Self.routing)) }
     }
 
@@ -37,6 +39,10 @@ final class Fabric {
         self.holder = holder
         host = try KernelHost(holder.namespace)
     }
+
+    /// A bridge without an address of its own takes one of its ports', and another one with the next node that comes or goes: what is
+    /// on its way to the router then is lost.
+    private static func mac(_ wire: Int) -> MACAddress? { MACAddress("02:74:75:6c:00:0\(wire + 1)") }
 
     /// The router passes what it could answer on the same wire, as routers of clouds do: nothing with a pod's address.
     private static func routing(_ wire: Int) -> [HostNetwork.Change] {
@@ -92,6 +98,13 @@ final class Fabric {
 }
 
 extension Fabric {
+    /// Pulls a node's cable out, for good. Its namespace may outlive it a while, and with it the link.
+    static func unplug(_ port: String, from fabric: Holder) throws {
+        let host = try KernelHost(fabric.namespace)
+        guard let link = try host.observe(Interest([])).link(port) else { return }
+        try host.carryOut([.remove(.link(link))])
+    }
+
     /// Gives a node other addresses on the wire that it is plugged in to.
     ///
     /// - Parameter routers: the default routes go with the last address of a family, and are made again.
@@ -103,6 +116,7 @@ extension Fabric {
             .address(Address(InterfaceAddress(address, length: lengths[address.family] ?? address.family.bitWidth), on: uplink))
         }
         try inside.carryOut(old.map { .remove(address($0)) } + new.map { .add(address($0)) })
+        for address in old { try inside.unsettleAddress(address) }
         for address in new { try inside.settleAddress(address) }
         let wanted = routers.map { Route(.all($0.family), via: $0, device: uplink, proto: routeProtocol) }
         let kept = try inside.observe(Interest([.routes])).routes

@@ -166,7 +166,8 @@ extension ScenarioRun {
         let broken = streams.filter { $0.lost > 0 }
         guard broken.isEmpty else {
             throw ScenarioRefusal(
-                message: broken.map { "\($0.way) lost \($0.lost), after \($0.answered) answers: \($0.first)" }.joined(separator: "; "))
+                message: broken.map { "\($0.way) lost \($0.lost), after \($0.answered) answers: \($0.first)" }.joined(
+                    separator: "; "))
         }
         let before = counted ?? Dictionary(streams.map { ($0.way, $0.answered) }) { $1 }
         counted = before

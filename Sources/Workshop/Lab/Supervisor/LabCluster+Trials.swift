@@ -91,7 +91,7 @@ extension LabCluster {
             return ["process": JSONValue(Int(process))]
         }
         // Unlike a death, standing still is not handed on to the process that was started in the node's namespaces.
-        for process in [process] + descendants(of: process) { Glibc.kill(process, signal) }
+        for process in [process] + ProcessFamily().descendants(of: process) { Glibc.kill(process, signal) }
         return ["process": JSONValue(Int(process))]
     }
 }
@@ -137,29 +137,11 @@ extension LabCluster {
 
     /// The lab's processes, by what they are, since their numbers change: those below the supervisor.
     private func processes() -> [String] {
-        descendants(of: supervisor.process).map { process in
+        ProcessFamily().descendants(of: supervisor.process).map { process in
             let words = (Files.text(of: "/proc/\(process)/cmdline") ?? "").split(separator: "\0")
             let program = words.first?.split(separator: "/").last ?? "?"
             return "process \(program) \(words.dropFirst().first ?? "")"
         }.sorted()
-    }
-
-    /// The processes that a process started, and those that they did.
-    private func descendants(of ancestor: Int32) -> [Int32] {
-        let pairs = Files.names(in: "/proc").compactMap { name -> (parent: Int32, process: Int32)? in
-            guard let process = Int32(name), let stat = Files.text(of: "/proc/\(name)/stat"), let end = stat.lastIndex(of: ")"),
-                let parent = stat[end...].split(separator: " ").dropFirst(2).first.flatMap({ Int32($0) })
-            else { return nil }
-            return (parent, process)
-        }
-        let children = Dictionary(grouping: pairs, by: \.parent)
-        var (found, waiting): ([Int32], [Int32]) = ([], [ancestor])
-        while let process = waiting.popLast() {
-            let next = (children[process] ?? []).map(\.process)
-            found += next
-            waiting += next
-        }
-        return found
     }
 
     private func files(_ node: LabGround.Node) -> [String] {

@@ -62,7 +62,8 @@ final class LabCluster: Sendable {
         let (directory, tools) = (supervisor.directory, supervisor.tools)
         let (name, holder) = (node.name, node.holder.identifier)
         return LabPart(
-            "agent of \(name)", log: directory.agentLog(name), supervisor.surroundings, logger: supervisor.logger
+            "agent of \(name)", log: directory.agentLog(name), runsInside: true, supervisor.surroundings,
+            logger: supervisor.logger
         ) { [weak self] log in
             // As it is now: the backend may have been changed.
             let settings = self?.settings
@@ -116,14 +117,40 @@ final class LabCluster: Sendable {
 // MARK: - Coming up
 
 extension LabCluster {
-    /// Waits until the API server answers.
+    /// Waits until the API server answers, or has no way to.
     func untilServed(_ server: LabPart) async throws {
-        try await until("the API server did not answer", log: directory.serverLog) {
-            guard server.record.starts < 4 else {
-                throw LabError(.processFailed, "the API server ended with \(server.record.ended ?? "nothing")")
+        try await withThrowingTaskGroup(of: Void.self) { [client, surroundings] group in
+            group.addTask {
+                // Its sockets are open from the start: who asks one that cannot start waits as long as for one that is slow.
+                while (try? await client.list(Node.resource)) == nil {
+                    try await surroundings.clock.sleep(for: .milliseconds(15))
+                }
             }
-            return (try? await self.client.list(Node.resource)) != nil
+            group.addTask { try await self.untilLost(server) }
+            defer { group.cancelAll() }
+            try await group.next()
         }
+    }
+
+    /// Throws as soon as it is known that the server will not answer.
+    private func untilLost(_ server: LabPart) async throws {
+        try await until("the API server did not answer", log: directory.serverLog) {
+            let record = server.record
+            if record.exitCode == LabServer.unusable {
+                throw LabError(.stateUnusable, self.lastError(of: self.directory.serverLog), remedy: self.directory.takesDown)
+            }
+            guard record.starts < 4 else {
+                throw LabError(.processFailed, "the API server ended with \(record.ended ?? "nothing")")
+            }
+            return false
+        }
+    }
+
+    /// What the last line of a log says after `error=`, without what to do about it.
+    private func lastError(of log: String) -> String {
+        let line = directory.lastLines(of: log).last { $0.contains("error=") } ?? ""
+        guard let text = line.split(separator: "error=", maxSplits: 1).last else { return "the API server cannot work" }
+        return String(text.prefix { $0 != ";" })
     }
 
     /// Nodes that were Ready before a restart are not, before their kubelets say so again.

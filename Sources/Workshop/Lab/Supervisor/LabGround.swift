@@ -102,7 +102,11 @@ extension LabGround {
         let node = standing.withLock { nodes in
             nodes.firstIndex { $0.name == name }.map { nodes.remove(at: $0) }
         }
-        node?.holder.end()
+        if let node {
+            // One that is gone already is as good.
+            try? Fabric.unplug(node.port, from: fabric)
+            node.holder.end()
+        }
         clinux_unmount(directory.node(name) + "/pods")
         Files.remove(directory.node(name))
     }

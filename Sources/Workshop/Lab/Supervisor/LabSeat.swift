@@ -76,6 +76,8 @@ extension LabSettings {
     }
 
     func unknown(_ name: String) -> LabError {
-        LabError(.unknown, "there is no node \(name); there \(nodeNames.count == 1 ? "is" : "are") \(nodeNames.joined(separator: ", "))")
+        LabError(
+            .unknown,
+            "there is no node \(name); there \(nodeNames.count == 1 ? "is" : "are") \(nodeNames.joined(separator: ", "))")
     }
 }

@@ -257,25 +257,35 @@ extension LabSettings {
         if let kept = tree["nextPlug"]?.integer { nextPlug = kept }
         guard faults.isEmpty, !families.isEmpty, !seats.isEmpty, segments.count == families.count * segmentCount else {
             throw LabError(
-                .stateUnusable, "the lab's settings are damaged: \(faults.joined(separator: "; "))", remedy: "tulle lab down")
+                .stateUnusable, "the lab's settings are damaged: \(faults.joined(separator: "; "))")
         }
     }
 }
 
 extension ImageCatalogue.Entry {
-    /// Reads `PATTERN=COMMAND`: `echo` and `idle` are ours, everything else is a command with its arguments between spaces.
+    /// Reads `PATTERN=COMMAND`: `echo`, `idle` and `missing` are ours, everything else is a command with its arguments between spaces.
     public init?(text: String) {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2 else { return nil }
         let words = parts[1].split(separator: " ").map(String.init)
         guard let first = words.first else { return nil }
-        self.init(String(parts[0]), words == ["echo"] ? .echo : words == ["idle"] ? .idle : .command([first] + words.dropFirst()))
+        self.init(String(parts[0]), Self.program(words, first))
+    }
+
+    private static func program(_ words: [String], _ first: String) -> ImageCatalogue.Program {
+        switch words {
+        case ["echo"]: .echo
+        case ["idle"]: .idle
+        case ["missing"]: .missing
+        default: .command([first] + words.dropFirst())
+        }
     }
 
     public var text: String {
         switch program {
         case .echo: "\(pattern)=echo"
         case .idle: "\(pattern)=idle"
+        case .missing: "\(pattern)=missing"
         // agnhost and shells are the catalogue's own: no text makes them.
         case .agnhost: "\(pattern)=echo"
         case .command(let words), .shell(let words): "\(pattern)=\(words.joined(separator: " "))"

@@ -41,7 +41,8 @@ extension LabCluster {
             let figures = MemoryFile()
             let child = try Child(
                 [
-                    pod, "run", "--join", "\(process)", "--namespaces", "net", "--", pod, "stream", "--\(transport)", address, port,
+                    pod, "run", "--join", "\(process)", "--namespaces", "net", "--", pod, "stream", "--\(transport)", address,
+                    port,
                 ], streams: Child.Streams(output: figures.descriptor, error: figures.descriptor))
             streams.add(LabStreams.Stream(way: "\(tree["way"]?.string ?? "") (\(address))", child: child, figures: figures))
         }
