@@ -61,6 +61,12 @@ struct KernelHostTests {
         try end.accept(.add(try address("2001:db8::2/128", on: "eth0")))
         while try localRoutes(socket, two).count < 2 {}
         #expect(try localRoutes(socket, two).map(\.proto) == [2, 3], "the kernel's own comes first")
+
+        // A node that got another address went on to answer at the old one.
+        try end.accept(.remove(try address("2001:db8::2/128", on: "eth0")))
+        try end.unsettleAddress(two)
+        try end.unsettleAddress(two)
+        while !(try localRoutes(socket, two).isEmpty) {}
     }
 
     @Test("an IPv6 address that cannot settle is told of, with the reason")

@@ -41,6 +41,12 @@ struct SegmentTests {
             (LabSettings(nodes: 9, segmentCount: 4), "--segments 4: from 1 to 3"),
             (LabSettings(nodes: 2, segmentCount: 3), "--segments 3: there are only 2 nodes to be on them"),
             (LabSettings(nodes: 2, segmentCount: 0), "--segments 0: from 1 to 3"),
+            (LabSettings(nodes: 1, segmentCount: 2), "--segments 2: there is only 1 node to be on them"),
+            (
+                LabSettings(nodes: 2, segmentCount: 2),
+                "--segments 2: between segments is a router that lets no pod's address pass, so --backend host-gw makes "
+                    + "no road there; take --backend vxlan"
+            ),
             (LabSettings(isDirectOnSegment: true), "--vxlan-direct-routing goes with --backend vxlan"),
         ])
     func faults(_ settings: LabSettings, _ fault: String) { #expect(settings.faults.contains(fault), "\(settings.faults)") }

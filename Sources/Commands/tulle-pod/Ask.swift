@@ -2,7 +2,7 @@ import Glibc
 
 /// The client of a pod: one question, one answer, and how long it took.
 struct Ask {
-    private var isStream = true
+    private(set) var isStream = true
     private var address = ""
     private var port: UInt16 = 0
     private var message = "hello"
@@ -12,7 +12,8 @@ struct Ask {
     private static let timedOut: Int32 = 2
     private static let unreachable: Int32 = 3
 
-    init(_ words: inout Words) throws(Refusal) {
+    /// - Parameter command: what a wrong word is told of.
+    init(_ words: inout Words, as command: String = "ask") throws(Refusal) {
         var hasProtocol = false
         var places: [String] = []
         while let word = try words.next() {
@@ -22,34 +23,53 @@ struct Ask {
                 hasProtocol = true
             case "--message": message = try words.value(of: word)
             case "--timeout": timeout = try words.number(of: word, 1...3_600_000)
-            case _ where word.hasPrefix("--"): throw .usage("ask: “\(word)” is not understood")
+            case _ where word.hasPrefix("--"): throw .usage("\(command): “\(word)” is not understood")
             default: places.append(word)
             }
         }
-        guard hasProtocol else { throw .usage("ask: --tcp or --udp says how") }
-        guard places.count == 2 else { throw .usage("ask: an address and a port say whom") }
-        guard let port = UInt16(places[1]), port > 0 else { throw .usage("ask: “\(places[1])” is no port") }
+        guard hasProtocol else { throw .usage("\(command): --tcp or --udp says how") }
+        guard places.count == 2 else { throw .usage("\(command): an address and a port say whom") }
+        guard let port = UInt16(places[1]), port > 0 else { throw .usage("\(command): “\(places[1])” is no port") }
         (address, self.port) = (places[0], port)
     }
 
     func run() throws(Refusal) -> Int32 {
-        let target = try Target(address, port)
         let begin = Self.now
-        let deadline = begin + Int(timeout) * 1000
-        let descriptor = socket(target.family, Int32((isStream ? SOCK_STREAM : SOCK_DGRAM).rawValue), 0)
-        guard descriptor >= 0 else { throw .last("a socket for \(address)", status: Self.unreachable) }
-        _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-
-        if target.connect(descriptor) != 0 {
-            guard errno == EINPROGRESS else { throw trouble(errno, "connecting to") }
-            try wait(descriptor, POLLOUT, until: deadline, "connecting to")
-            try check(descriptor, "connecting to")
-        }
-        try send(Array(message.utf8) + [UInt8(ascii: "\n")], descriptor)
-        let answer = try receive(descriptor, until: deadline)
+        let descriptor = try connect()
+        let answer = try question(descriptor, began: begin)
         let elapsed = Self.now - begin
         let figures = "rtt_us=\(elapsed) local=\(Endpoint(localOf: descriptor))\n"
         return write(Array(figures.utf8) + answer, to: STDOUT_FILENO) ? 0 : Self.refused
+    }
+}
+
+extension Ask {
+    /// A socket to the other end, over TCP a connection; the caller closes it.
+    func connect() throws(Refusal) -> Int32 {
+        let target = try Target(address, port)
+        let deadline = Self.now + Int(timeout) * 1000
+        let descriptor = socket(target.family, Int32((isStream ? SOCK_STREAM : SOCK_DGRAM).rawValue), 0)
+        guard descriptor >= 0 else { throw .last("a socket for \(address)", status: Self.unreachable) }
+        do throws(Refusal) {
+            _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+            if target.connect(descriptor) != 0 {
+                guard errno == EINPROGRESS else { throw trouble(errno, "connecting to") }
+                try wait(descriptor, POLLOUT, until: deadline, "connecting to")
+                try check(descriptor, "connecting to")
+            }
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    /// Sends the line, and waits for the answer.
+    ///
+    /// - Parameter began: when the time began to run, in microseconds; `nil`: now.
+    func question(_ descriptor: Int32, began: Int? = nil) throws(Refusal) -> [UInt8] {
+        try send(Array(message.utf8) + [UInt8(ascii: "\n")], descriptor)
+        return try receive(descriptor, until: (began ?? Self.now) + Int(timeout) * 1000)
     }
 }
 

@@ -1,7 +1,7 @@
 /// What a person can read about each subcommand, in lines of at most 80 columns.
 enum Help {
     enum Topic: String, CaseIterable {
-        case pause, run, container, echo, ask, probe, ping, idle, `init`
+        case pause, run, container, echo, ask, stream, probe, ping, idle, `init`
     }
 
     static var text: String {
@@ -14,6 +14,7 @@ enum Help {
         tulle-pod container   runs a command as a container, and keeps its log
         tulle-pod echo        answers every line, datagram and HTTP request
         tulle-pod ask         asks once, and says how long the answer took
+        tulle-pod stream      asks again and again, and counts what is lost
         tulle-pod probe       connects as a kubelet's probe does
         tulle-pod ping        asks many addresses by ICMP, over both families
         tulle-pod idle        does nothing until it is asked to end
@@ -31,6 +32,7 @@ enum Help {
         case .container: container
         case .echo: echo
         case .ask: ask
+        case .stream: stream
         case .probe: probe
         case .ping: ping
         case .idle: idle
@@ -144,6 +146,24 @@ extension Help {
             rtt_us=184 local=192.0.2.9:40314
             pod=web-0 node=node-1 protocol=tcp client=192.0.2.9:40314 ⏎
             local=192.0.2.7:80 request=hello
+
+        """
+
+    private static let stream = """
+        tulle-pod stream --tcp|--udp ADDRESS PORT [--interval MILLISECONDS]
+                         [--message TEXT] [--timeout MILLISECONDS]
+
+        Asks again and again until SIGTERM or SIGINT, each time over a socket of its
+        own; over TCP also on one connection that stays open. Standard output, when it
+        is a file, holds how many questions were asked, answered and lost, and what
+        became of the first that was lost.
+
+          --interval MILLISECONDS  the time between them [default: 20]
+          --message TEXT           what is asked [default: hello]
+          --timeout MILLISECONDS   how long an answer may take [default: 2000]
+
+            tulle-pod stream --tcp 192.0.2.7 80 >figures
+            asked=118 answered=118 lost=0
 
         """
 

@@ -15,6 +15,9 @@ struct Main {
             case .container: status = try Container(&words).run()
             case .echo: status = try Echo(&words).run()
             case .ask: status = try Ask(&words).run()
+            case .stream:
+                var stream = try Stream(&words)
+                status = try stream.run()
             case .probe: status = try Probe(&words).run()
             case .ping: status = try Ping(&words).run()
             case .idle: status = try Idle(&words).run()

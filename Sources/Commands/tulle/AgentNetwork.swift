@@ -51,7 +51,7 @@ struct AgentNetworkOptions: ParsableArguments {
     var mtu: Int?
 
     @Option(
-        help: ArgumentHelp("Whether pods take their node's address towards the world outside: yes or no.", valueName: "answer"))
+        help: ArgumentHelp("Whether pods take their node's address towards the world outside.", valueName: "answer"))
     var masquerade = Answer.yes
 
     @Option(

@@ -17,7 +17,8 @@ struct LabCommand: AsyncParsableCommand {
             Shell completion: tulle --generate-completion-script bash
             """,
         subcommands: [
-            LabUp.self, LabStatus.self, LabDown.self, LabExec.self, LabLogs.self, LabNodeCommand.self, LabPing.self,
+            LabUp.self, LabStatus.self, LabDown.self, LabExec.self, LabLogs.self, LabNodeCommand.self, LabBackend.self,
+            LabPing.self,
             LabKubeconfig.self, LabTest.self, WalkCommand.self, LabSupervise.self, LabServe.self,
         ])
 }

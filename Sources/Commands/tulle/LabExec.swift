@@ -7,6 +7,11 @@ struct LabExec: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "exec",
         abstract: "Run a command in a container of a pod.",
+        usage: """
+            tulle lab exec [--name <name>] [--directory <path>]
+                           [--namespace <namespace>] [--container <container>]
+                           <pod> -- <command> ...
+            """,
         discussion: """
             From a terminal the command gets one of its own. Ends as the command does.
 
@@ -28,11 +33,12 @@ struct LabExec: AsyncParsableCommand {
     @Argument(help: "The pod.")
     var pod: String
 
-    @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
+    @Argument(help: "The command and its arguments; after -- also those that begin with a hyphen.")
     var command: [String] = []
 
     func validate() throws {
-        if command.isEmpty { throw ValidationError("a command comes after --, such as: tulle lab exec \(pod) -- ip address") }
+        guard command.isEmpty else { return }
+        throw ValidationError("a command comes after --, such as: tulle lab exec\(place.lab.options) \(pod) -- ip address")
     }
 
     func run() async throws {
@@ -47,52 +53,16 @@ struct LabExec: AsyncParsableCommand {
     }
 }
 
-struct LabNodeCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "node",
-        abstract: "Run a command on a node: in its network, host name and processes, with this machine's files.",
-        discussion: """
-            From a terminal the command gets one of its own. Ends as the command does.
-
-            Examples:
-              tulle lab node node-1 -- ip route
-              tulle lab node node-1 -- nft list ruleset
-
-            \(LabExit.codes)
-            """)
-
-    @OptionGroup var place: LabPlace
-
-    @Argument(help: "The node.")
-    var node: String
-
-    @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
-    var command: [String] = []
-
-    func validate() throws {
-        if command.isEmpty { throw ValidationError("a command comes after --, such as: tulle lab node \(node) -- ip route") }
-    }
-
-    func run() async throws {
-        let status = try await LabExit.running("node") {
-            var environment: [(String, JSONValue)] = []
-            for name in ["PATH", "HOME", "TERM", "LANG", "USER"] {
-                if let value = getenv(name) { environment.append((name, .string(String(cString: value)))) }
-            }
-            var question: JSONValue = [
-                "do": "node", "node": .string(node), "command": .array(command.map { .string($0) }),
-            ]
-            for (name, value) in environment { question[at: "environment", name] = value }
-            return try RemoteCommand(place.lab).run(question)
-        }
-        throw ExitCode(status)
-    }
-}
-
 struct LabLogs: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs",
         abstract: "Print what a container has said.",
+        usage: """
+            tulle lab logs [--name <name>] [--directory <path>]
+                           [--namespace <namespace>] [--container <container>]
+                           [--follow] [--previous] [--tail <tail>] [--timestamps]
+                           <pod>
+            """,
         discussion: """
             With --follow also what it goes on to say, until it ends or you press Ctrl-C.
 

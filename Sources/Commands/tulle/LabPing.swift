@@ -6,6 +6,10 @@ struct LabPing: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ping",
         abstract: "Let every pod and every node ask every pod by ICMP, over each family.",
+        usage: """
+            tulle lab ping [--name <name>] [--directory <path>]
+                           [--count <count>] [--output <output>]
+            """,
         discussion: """
             Prints a matrix of median round trips in microseconds: a line for each asker and a column for each pod, its families
             one after the other; ✗ for an address that did not answer every time. In a narrow terminal each family has a matrix of
@@ -25,7 +29,7 @@ struct LabPing: AsyncParsableCommand {
     @Option(help: "How often each address is asked, 1 to 20.")
     var count = 3
 
-    @Option(name: .shortAndLong, help: "text or json.")
+    @Option(name: .shortAndLong, help: "How it is said.")
     var output = OutputForm.text
 
     func validate() throws {

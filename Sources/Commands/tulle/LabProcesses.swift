@@ -67,7 +67,8 @@ struct LabServe: AsyncParsableCommand {
             try await services.run()
         } catch {
             logger.error("the API server ends", metadata: ["error": "\(error)"])
-            throw ExitCode(1)
+            // Its supervisor knows that it would end so again.
+            throw ExitCode((error as? LabError)?.code == .stateUnusable ? LabServer.unusable : 1)
         }
     }
 }

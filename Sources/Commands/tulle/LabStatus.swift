@@ -8,6 +8,10 @@ struct LabStatus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Show how a lab is: nodes, pods, problems, processes.",
+        usage: """
+            tulle lab status [--name <name>] [--directory <path>]
+                             [--output <output>]
+            """,
         discussion: """
             Examples:
               tulle lab status
@@ -20,7 +24,7 @@ struct LabStatus: AsyncParsableCommand {
 
     @OptionGroup var place: LabPlace
 
-    @Option(name: .shortAndLong, help: "text or json.")
+    @Option(name: .shortAndLong, help: "How it is said.")
     var output = OutputForm.text
 
     func run() async throws {
@@ -76,7 +80,7 @@ struct LabStatus: AsyncParsableCommand {
         for part in status["parts"]?.array ?? [] {
             parts.append([
                 string(part["name"]), number(part["process"]), part["seconds"]?.number?.integer.map(age) ?? "–",
-                number(part["restarts"]), short(string(part["log"])),
+                restarts(part), short(string(part["log"])),
             ])
         }
         return (lines + table(parts)).joined(separator: "\n")
@@ -87,6 +91,13 @@ struct LabStatus: AsyncParsableCommand {
         let members = counts?.object?.members ?? []
         let others = members.filter { !["total", "ready", "Running"].contains($0.key) }.map { ", \($0.value) \($0.key)" }
         return "\(counts?["ready"] ?? 0)/\(total) ready" + others.joined()
+    }
+
+    /// With how the last one ended: `2 (signal 9)`.
+    private static func restarts(_ part: JSONValue) -> String {
+        let count = part["restarts"]?.number?.integer ?? 0
+        guard let end = part["lastEnd"]?.string else { return "\(count)" }
+        return "\(count) (\(end))"
     }
 
     private static func age(_ seconds: Int64) -> String {

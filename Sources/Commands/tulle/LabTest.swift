@@ -9,6 +9,10 @@ struct LabTest: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "test",
         abstract: "Play scenarios: what is done to a cluster, and what must be so then.",
+        usage: """
+            tulle lab test [--keep] [--only <options>] [--kubectl <program>]
+                           <file> ...
+            """,
         discussion: """
             Each scenario is a text file and gets a lab of its own, which is taken down after it. The form of the files is in
             docs/scenarios.md.
@@ -16,6 +20,7 @@ struct LabTest: AsyncParsableCommand {
             Examples:
               tulle lab test Scenarios/pods-talk.txt
               tulle lab test Scenarios/*.txt
+              tulle lab test --only '--backend none' Scenarios/every-backend.txt
               tulle lab test --keep Scenarios/no-leak.txt     leaves the lab of one that fails
 
             Exit codes: 0 all came true, 1 one did not, 64 wrong usage or a file that is no scenario, 77 not root, 130 interrupted.
@@ -27,6 +32,11 @@ struct LabTest: AsyncParsableCommand {
     @Flag(help: "Leave the lab of a scenario that fails, to look at it.")
     var keep = false
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Of the labs that “each” asks for, only those with these options.", valueName: "options"))
+    var only: String?
+
     @Option(help: ArgumentHelp("The kubectl that scenarios run.", valueName: "program"))
     var kubectl = "kubectl"
 
@@ -34,14 +44,25 @@ struct LabTest: AsyncParsableCommand {
         guard geteuid() == 0 else { throw Exit.needsRoot("tulle lab") }
         signal(SIGPIPE, SIG_IGN)
         // All are read before the first is played: a fault in the last is no reason to wait for the others.
-        let plays = try files.enumerated().map { position, path in try Play(path, number: position) }
+        let plays = try self.plays()
         let failed = try await untilInterrupted { try await playAll(plays) }
         guard failed.isEmpty else {
             FileHandles.complain(
-                "tulle lab test: \(failed.count) of \(plays.count) did not come true: \(failed.joined(separator: ", "))")
+                "tulle lab test: \(failed.count) of \(plays.count) did not come true:\n"
+                    + failed.map { "  \($0)" }.joined(separator: "\n"))
             throw ExitCode(1)
         }
         if plays.count > 1 { FileHandles.say("all \(plays.count) scenarios came true") }
+    }
+
+    private func plays() throws -> [Play] {
+        let words = only?.split(separator: " ").map(String.init) ?? []
+        let scenarios = try files.flatMap(Play.scenarios).filter { words.isEmpty || $0.isPlayed(with: words) }
+        guard !scenarios.isEmpty else {
+            FileHandles.complain("tulle lab test: no scenario is played with “\(only ?? "")”")
+            throw ExitCode(64)
+        }
+        return try scenarios.enumerated().map { try Play($1, number: $0) }
     }
 
     /// A scenario and the lab that it asks for.
@@ -50,15 +71,26 @@ struct LabTest: AsyncParsableCommand {
         let settings: LabSettings
         let lab: LabDirectory
 
-        init(_ path: String, number: Int) throws {
+        /// As a person finds it again.
+        var name: String { ([scenario.path] + scenario.variation).joined(separator: " ") }
+
+        static func scenarios(in path: String) throws -> [Scenario] {
             do {
-                scenario = try Scenario(text: try Self.text(of: path), path: path)
+                return try Scenario(text: try text(of: path), path: path).variants
+            } catch {
+                FileHandles.complain("tulle lab test: \(error)")
+                throw ExitCode(64)
+            }
+        }
+
+        init(_ scenario: Scenario, number: Int) throws {
+            do {
                 let name = "test-\(getpid())-\(number + 1)"
                 let words = ["--name", name, "--nodes", "\(scenario.nodes)"] + scenario.options
+                self.scenario = scenario
                 (settings, lab) = (try LabUp.parse(words).settings(), LabDirectory(name: name))
             } catch {
-                let isText = error is ScenarioTextError || error is LabError
-                FileHandles.complain("tulle lab test: \(isText ? "\(error)" : "\(path): \(LabUp.message(for: error))")")
+                FileHandles.complain("tulle lab test: \(scenario.path): \(LabUp.message(for: error))")
                 throw ExitCode(64)
             }
         }
@@ -81,15 +113,17 @@ struct LabTest: AsyncParsableCommand {
     /// - Returns: the files of those that did not come true.
     private func playAll(_ plays: [Play]) async throws -> [String] {
         var failed: [String] = []
+        var path: String?
         for play in plays {
-            FileHandles.say("\(play.scenario.path): \(play.scenario.title)")
+            if play.scenario.path != path { FileHandles.say("\(play.scenario.path): \(play.scenario.title)") }
+            path = play.scenario.path
             do {
                 try await self.play(play)
             } catch is CancellationError {
                 try play.lab.takeDown()
                 throw CancellationError()
             } catch {
-                failed.append(play.scenario.path)
+                failed.append(play.name)
                 FileHandles.complain("\(error)")
                 for log in [play.lab.supervisorLog, play.lab.serverLog] {
                     for line in play.lab.lastLines(of: log, count: 6) { FileHandles.complain("  │ \(line)") }
@@ -112,9 +146,10 @@ struct LabTest: AsyncParsableCommand {
         let client = APIClient(
             transport: transport, fieldManager: "tulle-lab-test", clock: ContinuousClock(), random: { .random(in: 0..<1) },
             logger: logger)
+        let account = Account(of: play.scenario, began: ContinuousClock.now)
         var run = ScenarioRun(
             play.scenario, on: LabStage(play.lab, client: client, kubectl: kubectl), clock: ContinuousClock(),
-            say: { FileHandles.say("  \($0)") })
+            say: { account.take($0) })
         let outcome: Result<Void, any Error>
         do {
             try await run.play()
@@ -122,6 +157,7 @@ struct LabTest: AsyncParsableCommand {
         } catch {
             outcome = .failure(error)
         }
+        await account.end(isTrue: (try? outcome.get()) != nil)
         try? await transport.shutdown()
         try outcome.get()
     }
@@ -144,5 +180,34 @@ struct LabTest: AsyncParsableCommand {
             }
             return value
         }
+    }
+}
+
+/// What is told of a scenario that is played: every step at once; of one of many labs a line, or all of it when it fails.
+private struct Account {
+    private let variation: String
+    private let began: ContinuousClock.Instant
+    private let steps: AsyncStream<String>
+    private let feed: AsyncStream<String>.Continuation
+
+    init(of scenario: Scenario, began: ContinuousClock.Instant) {
+        (variation, self.began) = (scenario.variation.joined(separator: " "), began)
+        (steps, feed) = AsyncStream.makeStream()
+    }
+
+    func take(_ step: String) {
+        if variation.isEmpty { FileHandles.say("  \(step)") } else { feed.yield(step) }
+    }
+
+    func end(isTrue: Bool) async {
+        guard !variation.isEmpty else { return }
+        feed.finish()
+        var count = 0
+        for await step in steps {
+            count += 1
+            if !isTrue { FileHandles.say("    \(step)") }
+        }
+        let time = LabUp.seconds(ContinuousClock.now - began).drop { $0 == " " }
+        FileHandles.say("  \(isTrue ? "✔" : "✘") \(variation) (\(count) steps, \(time))")
     }
 }

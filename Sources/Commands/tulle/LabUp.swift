@@ -1,7 +1,7 @@
 import Addressing
-import ArgumentParser
+public import ArgumentParser
 import Glibc
-import Lab
+public import Lab
 import UnixSignals
 
 struct LabUp: AsyncParsableCommand {
@@ -47,15 +47,15 @@ struct LabUp: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How pods of different nodes reach each other: host-gw, vxlan or none. [default: host-gw]", valueName: "kind"))
-    var backend: String?
+            "How pods of different nodes reach each other. [default: host-gw]", valueName: "kind"))
+    var backend: LabSettings.Backend?
 
     @Flag(help: "With --backend vxlan: nodes that share a segment send as with host-gw.")
     var vxlanDirectRouting = false
 
     @Option(
         help: ArgumentHelp(
-            "How pods hang on their node: routed, or bridge (ports of one bridge). [default: routed]", valueName: "mode"))
+            "How pods hang on their node, each by itself or on a bridge. [default: routed]", valueName: "mode"))
     var podMode: Mode?
 
     @Option(
@@ -67,7 +67,7 @@ struct LabUp: AsyncParsableCommand {
     var segments: Int?
 
     @Option(
-        help: ArgumentHelp("Which addresses pods and services have: ipv4, ipv6 or dual. [default: dual]", valueName: "families"))
+        help: ArgumentHelp("Which addresses pods and services have. [default: dual]", valueName: "families"))
     var families: Families?
 
     @Option(
@@ -86,7 +86,7 @@ struct LabUp: AsyncParsableCommand {
     @Option(
         name: .customLong("image"),
         help: ArgumentHelp(
-            "What runs for images: a pattern with * and a command of this machine, or echo, or idle. May be repeated.",
+            "What runs for images: a pattern with * and a command of this machine, or echo, idle, or missing. May be repeated.",
             valueName: "pattern=command"))
     var images: [String] = []
 
@@ -111,10 +111,6 @@ struct LabUp: AsyncParsableCommand {
 
     /// With the usual ones where nothing is asked for.
     func settings() throws -> LabSettings {
-        if let backend, LabSettings.Backend(rawValue: backend) == nil {
-            let known = LabSettings.Backend.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ValidationError("--backend \(backend): it is not there; there is \(known)")
-        }
         return LabSettings(
             name: place.name, nodes: nodes ?? 3, families: (families ?? .dual).families,
             podPrefixes: try Self.prefixes(podPrefixes, "--pod-cidr"),
@@ -124,7 +120,7 @@ struct LabUp: AsyncParsableCommand {
                     throw ValidationError("--image \(text): write it as PATTERN=COMMAND, such as 'web/*=python3 -m http.server'")
                 }
                 return entry
-            }, pods: pods ?? 0, port: port ?? 0, backend: backend.flatMap(LabSettings.Backend.init) ?? .hostGateway,
+            }, pods: pods ?? 0, port: port ?? 0, backend: backend ?? .hostGateway,
             isDirectOnSegment: vxlanDirectRouting, segmentCount: segments ?? 1, podMode: podMode == .bridge ? .bridge : .routed)
     }
 
@@ -200,6 +196,9 @@ struct LabUp: AsyncParsableCommand {
 
     static func padded(_ word: String) -> String { word + String(repeating: " ", count: max(0, 10 - word.count)) }
 }
+
+// Both sides are ours.
+extension LabSettings.Backend: ExpressibleByArgument {}
 
 struct LabDown: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

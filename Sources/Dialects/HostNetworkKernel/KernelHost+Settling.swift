@@ -43,6 +43,19 @@ extension KernelHost {
         }
     }
 
+    /// Takes back what ``settleAddress(_:)`` left of an address that is removed: the node would go on to take it for its own.
+    public func unsettleAddress(_ address: IPAddress) throws(KernelError) {
+        guard address.family == .v6 else { return }
+        let operation = "make address \(address) receive no more"
+        var route = RouteMessage(IPPrefix(host: address))
+        (route.type, route.table, route.proto) = (Route.Kind.local.rawValue, 255, 3)
+        do {
+            try socket.perform(route.request(.remove, operation: operation))
+        } catch {
+            guard error.code == .noSuchEntry else { throw error }
+        }
+    }
+
     /// The route that the kernel is about to make, for the time until it does.
     func standIn(for address: IPAddress, on link: Int32) -> RouteMessage {
         var route = RouteMessage(IPPrefix(host: address))

@@ -114,6 +114,17 @@ struct NodeTests {
         #expect(bench.writesWhenLookedAtAgain() == [])
     }
 
+    @Test("nodes that are there together get their prefixes in the order of their names, node-2 before node-10")
+    func prefixesInOrder() throws {
+        let range = NodePrefixController.Range(try #require(IPPrefix("10.244.0.0/16")))
+        var bench = Bench([NodePrefixController([range])], nodes: 0)
+        for name in ["node-10", "node-2", "web", "node-1"] { bench.addNode(name) }
+        bench.settle()
+        let given = ["node-1", "node-2", "node-10", "web"].map { bench[Kinds.node, $0]?.spec["podCIDR"]?.string }
+        #expect(given == ["10.244.0.0/24", "10.244.1.0/24", "10.244.2.0/24", "10.244.3.0/24"])
+        #expect(bench.writesWhenLookedAtAgain() == [])
+    }
+
     @Test("a silent node becomes unknown, its pods unready, then evicted; when it speaks again its taints go")
     func lifecycle() {
         var bench = Bench(Bench.controllers + [NodeLifecycleController(grace: .seconds(40))], nodes: 2)

@@ -64,6 +64,47 @@ import Testing
         }
     }
 
+    @Test(
+        "whoever answers must have seen the asker",
+        arguments: [
+            (
+                [ScenarioReach(address: "b1", silence: nil, seen: "a7"), ScenarioReach(address: "b2", silence: nil, seen: "a8")],
+                nil
+            ),
+            ([ScenarioReach(address: "b1", silence: nil, seen: "n1")], "b1 saw n1, and pod/a is a7, a8"),
+            ([ScenarioReach(address: "b1", silence: "refused")], "b1: refused"),
+            ([ScenarioReach(address: "b1", silence: nil)], "b1: the answer does not say whom it saw"),
+            ([], "pod/b has no address yet"),
+        ] as [([ScenarioReach], String?)])
+    func sees(answers: [ScenarioReach], fault: String?) async throws {
+        let stage = FakeStage()
+        stage.state.withLock { $0.reaches = [answers] }
+        do {
+            try await play("title a\nreach pod/a -> pod/b tcp 80 as pod/a within 1s", on: stage)
+            #expect(fault == nil)
+        } catch let failure as ScenarioRun.Failure {
+            #expect(failure.found == fault)
+        }
+    }
+
+    @Test("a stream is unbroken when it goes on and has lost nothing") func streams() async throws {
+        func way(_ answered: Int, lost: Int = 0) -> [ScenarioStream] {
+            [ScenarioStream(way: "a -> b", answered: answered, lost: lost, first: lost > 0 ? "refused" : "")]
+        }
+        func failure(_ streams: [[ScenarioStream]]) async -> String? {
+            let stage = FakeStage()
+            stage.state.withLock { $0.streams = streams }
+            do {
+                try await play("title a\nstream pod/a -> pod/b tcp 80\nunbroken within 1s", on: stage)
+                return nil
+            } catch { return (error as? ScenarioRun.Failure)?.found ?? "\(error)" }
+        }
+        #expect(await failure([way(100), way(105), way(110)]) == nil)
+        #expect(await failure([way(100), way(109)]) == "no answers come any more: a -> b")
+        #expect(await failure([way(100), way(150, lost: 1)]) == "a -> b lost 1, after 150 answers: refused")
+        #expect(await failure([]) == "there is no stream; “stream” comes before it")
+    }
+
     @Test("what leaks is named") func leaks() async throws {
         let stage = FakeStage()
         stage.state.withLock { $0.inventories = [["n1": ["link a", "link b"]], ["n1": ["link b", "link c"]]] }
@@ -119,6 +160,8 @@ private final class FakeStage: ScenarioStage {
         var inventories: [[String: [String]]] = []
         /// What comes of probes, one after the other; the last stays.
         var reaches: [[ScenarioReach]] = []
+        /// How streams go, one asking after the other; the last stays.
+        var streams: [[ScenarioStream]] = []
     }
 
     struct Away: Error, CustomStringConvertible {
@@ -157,6 +200,10 @@ private final class FakeStage: ScenarioStage {
     func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
         state.withLock { $0.reaches.count > 1 ? $0.reaches.removeFirst() : $0.reaches.first ?? [] }
     }
+    func sight(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
+        try await reach(from: from, to: to, probe)
+    }
+    func addresses(of place: Scenario.Place) async throws -> [String] { ["a7", "a8"] }
     func reachAll() async throws -> String? { nil }
 
     func run(_ place: Scenario.Place, _ command: [String]) async throws -> ScenarioAnswer {
@@ -167,6 +214,19 @@ private final class FakeStage: ScenarioStage {
     func kill(_ part: Scenario.Part) async throws {}
     func pause(agentOf node: String, isPaused: Bool) async throws {}
     func power(node: String, isOn: Bool) async throws {}
+
+    func add(node: String) async throws { state.withLock { $0.done.append("add \(node)") } }
+    func remove(node: String) async throws { state.withLock { $0.done.append("remove \(node)") } }
+    func renumber(node: String) async throws { state.withLock { $0.done.append("renumber \(node)") } }
+    func changeBackend(_ words: [String]) async throws {
+        state.withLock { $0.done.append("backend \(words.joined(separator: " "))") }
+    }
+    func stream(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws {
+        state.withLock { $0.done.append("stream \(from) -> \(to)\(probe)") }
+    }
+    func streams() async throws -> [ScenarioStream] {
+        state.withLock { $0.streams.count > 1 ? $0.streams.removeFirst() : $0.streams.first ?? [] }
+    }
 
     func inventory() async throws -> [String: [String]] {
         state.withLock { $0.inventories.count > 1 ? $0.inventories.removeFirst() : $0.inventories.first ?? [:] }

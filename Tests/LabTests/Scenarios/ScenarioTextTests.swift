@@ -36,6 +36,13 @@ import Testing
             .pause(node: "n1", isPaused: false),
             .power(node: "n2", isOn: false),
             .power(node: "n2", isOn: true),
+            .add(node: "n4"),
+            .remove(node: "n4"),
+            .renumber(node: "n2"),
+            .backend(["vxlan", "--vxlan-direct-routing"]),
+            .stream(from: a, to: .service(namespace: "shop", name: "web"), .udp(80)),
+            .unbroken,
+            .seen(from: a, to: .node("n2"), .tcp(8080), as: a),
             .remember,
             .unchanged,
         ]
@@ -86,6 +93,13 @@ import Testing
         resume agent n1
         stop n2
         start n2
+        add n4
+        remove n4
+        renumber n2
+        backend vxlan --vxlan-direct-routing
+        stream pod/a -> service/web udp 80
+        unbroken within 10s
+        reach pod/a -> node/n2 tcp 8080 as pod/a
         remember
         unchanged within 10s
         """
@@ -120,6 +134,16 @@ import Testing
             ("title a\nin web: hostname\n    says web", 3, "contains TEXT"),
             ("title a\nin web: hostname\n\n    matches (", 4, "contains TEXT"),
             ("title a\nkubectl", 2, "needs arguments"),
+            ("title a\neach", 2, "needs options"),
+            ("title a\nremember\neach --nodes 2", 3, "before the first step"),
+            ("title a\nwhere --nodes 2 remember", 2, "a colon ends the options"),
+            ("title a\nwhere --nodes 2 | : remember", 2, "nothing between"),
+            ("title a\nwhere --nodes 2: jump", 2, "“jump” is no step"),
+            ("title a\nbackend", 2, "backend vxlan"),
+            ("title a\nstream pod/a -> pod/b ping", 2, "tcp PORT or udp PORT"),
+            ("title a\nreach pod/a -> pod/b tcp 80 as", 2, "whom the other end sees"),
+            ("title a\nnoreach pod/a -> pod/b tcp 80 as pod/a", 2, "“as” is not understood"),
+            ("title a\nreach service/a -> pod/b", 2, "start at a pod or a node"),
             ("title a\npause n1", 2, "the agent of a node"),
             ("title a\nkill kubelet", 2, "api-server, or the agent"),
             ("title a\nremember all", 2, "“all” is not understood"),
@@ -132,6 +156,33 @@ import Testing
             guard let error = error as? ScenarioTextError else { return false }
             return error.line == line && error.message.contains(message) && error.description.hasPrefix("s.txt:\(line): ")
         }
+    }
+
+    @Test("every combination of choices is a scenario of its own, with the steps that are meant for it")
+    func variants() throws {
+        let text = """
+            title a
+            options --pods 1
+            each --backend none | --backend vxlan --segments 2
+            each --families ipv4 | --families ipv6 |
+            where --backend none --families ipv4 | --segments 2: kill api-server
+            remember
+            """
+        let scenario = try Scenario(text: text, path: "s.txt")
+        #expect(scenario.steps.map(\.text).first == "where --backend none --families ipv4 | --segments 2: kill api-server")
+        let variants = scenario.variants.map { [$0.options.joined(separator: " "), "\($0.steps.count)"] }
+        #expect(
+            variants == [
+                ["--pods 1 --backend none --families ipv4", "2"], ["--pods 1 --backend none --families ipv6", "1"],
+                ["--pods 1 --backend none", "1"], ["--pods 1 --backend vxlan --segments 2 --families ipv4", "2"],
+                ["--pods 1 --backend vxlan --segments 2 --families ipv6", "2"],
+                ["--pods 1 --backend vxlan --segments 2", "2"],
+            ])
+        #expect(scenario.variants[1].variation == ["--backend", "none", "--families", "ipv6"])
+        #expect(scenario.variants[1].isPlayed(with: ["--pods", "1", "--families", "ipv6"]))
+        #expect(!scenario.variants[1].isPlayed(with: ["--families", "ipv4"]))
+        let plain = try Scenario(text: "title a\nremember", path: "s.txt")
+        #expect(plain.variants == [plain])
     }
 
     @Test(

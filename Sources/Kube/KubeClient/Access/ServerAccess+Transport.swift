@@ -1,4 +1,5 @@
 internal import AsyncHTTPClient
+internal import NIOCore
 internal import NIOSSL
 
 extension ServerAccess {
@@ -32,6 +33,8 @@ extension ServerAccess {
 
     private func tls() throws(ServerAccessError) -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
+        // A server whose watch is cut off does not answer the farewell, and whoever ends would wait five seconds for it.
+        tls.shutdownTimeout = .milliseconds(100)
         switch trust {
         case .system: break
         case .anybody: tls.certificateVerification = .none

@@ -58,6 +58,7 @@ public struct HTTPTransport: APITransport {
         // Every watch keeps a connection for itself. Above the default of 8 the ninth would wait for ever.
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
         configuration.timeout.read = TimeAmount(limits.watchSilence)
+        configuration.http1_1ConnectionDebugInitializer = Self.keepAlive
         watching = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 32
         configuration.timeout.read = TimeAmount(limits.answerSilence)
@@ -66,6 +67,21 @@ public struct HTTPTransport: APITransport {
         self.host = host
         self.headers = headers
         self.refused = refused
+    }
+
+    /// A watch says nothing of its own: without this a machine that has got another address would listen at the old one until
+    /// ``Limits/watchSilence`` is over. The kernel asks after ten seconds of silence, and gives up fifteen later (tcp(7)).
+    private static func keepAlive(_ channel: any Channel) -> EventLoopFuture<Void> {
+        let options: [(ChannelOptions.Types.SocketOption, ChannelOptions.Types.SocketOption.Value)] = [
+            (.init(level: .socket, name: .so_keepalive), 1),
+            // `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`
+            (.init(level: .tcp, name: NIOBSDSocket.Option(rawValue: 4)), 10),
+            (.init(level: .tcp, name: NIOBSDSocket.Option(rawValue: 5)), 5),
+            (.init(level: .tcp, name: NIOBSDSocket.Option(rawValue: 6)), 3),
+        ]
+        let set = options.map { option, value in channel.setOption(option, value: value) }
+        // What a system does not know it does without.
+        return EventLoopFuture.andAllComplete(set, on: channel.eventLoop)
     }
 
     /// Ends all connections. To be called once, after the last use; a transport that is dropped without it is a programming error

@@ -55,6 +55,13 @@ public struct KubeletService: ServiceLifecycle.Service {
 
     public var node: String { host.name }
 
+    /// Makes the Node object, before the kubelet works; until the task is cancelled.
+    func register() async { _ = await post.register() }
+
+    private var post: NodePost {
+        NodePost(host: host, facts: facts, client: client, circumstances: circumstances, logger: logger)
+    }
+
     public func run() async throws {
         await cancelWhenGracefulShutdown { await work() }
     }
@@ -98,7 +105,7 @@ extension KubeletService {
     /// A node that somebody deletes is made again, with a lease of its own.
     private func keepNode() async {
         while !Task.isCancelled {
-            var post = NodePost(host: host, facts: facts, client: client, circumstances: circumstances, logger: logger)
+            var post = post
             // The lease belongs to the node and goes with it, so the node comes first.
             guard let uid = await post.register() else { return }
             let owner: JSONValue = ["apiVersion": "v1", "kind": "Node", "name": .string(node), "uid": .string(uid)]

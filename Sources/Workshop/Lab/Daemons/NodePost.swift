@@ -1,3 +1,4 @@
+import Addressing
 import CNI
 import KubeAPI
 import KubeClient
@@ -13,6 +14,7 @@ struct NodePost {
     let logger: Logger
     private var fault: String? = Self.starting
     private var posted: Moment?
+    private var addresses: [IPAddress] = []
     /// When the node was last read.
     private var looked: Moment?
     private var impatience = Self.shortest
@@ -91,9 +93,12 @@ extension NodePost {
                     if try await isContradicted(uid) { posted = nil }
                     looked = now
                 }
-                if posted == nil || fault != self.fault || posted.map({ now - $0 >= Self.repetition }) ?? true {
-                    try await post(fault, to: uid, at: now)
-                    (self.fault, posted) = (fault, now)
+                if posted == nil || fault != self.fault || addresses != host.addresses
+                    || posted.map({ now - $0 >= Self.repetition }) ?? true
+                {
+                    let heartbeat = heartbeat
+                    try await post(heartbeat, fault, to: uid, at: now)
+                    (self.fault, addresses, posted) = (fault, heartbeat.addresses, now)
                 }
             } catch is Gone {
                 return
@@ -106,7 +111,17 @@ extension NodePost {
                 continue
             }
             impatience = fault == nil ? Self.shortest : min(impatience * 2, Self.longest)
-            try? await circumstances.sleep(fault == nil ? Self.calm : impatience)
+            await rest(fault == nil ? Self.calm : impatience)
+        }
+    }
+
+    /// Until then, or until the node has other addresses.
+    private func rest(_ time: Duration) async {
+        await withTaskGroup(of: Void.self) { [circumstances, location = host.location] group in
+            group.addTask { try? await circumstances.sleep(time) }
+            group.addTask { await location.moved() }
+            await group.next()
+            group.cancelAll()
         }
     }
 
@@ -131,8 +146,7 @@ extension NodePost {
         }
     }
 
-    private func post(_ fault: String?, to uid: String, at now: Moment) async throws {
-        let heartbeat = heartbeat
+    private func post(_ heartbeat: NodeHeartbeat, _ fault: String?, to uid: String, at now: Moment) async throws {
         try await client.modify(Self.nodes, host.name, subresource: .status) { tree in
             guard tree[field: "metadata", "uid"]?.string == uid else { throw Gone() }
             let old = tree["status"] ?? [:]

@@ -1,10 +1,11 @@
+import Addressing
 import CNI
 import Glibc
 
 /// The kubelet of one node: a worker for each of its pods, and what carries out their orders.
 public actor Kubelet {
     private let host: NodeHost
-    private let settings: PodWorker.Settings
+    private let factor: Double
     private let api: any KubeletAPI
     let now: @Sendable () -> Moment
     private let refreshes: Duration
@@ -19,6 +20,8 @@ public actor Kubelet {
         case event(PodKey, PodWorker.Event)
         /// A timer that was set for this moment.
         case wake(PodKey, Moment)
+        /// The node has other addresses.
+        case moved
         case end
     }
 
@@ -38,7 +41,7 @@ public actor Kubelet {
         now: @escaping @Sendable () -> Moment
     ) {
         (self.host, self.refreshes, self.api, self.now) = (host, refreshes, api, now)
-        settings = PodWorker.Settings(node: host.name, nodeAddresses: host.addresses, factor: factor)
+        self.factor = factor
         (inputs, input) = AsyncStream.makeStream()
     }
 
@@ -60,6 +63,8 @@ public actor Kubelet {
                     guard pods[key]?.wakesAt == moment else { continue }
                     pods[key]?.wakesAt = nil
                     handle(.timer, key, &group)
+                case .moved:
+                    for key in Array(pods.keys) { handle(.moved(host.addresses), key, &group) }
                 case .end: break loop
                 }
             }
@@ -69,6 +74,12 @@ public actor Kubelet {
                 group.addTask { await kept.runner.carryOut(.removeSandbox, of: kept.worker.manifest) }
             }
         }
+    }
+
+    /// Gives the node other addresses, of which its pods' statuses tell.
+    nonisolated func move(to addresses: [IPAddress]) {
+        host.location.move(to: addresses)
+        input.yield(.moved)
     }
 
     nonisolated public func end() { input.yield(.end) }
@@ -89,6 +100,7 @@ extension Kubelet {
             ended = ended.filter { !$0.isNamesake(of: key) }
             let input = input
             let runner = PodRunner(key, host: host, api: api) { input.yield(.event(key, $0)) }
+            let settings = PodWorker.Settings(node: host.name, nodeAddresses: host.addresses, factor: factor)
             let worker = PodWorker(manifest, settings: settings, at: now())
             pods[key] = Kept(worker: worker, runner: runner, voice: PodVoice(key, api))
             handle(manifest.isBeingDeleted ? .changed(manifest) : .timer, key, &group)

@@ -100,31 +100,53 @@ extension LabStage {
 
 extension LabStage {
     public func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
+        try await ask(from, to, probe, listens: false)
+    }
+
+    public func sight(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach] {
+        try await ask(from, to, probe, listens: true)
+    }
+
+    private func ask(
+        _ from: Scenario.Place, _ to: Scenario.Place, _ probe: Scenario.Probe, listens: Bool
+    ) async throws -> [ScenarioReach] {
         let addresses = try await addresses(of: to)
         guard !addresses.isEmpty else { return [] }
-        var question: JSONValue = ["do": "probe", "addresses": .array(addresses.map { .string($0) })]
+        let question = try question("probe", from, addresses, probe, listens: listens)
+        return (try await ask(question)["answers"]?.array ?? []).map { answer in
+            ScenarioReach(
+                address: answer["address"]?.string ?? "", silence: answer["silence"]?.string, seen: answer["seen"]?.string)
+        }
+    }
+
+    private func question(
+        _ verb: String, _ from: Scenario.Place, _ addresses: [String], _ probe: Scenario.Probe, listens: Bool = false
+    ) throws -> JSONValue {
+        var question: JSONValue = ["do": .string(verb), "addresses": .array(addresses.map { .string($0) })]
         switch from {
         case .node(let name): question[at: "from", "node"] = .string(name)
         case .pod(let namespace, let name): question[at: "from"] = ["namespace": .string(namespace), "pod": .string(name)]
-        case .address, .host: throw ScenarioRefusal(message: "packets start at a pod or a node")
+        case .address, .host, .service: throw ScenarioRefusal(message: "packets start at a pod or a node")
         }
         switch probe {
         case .ping: question[at: "by"] = "ping"
         case .tcp(let port): question[at: "by"] = "tcp"; question[at: "port"] = .number(JSONNumber(Int64(port)))
         case .udp(let port): question[at: "by"] = "udp"; question[at: "port"] = .number(JSONNumber(Int64(port)))
         }
-        return (try await ask(question)["answers"]?.array ?? []).map { answer in
-            ScenarioReach(address: answer["address"]?.string ?? "", silence: answer["silence"]?.string)
-        }
+        question[at: "listens"] = .bool(listens)
+        return question
     }
 
-    private func addresses(of place: Scenario.Place) async throws -> [String] {
+    public func addresses(of place: Scenario.Place) async throws -> [String] {
         switch place {
         case .address(let text): return [text]
         case .host: return []
         case .pod(let namespace, let name):
             let pod = try await object(Scenario.Name(word: "pod", name: name, namespace: namespace))
             return (pod?[at: "status", "podIPs"]?.array ?? []).compactMap { $0["ip"]?.string }
+        case .service(let namespace, let name):
+            let service = try await object(Scenario.Name(word: "service", name: name, namespace: namespace))
+            return (service?[at: "spec", "clusterIPs"]?.array ?? []).compactMap(\.string)
         case .node(let name):
             let node = try await object(Scenario.Name(word: "node", name: name, namespace: ""))
             return (node?[at: "status", "addresses"]?.array ?? []).filter { $0["type"] == "InternalIP" }
@@ -166,7 +188,7 @@ extension LabStage {
                 ] + Supervisor.environment)
             let (status, isLate) = await child.ended(within: .seconds(120))
             return ScenarioAnswer(output: child.text() + (isLate ? "\nno end within two minutes" : ""), code: Int(status))
-        case .address(let text): throw ScenarioRefusal(message: "nothing can be run on \(text)")
+        case .address, .service: throw ScenarioRefusal(message: "nothing can be run on \(place)")
         }
     }
 
@@ -190,6 +212,42 @@ extension LabStage {
 
     public func power(node: String, isOn: Bool) async throws {
         _ = try await ask(["do": "power", "node": .string(node), "on": .bool(isOn)])
+    }
+
+    /// What the supervisor refuses it refuses the next time too.
+    private func order(_ question: JSONValue) async throws -> JSONValue {
+        do {
+            return try await ask(question)
+        } catch let error as LabError {
+            throw ScenarioRefusal(message: "\(error)")
+        }
+    }
+
+    public func add(node: String) async throws { _ = try await order(["do": "add", "node": .string(node)]) }
+
+    public func remove(node: String) async throws { _ = try await order(["do": "remove", "node": .string(node)]) }
+
+    public func renumber(node: String) async throws { _ = try await order(["do": "renumber", "node": .string(node)]) }
+
+    public func changeBackend(_ words: [String]) async throws {
+        _ = try await order([
+            "do": "backend", "backend": .string(words.first ?? ""),
+            "isDirectOnSegment": .bool(words.contains("--vxlan-direct-routing")),
+        ])
+    }
+
+    public func stream(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws {
+        var question = try question("stream", from, try await addresses(of: to), probe)
+        question[at: "way"] = .string("\(from) -> \(to)\(probe)")
+        _ = try await order(question)
+    }
+
+    public func streams() async throws -> [ScenarioStream] {
+        (try await ask(["do": "streams"])["streams"]?.array ?? []).map { stream in
+            ScenarioStream(
+                way: stream["way"]?.string ?? "", answered: stream["answered"]?.integer ?? 0, lost: stream["lost"]?.integer ?? 0,
+                first: stream["first"]?.string ?? "")
+        }
     }
 
     public func inventory() async throws -> [String: [String]] {

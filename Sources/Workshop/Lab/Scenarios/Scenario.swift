@@ -14,6 +14,10 @@ public struct Scenario: Hashable, Sendable {
     public var nodes = 2
     /// What it asks of the lab beyond that: words for `tulle lab up`.
     public var options: [String] = []
+    /// What else it asks of the lab, one of each list at a time: ``variants`` has a scenario for every combination.
+    public var choices: [[[String]]] = []
+    /// Which of the choices this one is; empty when there were none.
+    public internal(set) var variation: [String] = []
     public var steps: [Step] = []
 
     public struct Step: Hashable, Sendable {
@@ -22,6 +26,8 @@ public struct Scenario: Hashable, Sendable {
         /// As it was written, without what is indented below it.
         public var text: String
         public var action: Action
+        /// It is done only in labs whose options hold all words of one of these, in their order; always, when there are none.
+        public var conditions: [[String]] = []
         /// How long what it asks for may take to come true.
         public var patience: Duration
     }
@@ -36,6 +42,8 @@ public struct Scenario: Hashable, Sendable {
         /// So many objects of a kind, with these labels.
         case count(word: String, namespace: String, labels: String, Int)
         case reach(from: Place, to: Place, Probe, isExpected: Bool)
+        /// The other end answers, and sees the question come from an address of this place.
+        case seen(from: Place, to: Place, Probe, as: Place)
         /// Every running pod reaches every other by ICMP, over each family.
         case reachAll
         case run(Place, [String], [Expectation])
@@ -45,6 +53,17 @@ public struct Scenario: Hashable, Sendable {
         case pause(node: String, isPaused: Bool)
         /// The node's power goes off, or comes back.
         case power(node: String, isOn: Bool)
+        /// A node more, or one less; a step is done when an added one is Ready.
+        case add(node: String)
+        case remove(node: String)
+        /// The node gets other addresses.
+        case renumber(node: String)
+        /// Every agent is started again with another backend: words for `tulle lab backend`.
+        case backend([String])
+        /// Begins to ask from one place to another, steadily, until the lab ends.
+        case stream(from: Place, to: Place, Probe)
+        /// All streams go on, and have lost nothing since they began.
+        case unbroken
         /// Keeps in mind what is on every node: links, addresses, routes, rules, processes.
         case remember
         /// What is on every node is what was kept in mind.
@@ -71,6 +90,8 @@ public struct Scenario: Hashable, Sendable {
     public enum Place: Hashable, Sendable, CustomStringConvertible {
         case node(String)
         case pod(namespace: String, name: String)
+        /// At the end of a way: the addresses of a service.
+        case service(namespace: String, name: String)
         /// An address, or a name, as it stands.
         case address(String)
         /// The machine that the lab runs on, for kubectl.
@@ -80,17 +101,26 @@ public struct Scenario: Hashable, Sendable {
             switch self {
             case .node(let name): "node/\(name)"
             case .pod(_, let name): "pod/\(name)"
+            case .service(_, let name): "service/\(name)"
             case .address(let text): text
             case .host: "host"
             }
         }
     }
 
-    public enum Probe: Hashable, Sendable {
+    public enum Probe: Hashable, Sendable, CustomStringConvertible {
         /// ICMP echo.
         case ping
         case tcp(UInt16)
         case udp(UInt16)
+
+        public var description: String {
+            switch self {
+            case .ping: " ping"
+            case .tcp(let port): " tcp \(port)"
+            case .udp(let port): " udp \(port)"
+            }
+        }
     }
 
     /// What a command's answer must be.

@@ -5,6 +5,8 @@ public struct ScenarioRun {
     private let clock: any Clock<Duration>
     private let say: @Sendable (String) -> Void
     private var remembered: [String: [String]]?
+    /// How many answers each stream had when the step began.
+    private var counted: [String: Int]?
 
     /// - Parameter say: told of each step when it is done, in a line for a person.
     public init(
@@ -35,6 +37,7 @@ public struct ScenarioRun {
     }
 
     private mutating func attempt(_ step: Scenario.Step) async throws -> (missing: String?, elapsed: Duration) {
+        counted = nil
         var pause = Duration.milliseconds(20)
         var elapsed = Duration.zero
         while true {
@@ -98,6 +101,12 @@ extension ScenarioRun {
             let wrong = answers.filter { ($0.silence == nil) != isExpected }
             guard !wrong.isEmpty else { return nil }
             return wrong.map { "\($0.address): \($0.silence ?? "answers \(from)")" }.joined(separator: "; ")
+        case .seen(let from, let to, let probe, let place):
+            let answers = try await stage.sight(from: from, to: to, probe)
+            guard !answers.isEmpty else { return "\(to) has no address yet" }
+            let wanted = try await stage.addresses(of: place)
+            let wrong = answers.compactMap { Self.strangeness(of: $0, wanted, place) }
+            return wrong.isEmpty ? nil : wrong.joined(separator: "; ")
         case .reachAll: return try await stage.reachAll()
         case .run(let place, let command, let expectations):
             let answer = try await stage.run(place, command)
@@ -111,6 +120,23 @@ extension ScenarioRun {
         case .power(let node, let isOn):
             try await stage.power(node: node, isOn: isOn)
             return nil
+        case .add(let node):
+            try await stage.add(node: node)
+            return nil
+        case .remove(let node):
+            try await stage.remove(node: node)
+            return nil
+        case .renumber(let node):
+            try await stage.renumber(node: node)
+            return nil
+        case .backend(let words):
+            try await stage.changeBackend(words)
+            return nil
+        case .stream(let from, let to, let probe):
+            guard try await !stage.addresses(of: to).isEmpty else { return "\(to) has no address yet" }
+            try await stage.stream(from: from, to: to, probe)
+            return nil
+        case .unbroken: return try await breaks()
         case .remember:
             remembered = try await stage.inventory()
             return nil
@@ -118,6 +144,35 @@ extension ScenarioRun {
             guard let remembered else { throw ScenarioRefusal(message: "nothing is kept in mind; “remember” comes before it") }
             return Self.difference(remembered, try await stage.inventory())
         }
+    }
+
+    /// What is wrong with an answer that is to have come to one of these addresses; `nil` for nothing.
+    private static func strangeness(
+        of answer: ScenarioReach, _ wanted: [String], _ place: Scenario.Place
+    ) -> String? {
+        if let silence = answer.silence { return "\(answer.address): \(silence)" }
+        guard let seen = answer.seen else { return "\(answer.address): the answer does not say whom it saw" }
+        guard !wanted.contains(seen) else { return nil }
+        return "\(answer.address) saw \(seen), and \(place) is \(wanted.isEmpty ? "nowhere" : wanted.joined(separator: ", "))"
+    }
+
+    /// So many answers show that a stream goes on.
+    private static let enough = 10
+
+    /// What is wrong with the streams; `nil` when each goes on and has lost nothing.
+    private mutating func breaks() async throws -> String? {
+        let streams = try await stage.streams()
+        guard !streams.isEmpty else { throw ScenarioRefusal(message: "there is no stream; “stream” comes before it") }
+        let broken = streams.filter { $0.lost > 0 }
+        guard broken.isEmpty else {
+            throw ScenarioRefusal(
+                message: broken.map { "\($0.way) lost \($0.lost), after \($0.answered) answers: \($0.first)" }.joined(
+                    separator: "; "))
+        }
+        let before = counted ?? Dictionary(streams.map { ($0.way, $0.answered) }) { $1 }
+        counted = before
+        let still = streams.filter { $0.answered < (before[$0.way] ?? 0) + Self.enough }
+        return still.isEmpty ? nil : "no answers come any more: " + still.map(\.way).joined(separator: ", ")
     }
 
     private func shortfall(of name: Scenario.Name, _ condition: Scenario.Condition) async throws -> String? {

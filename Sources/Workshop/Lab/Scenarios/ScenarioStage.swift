@@ -15,12 +15,23 @@ public protocol ScenarioStage: Sendable {
     func delete(_ name: Scenario.Name) async throws
     /// Sends something to each address of a place. No address yet is an empty answer.
     func reach(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach]
+    /// The same of servers that say whom they see.
+    func sight(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws -> [ScenarioReach]
+    /// Where a place is; none when it has no address yet.
+    func addresses(of place: Scenario.Place) async throws -> [String]
     /// What of all pairs of pods does not reach each other; `nil` when all do, and there are at least two.
     func reachAll() async throws -> String?
     func run(_ place: Scenario.Place, _ command: [String]) async throws -> ScenarioAnswer
     func kill(_ part: Scenario.Part) async throws
     func pause(agentOf node: String, isPaused: Bool) async throws
     func power(node: String, isOn: Bool) async throws
+    func add(node: String) async throws
+    func remove(node: String) async throws
+    func renumber(node: String) async throws
+    func changeBackend(_ words: [String]) async throws
+    /// Begins to ask each address of a place again and again.
+    func stream(from: Scenario.Place, to: Scenario.Place, _ probe: Scenario.Probe) async throws
+    func streams() async throws -> [ScenarioStream]
     /// What is on the nodes, by node: a line for each link, address, route, rule and process of ours.
     func inventory() async throws -> [String: [String]]
 }
@@ -30,9 +41,25 @@ public struct ScenarioReach: Hashable, Sendable {
     public var address: String
     /// Why there was no answer; `nil` when there was one.
     public var silence: String?
+    /// The address that the other end saw, when it says that.
+    public var seen: String?
 
-    public init(address: String, silence: String?) {
-        (self.address, self.silence) = (address, silence)
+    public init(address: String, silence: String?, seen: String? = nil) {
+        (self.address, self.silence, self.seen) = (address, silence, seen)
+    }
+}
+
+/// How a stream of questions goes.
+public struct ScenarioStream: Hashable, Sendable {
+    /// From where to where.
+    public var way: String
+    public var answered: Int
+    public var lost: Int
+    /// What became of the first that was lost.
+    public var first: String
+
+    public init(way: String, answered: Int, lost: Int = 0, first: String = "") {
+        (self.way, self.answered, self.lost, self.first) = (way, answered, lost, first)
     }
 }
 

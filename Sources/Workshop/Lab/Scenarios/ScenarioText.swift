@@ -31,6 +31,10 @@ extension Scenario {
                 nodes = try words.number("how many nodes", in: 1...20)
                 try words.end()
             case "options": options = words.remaining()
+            case "each":
+                guard steps.isEmpty else { throw words.fault("“each” stands at the top, before the first step") }
+                choices.append(try words.alternatives("each"))
+            case "where": steps.append(try words.conditionalStep(namespace: namespace))
             case "namespace":
                 namespace = try words.next("a namespace")
                 try words.end()

@@ -55,14 +55,44 @@ struct ScenarioWords {
     }
 }
 
+// MARK: - Choices
+
+extension ScenarioWords {
+    /// Everything that is left, between bars: `--backend vxlan | --backend host-gw`.
+    mutating func alternatives(_ word: String) throws(ScenarioTextError) -> [[String]] {
+        let list = remaining().split(separator: "|", omittingEmptySubsequences: false).map(Array.init)
+        guard list.count > 1 || !(list.first ?? []).isEmpty else { throw fault("“\(word)” needs options of tulle lab up") }
+        // Nothing may be one of the choices, and says nothing as a condition.
+        guard word == "each" || !list.contains([]) else { throw fault("“\(word)” has nothing between two bars") }
+        return list
+    }
+
+    /// `where --families ipv4 | --families dual: STEP`
+    mutating func conditionalStep(namespace: String) throws(ScenarioTextError) -> Scenario.Step {
+        guard let end = words.firstIndex(where: { $0.hasSuffix(":") }) else {
+            throw fault("a colon ends the options, and the step follows: where --backend none: on node-1: ip route")
+        }
+        var condition = self
+        condition.words = words[...end]
+        condition.words[end].removeLast()
+        if condition.words[end].isEmpty { condition.words.removeLast() }
+        words = words[(end + 1)...]
+        var inner = statement
+        inner.text = rest()
+        var step = ScenarioWords(inner, path: path)
+        var read = try step.step(try step.next("a step"), namespace: namespace)
+        (read.conditions, read.text) = (try condition.alternatives("where"), statement.text)
+        return read
+    }
+}
+
 // MARK: - Steps
 
 extension ScenarioWords {
     /// The verbs, as the error for an unknown one names them.
     static let verbs = [
         "apply", "patch", "delete", "wait", "reach", "noreach", "in", "on", "kubectl", "kill", "pause", "resume", "stop", "start",
-        "remember",
-        "unchanged",
+        "add", "remove", "renumber", "backend", "stream", "unbroken", "remember", "unchanged",
     ]
 
     mutating func step(_ verb: String, namespace: String) throws(ScenarioTextError) -> Scenario.Step {
@@ -122,6 +152,14 @@ extension ScenarioWords {
             return .pause(node: try next("the node whose agent it is"), isPaused: verb == "pause")
         case "stop": return .power(node: try next("a node"), isOn: false)
         case "start": return .power(node: try next("a node"), isOn: true)
+        case "add": return .add(node: try next("a node: node-4"))
+        case "remove": return .remove(node: try next("a node"))
+        case "renumber": return .renumber(node: try next("a node"))
+        case "backend":
+            guard !words.isEmpty else { throw fault("backend needs a backend: backend vxlan") }
+            return .backend(remaining())
+        case "stream": return try stream(namespace)
+        case "unbroken": return .unbroken
         case "remember": return .remember
         case "unchanged": return .unchanged
         default: throw fault("“\(verb)” is no step; the steps are \(Self.verbs.joined(separator: ", "))")
@@ -169,26 +207,51 @@ extension ScenarioWords {
             _ = words.popFirst()
             return .reachAll
         }
+        let (from, to) = try way(namespace)
+        let probe = try probe()
+        guard isExpected, probe != .ping, words.first == "as" else {
+            return .reach(from: from, to: to, probe, isExpected: isExpected)
+        }
+        _ = words.popFirst()
+        return .seen(from: from, to: to, probe, as: try place(try next("whom the other end sees: pod/a"), namespace))
+    }
+
+    private mutating func stream(_ namespace: String) throws(ScenarioTextError) -> Scenario.Action {
+        let (from, to) = try way(namespace)
+        let probe = try probe()
+        guard probe != .ping else { throw fault("a stream goes by tcp PORT or udp PORT") }
+        return .stream(from: from, to: to, probe)
+    }
+
+    private mutating func way(_ namespace: String) throws(ScenarioTextError) -> (from: Scenario.Place, to: Scenario.Place) {
         let from = try place(try next("from where: pod/a"), namespace)
         guard words.popFirst() == "->" else { throw fault("a way is written pod/a -> pod/b") }
         let to = try place(try next("where to: pod/b"), namespace)
-        if case .address = from { throw fault("“\(from)”: packets start at a pod or a node: pod/a, node/n1") }
-        guard let word = words.popFirst(), word != "ping" else {
-            return .reach(from: from, to: to, .ping, isExpected: isExpected)
+        switch from {
+        case .pod, .node: return (from, to)
+        default: throw fault("“\(from)”: packets start at a pod or a node: pod/a, node/n1")
         }
+    }
+
+    private mutating func probe() throws(ScenarioTextError) -> Scenario.Probe {
+        guard let word = words.popFirst(), word != "ping" else { return .ping }
         guard word == "tcp" || word == "udp" else { throw fault("“\(word)”: a way is tried by ping, tcp PORT or udp PORT") }
         let port = UInt16(try number("a port", in: 1...65535))
-        return .reach(from: from, to: to, word == "tcp" ? .tcp(port) : .udp(port), isExpected: isExpected)
+        return word == "tcp" ? .tcp(port) : .udp(port)
     }
 
     private func place(_ word: String, _ namespace: String) throws(ScenarioTextError) -> Scenario.Place {
         let parts = word.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 2, parts[0] == "pod" || parts[0] == "node" else {
+        guard parts.count == 2, ["pod", "node", "service"].contains(parts[0]) else {
             // An address may be on either side of a way; a command runs nowhere else than in a pod or on a node.
             return .address(word)
         }
         guard !parts[1].isEmpty else { throw fault("“\(word)” has no name") }
-        return parts[0] == "pod" ? .pod(namespace: namespace, name: parts[1]) : .node(parts[1])
+        switch parts[0] {
+        case "pod": return .pod(namespace: namespace, name: parts[1])
+        case "service": return .service(namespace: namespace, name: parts[1])
+        default: return .node(parts[1])
+        }
     }
 
     /// `in web-0: …` is a pod, `on n1: …` a node; the colon ends the name.

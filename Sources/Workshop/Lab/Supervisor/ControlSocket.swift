@@ -208,7 +208,9 @@ public struct LabControl: Sendable {
             throw LabError(
                 .processFailed, "the lab's supervisor ended before it answered", remedy: "its log is \(directory.supervisorLog)")
         }
-        if let message = tree["error"]?.string { throw LabError(tree["unknown"] == true ? .unknown : .processFailed, message) }
+        if let message = tree["error"]?.string {
+            throw LabError((tree["code"]?.string).flatMap(LabError.Code.init) ?? .processFailed, message)
+        }
         return tree
     }
 

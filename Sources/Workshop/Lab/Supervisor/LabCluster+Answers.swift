@@ -20,10 +20,16 @@ extension LabCluster {
             case "kill": return try kill(tree)
             case "power": return try power(tree)
             case "inventory": return try inventory()
+            case "stream": return try await stream(tree)
+            case "streams": return streams.json
+            case "add": return try await addNode(tree)
+            case "remove": return try await removeNode(tree)
+            case "renumber": return try await renumberNode(tree)
+            case "backend": return try await changeBackend(tree)
             default: return ["error": "this supervisor is of another version"]
             }
         } catch let error as LabError {
-            return ["error": .string(error.description), "unknown": .bool(error.code == .unknown)]
+            return ["error": .string(error.description), "code": .string(error.code.rawValue)]
         } catch {
             return ["error": .string("\(error)")]
         }
@@ -37,7 +43,8 @@ extension LabCluster {
             pod = try await client.get(Pod.resource, name, in: namespace)
         } catch APIFailure.notFound {
             throw LabError(
-                .unknown, "there is no pod \(namespace)/\(name)", remedy: "see tulle lab status, or name another --namespace")
+                .unknown, "there is no pod \(namespace)/\(name)",
+                remedy: "see tulle lab status\(directory.options), or name another --namespace")
         }
         let node = pod[at: "spec", "nodeName"]?.string ?? ""
         guard let kubelet = kubelets[node] else {
@@ -75,7 +82,7 @@ extension LabCluster {
     private func runOnNode(_ tree: JSONValue, _ descriptors: [CInt]) async throws -> JSONValue {
         let name = tree["node"]?.string ?? ""
         guard let node = ground.nodes.first(where: { $0.name == name }) else {
-            throw LabError(.unknown, "there is no node \(name); there are \(settings.nodeNames.joined(separator: ", "))")
+            throw settings.unknown(name)
         }
         guard descriptors.count == 3 else { throw LabError(.processFailed, "a command needs three descriptors") }
         var words = [supervisor.tools.pod, "run", "--join", "\(node.holder.identifier)", "--namespaces", "net,uts,pid"]
@@ -163,8 +170,8 @@ extension LabCluster {
                 addresses: node.addresses.map(\.description))
         }
         let (pod, sources) = (supervisor.tools.pod, pods + nodes)
-        var results: [Int: JSONValue] = [:]
-        try await withThrowingTaskGroup(of: (Int, JSONValue).self) { group in
+        var results: [Int: PingOutcome] = [:]
+        try await withThrowingTaskGroup(of: (Int, PingOutcome).self) { group in
             for (position, source) in sources.enumerated() {
                 if position >= Self.sideBySide, let (index, result) = try await group.next() { results[index] = result }
                 let targets = pods.filter { $0.process != source.process }.flatMap(\.addresses)
@@ -172,20 +179,49 @@ extension LabCluster {
             }
             for try await (index, result) in group { results[index] = result }
         }
+        let (living, stillWaiting) = try await pingable()
+        return try Self.matrix(sources, results, living: living, waiting: waiting.filter(stillWaiting.contains))
+    }
+
+    enum PingOutcome: Sendable {
+        /// A list of what came of each address.
+        case answers(JSONValue)
+        /// It could not ask.
+        case silent(String)
+    }
+
+    /// What is told of a round: those that ended in its course have no part in it.
+    ///
+    /// - Parameters:
+    ///   - results: by the position of the source.
+    ///   - living: the pods that run when all has been asked.
+    static func matrix(
+        _ sources: [Place], _ results: [Int: PingOutcome], living: [Place], waiting: [String]
+    ) throws(LabError) -> JSONValue {
+        // A pod's name may be another pod's by now; its process and addresses are not.
+        let alive = Set(living.map(\.process))
+        let all = sources.filter { !$0.isNode }
+        let gone = Set(all.filter { !alive.contains($0.process) }.flatMap(\.addresses))
+        let pods = all.filter { alive.contains($0.process) }
         func json(_ place: Place) -> JSONValue {
             [
                 "name": .string(place.name), "node": .string(place.node), "kind": place.isNode ? "node" : "pod",
                 "addresses": .array(place.addresses.map { .string($0) }),
             ]
         }
+        var rows: [JSONValue] = []
+        for (position, source) in sources.enumerated() where source.isNode || alive.contains(source.process) {
+            var row = json(source)
+            switch results[position] {
+            case .silent(let why): throw LabError(.unanswered, "ping from \(source.name): \(why)")
+            case .answers(let answers):
+                row[at: "answers"] = .array((answers.array ?? []).filter { !gone.contains($0["address"]?.string ?? "") })
+            case nil: row[at: "answers"] = []
+            }
+            rows.append(row)
+        }
         return [
-            "pods": .array(pods.map(json)), "waiting": .array(waiting.map { .string($0) }),
-            "sources": .array(
-                sources.enumerated().map { position, source in
-                    var entry = json(source)
-                    entry[at: "answers"] = results[position] ?? []
-                    return entry
-                }),
+            "pods": .array(pods.map(json)), "waiting": .array(waiting.map { .string($0) }), "sources": .array(rows),
         ]
     }
 
@@ -216,12 +252,12 @@ extension LabCluster {
         return (places.sorted { ($0.node, $0.name) < ($1.node, $1.name) }, waiting.sorted())
     }
 
-    private static func ping(from source: Place, _ targets: [String], count: Int, program: String) async throws -> JSONValue {
-        guard !targets.isEmpty else { return [] }
+    private static func ping(from source: Place, _ targets: [String], count: Int, program: String) async throws -> PingOutcome {
+        guard !targets.isEmpty else { return .answers([]) }
         let child = try Child([program, "ping", "--join", "\(source.process)", "--count", "\(count)"] + targets)
         let (status, _) = await child.ended(within: .seconds(60))
-        guard status < 2 else { throw LabError(.unanswered, "ping from \(source.name): \(child.text())") }
-        return .array(
+        guard status < 2 else { return .silent(child.text()) }
+        let answers = JSONValue.array(
             child.text().split(separator: "\n").map { line in
                 let words = line.split(separator: " ").map(String.init)
                 var answer: JSONValue = ["address": .string(words.first ?? "")]
@@ -231,5 +267,6 @@ extension LabCluster {
                 }
                 return answer
             })
+        return .answers(answers)
     }
 }

@@ -12,10 +12,23 @@ extension LabCluster {
             "backend": .string(settings.backend.rawValue),
         ]
         let now = supervisor.surroundings.now()
-        answer[at: "parts"] = .array([supervisorPart(now)] + allParts.map { $0.json(at: now) })
+        let family = ProcessFamily()
+        answer[at: "parts"] = .array(
+            [supervisorPart(now)]
+                + allParts.map { part in
+                    var json = part.json(at: now)
+                    // What runs in a node's namespaces was started there by a program that only waits for it.
+                    if part.runsInside, let process = part.record.process, let child = family.children(of: process).first {
+                        json[at: "process"] = JSONValue(Int(child))
+                    }
+                    return json
+                })
         do {
             let pods = try await client.list(Pod.resource).items
-            answer[at: "nodes"] = .array(try await client.list(Node.resource).items.map { node($0, pods) })
+            let order = settings.nodeNames
+            func place(_ node: JSONValue) -> Int { order.firstIndex(of: node[at: "metadata", "name"]?.string ?? "") ?? .max }
+            let nodes = try await client.list(Node.resource).items.sorted { place($0) < place($1) }
+            answer[at: "nodes"] = .array(nodes.map { node($0, pods) })
             answer[at: "pods"] = count(pods)
         } catch {
             answer[at: "fault"] = .string("the API server does not answer: \(error)")

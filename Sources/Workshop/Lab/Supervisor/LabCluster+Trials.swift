@@ -10,34 +10,51 @@ import NFTablesKernel
 extension LabCluster {
     /// Sends something from a pod or a node to addresses.
     ///
-    /// - Returns: `answers`: each address, and with it its `silence` when it did not answer.
+    /// - Returns: `answers`: each address, and with it its `silence` when it did not answer. When whoever asks `listens`, the
+    ///   answer is read, and the address that it names as the asker's is `seen`.
     /// - Throws: when it could not be asked, which is no silence.
     func probe(_ tree: JSONValue) async throws -> JSONValue {
         let process = try await holder(tree["from"] ?? .null)
         let addresses = (tree["addresses"]?.array ?? []).compactMap(\.string)
         let (pod, port) = (supervisor.tools.pod, "\(tree["port"]?.integer ?? 0)")
         var answers: [JSONValue] = []
+        let listens = tree["listens"] == true
         for address in addresses {
+            func asking(_ transport: String, _ milliseconds: Int) -> [String] {
+                [
+                    pod, "run", "--join", "\(process)", "--namespaces", "net", "--", pod, "ask", "--\(transport)", address, port,
+                    "--timeout", "\(milliseconds)",
+                ]
+            }
             let command: [String] =
                 switch tree["by"]?.string {
+                case "tcp" where listens: asking("tcp", 2000)
                 case "tcp": [pod, "probe", "--tcp", address, port, "--timeout", "2000", "--join", "\(process)"]
-                case "udp":
-                    [
-                        pod, "run", "--join", "\(process)", "--namespaces", "net", "--", pod, "ask", "--udp", address, port,
-                        "--timeout", "1000",
-                    ]
+                case "udp": asking("udp", 1000)
                 default: [pod, "ping", "--join", "\(process)", "--count", "1", "--timeout", "1000", address]
                 }
             let child = try Child(command)
             let (status, _) = await child.ended(within: .seconds(10))
-            let text = child.text().split(separator: "\n").first.map(String.init) ?? "no answer"
+            let lines = child.text().split(separator: "\n")
+            let text = lines.first.map(String.init) ?? "no answer"
             guard status < 64 else { throw LabError(.unanswered, "probe of \(address): \(text)") }
-            answers.append(["address": .string(address), "silence": status == 0 ? .null : .string(text)])
+            answers.append([
+                "address": .string(address), "silence": status == 0 ? .null : .string(text),
+                "seen": listens ? Self.client(in: lines.last ?? "").map { .string($0) } ?? .null : .null,
+            ])
         }
         return ["answers": .array(answers)]
     }
 
-    private func holder(_ place: JSONValue) async throws -> Int32 {
+    /// Whom an answer of the echo server says it saw, without the port: `client=[2001:db8::9]:40312`.
+    private static func client(in answer: Substring) -> String? {
+        guard let word = answer.split(separator: " ").first(where: { $0.hasPrefix("client=") }),
+            let colon = word.lastIndex(of: ":")
+        else { return nil }
+        return String(word[..<colon].dropFirst(7).filter { $0 != "[" && $0 != "]" })
+    }
+
+    func holder(_ place: JSONValue) async throws -> Int32 {
         if let name = place["node"]?.string { return try node(name).holder.identifier }
         let (namespace, name) = (place["namespace"]?.string ?? "default", place["pod"]?.string ?? "")
         let pod: JSONValue
@@ -55,7 +72,7 @@ extension LabCluster {
 
     private func node(_ name: String) throws(LabError) -> LabGround.Node {
         guard let node = ground.nodes.first(where: { $0.name == name }) else {
-            throw LabError(.unknown, "there is no node \(name); there are \(settings.nodeNames.joined(separator: ", "))")
+            throw settings.unknown(name)
         }
         return node
     }
@@ -74,7 +91,7 @@ extension LabCluster {
             return ["process": JSONValue(Int(process))]
         }
         // Unlike a death, standing still is not handed on to the process that was started in the node's namespaces.
-        for process in [process] + descendants(of: process) { Glibc.kill(process, signal) }
+        for process in [process] + ProcessFamily().descendants(of: process) { Glibc.kill(process, signal) }
         return ["process": JSONValue(Int(process))]
     }
 }
@@ -120,29 +137,11 @@ extension LabCluster {
 
     /// The lab's processes, by what they are, since their numbers change: those below the supervisor.
     private func processes() -> [String] {
-        descendants(of: supervisor.process).map { process in
+        ProcessFamily().descendants(of: supervisor.process).map { process in
             let words = (Files.text(of: "/proc/\(process)/cmdline") ?? "").split(separator: "\0")
             let program = words.first?.split(separator: "/").last ?? "?"
             return "process \(program) \(words.dropFirst().first ?? "")"
         }.sorted()
-    }
-
-    /// The processes that a process started, and those that they did.
-    private func descendants(of ancestor: Int32) -> [Int32] {
-        let pairs = Files.names(in: "/proc").compactMap { name -> (parent: Int32, process: Int32)? in
-            guard let process = Int32(name), let stat = Files.text(of: "/proc/\(name)/stat"), let end = stat.lastIndex(of: ")"),
-                let parent = stat[end...].split(separator: " ").dropFirst(2).first.flatMap({ Int32($0) })
-            else { return nil }
-            return (parent, process)
-        }
-        let children = Dictionary(grouping: pairs, by: \.parent)
-        var (found, waiting): ([Int32], [Int32]) = ([], [ancestor])
-        while let process = waiting.popLast() {
-            let next = (children[process] ?? []).map(\.process)
-            found += next
-            waiting += next
-        }
-        return found
     }
 
     private func files(_ node: LabGround.Node) -> [String] {

@@ -28,7 +28,9 @@ struct LabCredentials {
         try Files.write(authority.certificatePEM.utf8, to: directory.authorityCertificate)
         tokens = [:]
         if let text = Files.text(of: directory.tokens), let tree = try? JSONReader().value(text) { tokens = tree.strings }
-        for user in [Self.administrator, Self.supervisor] + settings.nodeNames.map(Self.node) where tokens[user] == nil {
+        // The server reads them once: those of nodes that may be added are there from the beginning.
+        let nodes = (1...LabSettings.mostNodes).map { Self.node("node-\($0)") }
+        for user in [Self.administrator, Self.supervisor] + nodes where tokens[user] == nil {
             let bits = [random.next() as UInt64, random.next()]
             tokens[user] = bits.map { String($0 | 1 << 63, radix: 16) }.joined()
         }
@@ -48,6 +50,14 @@ struct LabCredentials {
     private static func keep(_ bytes: some Collection<UInt8>, in path: String) throws(LabError) {
         try Files.write(bytes, to: path + ".new", mode: 0o600)
         guard rename(path + ".new", path) == 0 else { throw LabError(.stateUnusable, "write \(path): errno \(errno)") }
+    }
+
+    /// The way to the API for what runs on a node.
+    func writeKubeconfig(ofNode name: String, _ settings: LabSettings, in directory: LabDirectory) throws {
+        guard let inside = settings.serverAddresses.first else { preconditionFailure("a lab without a segment") }
+        try writeKubeconfig(
+            for: Self.node(name), named: "tulle-\(settings.name)",
+            server: "https://\(SocketAddress(inside, LabSettings.serverPort))", to: directory.nodeKubeconfig(name))
     }
 
     /// - Parameter server: `https://127.0.0.1:6443`.

@@ -37,6 +37,9 @@ public struct LabDirectory: Hashable, Sendable {
         return " --name \(path.dropFirst(Self.home.count + 1))"
     }
 
+    /// What helps where nothing else does.
+    var takesDown: String { "take it down, with what is left of its objects: tulle lab down\(options)" }
+
     public var kubeconfig: String { path + "/kubeconfig" }
     public var supervisorLog: String { path + "/supervisor.log" }
     private var mark: String { path + "/.tulle-lab" }
@@ -104,9 +107,13 @@ extension LabDirectory {
     func readSettings() throws(LabError) -> LabSettings? {
         guard let text = Files.text(of: settings) else { return nil }
         guard let tree = try? JSONReader().value(text) else {
-            throw LabError(.stateUnusable, "\(settings) is no JSON", remedy: "tulle lab down")
+            throw LabError(.stateUnusable, "\(settings) is no JSON", remedy: takesDown)
         }
-        return try LabSettings(tree)
+        do {
+            return try LabSettings(tree)
+        } catch {
+            throw LabError(error.code, "\(settings): \(error.message)", remedy: takesDown)
+        }
     }
 
     func write(_ settings: LabSettings) throws(LabError) {
@@ -154,10 +161,10 @@ extension LabDirectory {
     public var processNumbers: [Int: Int] {
         guard let first = lockHolder, let depth = Self.numbers(of: "\(first)")?.count else { return [:] }
         var numbers: [Int: Int] = [:]
-        let space = Self.link("/proc/\(first)/ns/pid")
-        for name in Files.names(in: "/proc") where pid_t(name) != nil && Self.link("/proc/\(name)/ns/pid") == space {
-            guard let own = Self.numbers(of: name), own.count == depth, let inside = own.last else { continue }
-            numbers[inside] = Int(name)
+        // Those in namespaces of their own have a number in the lab's, too.
+        for process in [first] + ProcessFamily().descendants(of: first) {
+            guard let own = Self.numbers(of: "\(process)"), own.count >= depth else { continue }
+            numbers[own[depth - 1]] = Int(process)
         }
         return numbers
     }
@@ -166,12 +173,6 @@ extension LabDirectory {
     private static func numbers(of process: String) -> [Int]? {
         let lines = (Files.text(of: "/proc/\(process)/status") ?? "").split(separator: "\n")
         return lines.first { $0.hasPrefix("NSpid:") }?.split { $0 == "\t" || $0 == " " }.compactMap { Int($0) }
-    }
-
-    private static func link(_ path: String) -> String {
-        var buffer = [CChar](repeating: 0, count: 64)
-        let count = readlink(path, &buffer, buffer.count)
-        return String(decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     /// Ends all processes of the lab, and waits until they are gone.

@@ -5,11 +5,14 @@ import Glibc
 import HostNetwork
 import HostNetworkKernel
 import Netlink
+import Synchronization
 
 /// What the cluster stands on: the fabric and the namespaces of the nodes, each held by a process of ours.
-struct LabGround: Sendable {
+final class LabGround: Sendable {
     let fabric: Holder
-    let nodes: [Node]
+    private let directory: LabDirectory
+    private let tools: Tools
+    private let standing = Mutex<[Node]>([])
 
     struct Node: Sendable {
         var name: String
@@ -21,6 +24,7 @@ struct LabGround: Sendable {
 
     /// Blocks for some tens of milliseconds a node.
     init(_ settings: LabSettings, in directory: LabDirectory, tools: Tools) throws {
+        (self.directory, self.tools) = (directory, tools)
         let wire = try Self.naming("make the wire between the nodes") { try Fabric(tools: tools, wires: settings.segmentCount) }
         fabric = wire.holder
         let kernel = try KernelHost(fabric.namespace)
@@ -31,28 +35,37 @@ struct LabGround: Sendable {
                 ])
             }
         }
-        let lengths = Dictionary(settings.segments.map { ($0.family, $0.length) }) { first, _ in first }
-        var nodes: [Node] = []
-        for (position, name) in settings.nodeNames.enumerated() {
-            // A node that starts knows no pod: what an earlier one left belongs to namespaces that are gone.
-            for part in ["state", "pods"] { Files.remove("\(directory.node(name))/\(part)") }
-            try Files.makeDirectories(directory.node(name), mode: 0o700)
-            try Self.keepInMemory(directory.node(name) + "/pods")
-            var node = Node(
-                name: name, holder: try Holder(name, kinds: "net,uts,pid", tools: tools),
-                addresses: settings.addresses(ofNode: position))
-            try Self.naming("plug \(name) in") {
-                let number = settings.wire(ofNode: position)
-                node.port = try wire.connect(
-                    node.holder, addresses: node.addresses, lengths: lengths, wire: number,
-                    routers: settings.routerAddresses(ofWire: number))
-            }
-            nodes.append(node)
-        }
+        for seat in settings.seats { try add(seat, settings, to: wire) }
         for number in 0..<settings.segmentCount {
             for address in settings.routerAddresses(ofWire: number) { try kernel.settleAddress(address) }
         }
-        self.nodes = nodes
+    }
+
+    /// In the order of their numbers.
+    var nodes: [Node] { standing.withLock { $0 } }
+
+    @discardableResult
+    private func add(_ seat: LabSeat, _ settings: LabSettings, to wire: Fabric) throws -> Node {
+        let name = seat.name
+        // A node that starts knows no pod: what an earlier one left belongs to namespaces that are gone.
+        for part in ["state", "pods"] { Files.remove("\(directory.node(name))/\(part)") }
+        try Files.makeDirectories(directory.node(name), mode: 0o700)
+        try Self.keepInMemory(directory.node(name) + "/pods")
+        var node = Node(
+            name: name, holder: try Holder(name, kinds: "net,uts,pid", tools: tools),
+            addresses: settings.addresses(ofNode: seat.position))
+        try Self.naming("plug \(name) in") {
+            let number = settings.wire(ofNode: seat.position)
+            node.port = try wire.connect(
+                node.holder, addresses: node.addresses, lengths: settings.segmentLengths, wire: number,
+                routers: settings.routerAddresses(ofWire: number), plug: seat.plug)
+        }
+        let order = settings.nodeNames
+        standing.withLock { nodes in
+            nodes.append(node)
+            nodes.sort { (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0) }
+        }
+        return node
     }
 
     /// What the files of pods are kept in goes with the mount namespace of the lab, all at once. On a disk that is told of every
@@ -75,8 +88,43 @@ struct LabGround: Sendable {
         }
     }
 
-    /// Becomes readable when one of the processes that hold the namespaces ends.
     func holders() -> [Holder] { [fabric] + nodes.map(\.holder) }
+}
+
+// MARK: - While it runs
+
+extension LabGround {
+    /// One node more. Blocks as a beginning does.
+    func add(_ seat: LabSeat, _ settings: LabSettings) throws -> Node { try add(seat, settings, to: Fabric(fabric)) }
+
+    /// Ends what holds a node's namespaces, and with them its link; its files go too. Blocks.
+    func remove(_ name: String) {
+        let node = standing.withLock { nodes in
+            nodes.firstIndex { $0.name == name }.map { nodes.remove(at: $0) }
+        }
+        if let node {
+            // One that is gone already is as good.
+            try? Fabric.unplug(node.port, from: fabric)
+            node.holder.end()
+        }
+        clinux_unmount(directory.node(name) + "/pods")
+        Files.remove(directory.node(name))
+    }
+
+    /// Takes a node's addresses away and gives it others, as when somebody numbers its network anew. Blocks.
+    func renumber(_ seat: LabSeat, _ settings: LabSettings) throws {
+        let new = settings.addresses(ofNode: seat.position)
+        let node = standing.withLock { nodes in
+            nodes.firstIndex { $0.name == seat.name }.map { index in
+                defer { nodes[index].addresses = new }
+                return nodes[index]
+            }
+        }
+        guard let node else { throw settings.unknown(seat.name) }
+        try Fabric.renumber(
+            node.holder, from: node.addresses, to: new, lengths: settings.segmentLengths,
+            routers: settings.routerAddresses(ofWire: settings.wire(ofNode: seat.position)))
+    }
 }
 
 extension LabGround.Node {

@@ -143,10 +143,10 @@ public struct LabLauncher: Sendable {
 }
 
 extension LabSettings {
-    /// Apart from the port: it is where the lab is found, not what it is.
+    /// Apart from the port, which is where the lab is found and not what it is, and from what was done to its nodes since.
     func isSame(as other: LabSettings) -> Bool {
         var one = self
-        one.port = other.port
+        (one.port, one.seats, one.nextPlug) = (other.port, other.seats, other.nextPlug)
         return one == other
     }
 }

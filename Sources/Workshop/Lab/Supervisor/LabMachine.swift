@@ -13,6 +13,9 @@ final class LabMachine: Sendable {
     /// A kubelet when the power comes on, `nil` when it goes off.
     private let switches: AsyncStream<KubeletService?>
     private let feed: AsyncStream<KubeletService?>.Continuation
+    /// Over when it is taken away.
+    private let end: AsyncStream<Never>
+    private let ending: AsyncStream<Never>.Continuation
 
     /// The fabric's end of the node's link.
     struct Cable: Sendable {
@@ -24,6 +27,7 @@ final class LabMachine: Sendable {
     init(_ name: String, cable: Cable, agent: LabPart, makeKubelet: @escaping @Sendable () -> KubeletService) {
         (self.name, self.cable, self.agent, self.makeKubelet) = (name, cable, agent, makeKubelet)
         (switches, feed) = AsyncStream.makeStream()
+        (end, ending) = AsyncStream.makeStream()
         let kubelet = makeKubelet()
         state = Mutex(kubelet)
         feed.yield(kubelet)
@@ -42,8 +46,15 @@ final class LabMachine: Sendable {
         }
     }
 
-    /// Runs what the machine runs, until the task is cancelled.
+    /// Ends what it runs, for good, and waits until that has ended.
+    func takeAway() async {
+        feed.finish()
+        for await _ in end {}
+    }
+
+    /// Runs what the machine runs, until the task is cancelled or the machine is taken away.
     func run() async throws {
+        defer { ending.finish() }
         var power = switches.makeAsyncIterator()
         while let now = await power.next() {
             guard let kubelet = now else { continue }

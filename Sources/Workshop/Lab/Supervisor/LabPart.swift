@@ -8,6 +8,8 @@ import Synchronization
 final class LabPart: Sendable {
     let name: String
     let log: String
+    /// Its process is a program that waits for another, inside of a node.
+    let runsInside: Bool
     private let rotates: (limit: Int, interval: Duration)
     private let surroundings: LabSurroundings
     private let logger: Logger
@@ -21,6 +23,7 @@ final class LabPart: Sendable {
         var starts = 0
         /// How the last one ended.
         var ended: String?
+        var exitCode: CInt?
     }
 
     /// - Parameters:
@@ -28,14 +31,18 @@ final class LabPart: Sendable {
     ///   - start: gets where standard output and error go.
     init(
         _ name: String, log: String, rotates: (limit: Int, interval: Duration) = (PartLog.limit, .seconds(5)),
-        _ surroundings: LabSurroundings, logger: Logger,
+        runsInside: Bool = false, _ surroundings: LabSurroundings, logger: Logger,
         start: @escaping @Sendable (_ log: CInt) throws -> Child
     ) {
+        self.runsInside = runsInside
         (self.name, self.log, self.rotates) = (name, log, rotates)
         (self.surroundings, self.logger, self.start) = (surroundings, logger, start)
     }
 
     var record: Record { state.withLock { $0 } }
+
+    /// Asks it to end, and so to start again.
+    func startAgain() { if let process = record.process { kill(process, SIGTERM) } }
 
     /// How long it has to end when it is asked to.
     private static let grace = Duration.seconds(5)
@@ -76,7 +83,9 @@ final class LabPart: Sendable {
             }
             return "\(error)"
         }
-        state.withLock { $0 = Record(process: child.identifier, since: since, starts: $0.starts + 1, ended: $0.ended) }
+        state.withLock {
+            $0 = Record(process: child.identifier, since: since, starts: $0.starts + 1, ended: $0.ended, exitCode: $0.exitCode)
+        }
         let status = await withTaskCancellationHandler {
             await child.ended()
         } onCancel: {
@@ -86,6 +95,7 @@ final class LabPart: Sendable {
                 child.signal(SIGKILL)
             }
         }
+        state.withLock { $0.exitCode = status }
         let words = status > 128 ? "signal \(status - 128)" : "exit code \(status)"
         state.withLock { ($0.process, $0.ended) = (nil, words) }
         return words

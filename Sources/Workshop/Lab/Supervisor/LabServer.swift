@@ -7,6 +7,9 @@ public import ServiceLifecycle
 /// The API server of a lab, as a process of its own: its store, its certificate and its tokens lie in the lab's directory, and
 /// its sockets are inherited.
 public struct LabServer: ServiceLifecycle.Service {
+    /// The exit code that says that another start would be no better.
+    public static let unusable: Int32 = 73
+
     private let store: Store
     private let server: Server
 
@@ -15,13 +18,20 @@ public struct LabServer: ServiceLifecycle.Service {
         guard let settings = try directory.readSettings() else { throw LabControl.notUp(directory) }
         guard let certificate = Files.text(of: directory.serverCertificate), let key = Files.text(of: directory.serverKey),
             let text = Files.text(of: directory.tokens), let tokens = try? JSONReader().value(text)
-        else { throw LabError(.stateUnusable, "\(directory.path)/ca does not hold the server's keys", remedy: "tulle lab down") }
+        else {
+            throw LabError(.stateUnusable, "\(directory.path)/ca does not hold the server's keys", remedy: directory.takesDown)
+        }
         // A user may be called by several tokens, never one token for several users.
         let users = Dictionary(tokens.strings.map { ($0.value, $0.key) }) { first, _ in first }
         guard !users.isEmpty else {
-            throw LabError(.stateUnusable, "\(directory.tokens) holds no token", remedy: "tulle lab down")
+            throw LabError(.stateUnusable, "\(directory.tokens) holds no token", remedy: directory.takesDown)
         }
-        store = try Store(path: directory.store)
+        do {
+            store = try Store(path: directory.store)
+        } catch {
+            throw LabError(
+                .stateUnusable, "the lab's objects cannot be read: \(error)", remedy: directory.takesDown)
+        }
         let (now, bits) = (surroundings.now, surroundings.bits)
         server = Server(
             store, on: sockets.map { Listener(owning: $0) },

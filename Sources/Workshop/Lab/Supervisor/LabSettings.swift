@@ -18,7 +18,12 @@ public struct LabSettings: Hashable, Sendable {
     }
 
     public var name: String
+    /// How many nodes it is made with.
     public var nodes: Int
+    /// The nodes there are: those it was made with, until some are added or removed.
+    var seats: [LabSeat]
+    /// The cable of the next node that is added.
+    var nextPlug: Int
     public var backend: Backend
     public var podMode: PodMode
     /// With ``Backend/vxlan``: nodes of one segment send without wrapping.
@@ -48,6 +53,8 @@ public struct LabSettings: Hashable, Sendable {
         podMode: PodMode = .routed
     ) {
         (self.name, self.nodes, self.families, self.images) = (name, nodes, families, images)
+        nextPlug = min(max(1, nodes), Self.mostNodes) + 1
+        seats = (0..<min(max(1, nodes), Self.mostNodes)).map { LabSeat(number: $0 + 1, position: $0, plug: $0 + 1) }
         (self.backend, self.isDirectOnSegment, self.segmentCount) = (backend, isDirectOnSegment, segmentCount)
         (self.pods, self.port, self.podMode) = (pods, port, podMode)
         func complete(_ given: [IPPrefix], _ usual: [IPPrefix]) -> [IPPrefix] {
@@ -86,13 +93,16 @@ extension LabSettings {
     /// The API's port on the wire.
     static let serverPort: UInt16 = 6443
 
-    public var nodeNames: [String] { (1...max(1, nodes)).map { "node-\($0)" } }
+    public var nodeNames: [String] { seats.map(\.name) }
 
     /// The wire that a node is on, by its position.
     func wire(ofNode position: Int) -> Int { position % max(1, segmentCount) }
 
     /// The prefixes of one wire.
     func segments(ofWire wire: Int) -> [IPPrefix] { Array(segments.dropFirst(wire * families.count).prefix(families.count)) }
+
+    /// How long the prefix of a segment is.
+    var segmentLengths: [IPFamily: Int] { Dictionary(segments.map { ($0.family, $0.length) }) { first, _ in first } }
 
     /// A node's addresses, by its position.
     func addresses(ofNode position: Int) -> [IPAddress] {
@@ -134,7 +144,12 @@ extension LabSettings {
         if !(1...Self.mostSegments).contains(segmentCount) {
             faults.append("--segments \(segmentCount): from 1 to \(Self.mostSegments)")
         } else if segmentCount > nodes {
-            faults.append("--segments \(segmentCount): there are only \(nodes) nodes to be on them")
+            faults.append(
+                "--segments \(segmentCount): there \(nodes == 1 ? "is only 1 node" : "are only \(nodes) nodes") to be on them")
+        } else if segmentCount > 1, backend == .hostGateway {
+            faults.append(
+                "--segments \(segmentCount): between segments is a router that lets no pod's address pass, so --backend host-gw makes "
+                    + "no road there; take --backend vxlan")
         }
         if isDirectOnSegment, backend != .vxlan { faults.append("--vxlan-direct-routing goes with --backend vxlan") }
         if !(0...1000).contains(pods) { faults.append("--pods \(pods): from 0 to 1000") }
@@ -221,6 +236,7 @@ extension LabSettings {
             "families": .array(families.map { .string($0.name) }), "podPrefixes": texts(podPrefixes),
             "servicePrefixes": texts(servicePrefixes), "segments": texts(segments), "pods": JSONValue(pods),
             "port": JSONValue(Int(port)), "images": .array(images.map { .string($0.text) }),
+            "seats": .array(seats.map(\.json)), "nextPlug": JSONValue(nextPlug),
         ]
     }
 
@@ -237,27 +253,39 @@ extension LabSettings {
             isDirectOnSegment: tree["isDirectOnSegment"] == true, segmentCount: tree["segmentCount"]?.integer ?? 1,
             podMode: (tree["podMode"]?.string).flatMap(PodMode.init) ?? .routed)
         segments = texts("segments").compactMap { IPPrefix($0) }
-        guard faults.isEmpty, !families.isEmpty, segments.count == families.count * segmentCount else {
+        if let kept = tree["seats"]?.array { seats = kept.compactMap { LabSeat($0) } }
+        if let kept = tree["nextPlug"]?.integer { nextPlug = kept }
+        guard faults.isEmpty, !families.isEmpty, !seats.isEmpty, segments.count == families.count * segmentCount else {
             throw LabError(
-                .stateUnusable, "the lab's settings are damaged: \(faults.joined(separator: "; "))", remedy: "tulle lab down")
+                .stateUnusable, "the lab's settings are damaged: \(faults.joined(separator: "; "))")
         }
     }
 }
 
 extension ImageCatalogue.Entry {
-    /// Reads `PATTERN=COMMAND`: `echo` and `idle` are ours, everything else is a command with its arguments between spaces.
+    /// Reads `PATTERN=COMMAND`: `echo`, `idle` and `missing` are ours, everything else is a command with its arguments between spaces.
     public init?(text: String) {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2 else { return nil }
         let words = parts[1].split(separator: " ").map(String.init)
         guard let first = words.first else { return nil }
-        self.init(String(parts[0]), words == ["echo"] ? .echo : words == ["idle"] ? .idle : .command([first] + words.dropFirst()))
+        self.init(String(parts[0]), Self.program(words, first))
+    }
+
+    private static func program(_ words: [String], _ first: String) -> ImageCatalogue.Program {
+        switch words {
+        case ["echo"]: .echo
+        case ["idle"]: .idle
+        case ["missing"]: .missing
+        default: .command([first] + words.dropFirst())
+        }
     }
 
     public var text: String {
         switch program {
         case .echo: "\(pattern)=echo"
         case .idle: "\(pattern)=idle"
+        case .missing: "\(pattern)=missing"
         // agnhost and shells are the catalogue's own: no text makes them.
         case .agnhost: "\(pattern)=echo"
         case .command(let words), .shell(let words): "\(pattern)=\(words.joined(separator: " "))"

@@ -1,6 +1,5 @@
 import APIServer
 import Addressing
-import CLinux
 import Glibc
 import KubeAPI
 import KubeClient
@@ -76,7 +75,7 @@ public struct Supervisor: Sendable {
             group.addTask { [directory, clock = surroundings.clock] in
                 await PartLog.keepSmall(directory.supervisorLog, clock)
             }
-            group.addTask { try await Self.ended(ground.holders()) }
+            group.addTask { try await cluster.watchHolders() }
             try await begin(cluster, server, sockets, &group)
             group.addTask { await control.serve { await cluster.answer($0) } }
             say(.ready)
@@ -115,12 +114,7 @@ extension Supervisor {
         try credentials.writeKubeconfig(
             for: LabCredentials.supervisor, named: "tulle-\(settings.name)", server: sockets.url,
             to: directory.supervisorKubeconfig)
-        guard let inside = settings.serverAddresses.first else { preconditionFailure("a lab without a segment") }
-        for node in ground.nodes {
-            try credentials.writeKubeconfig(
-                for: LabCredentials.node(node.name), named: "tulle-\(settings.name)",
-                server: "https://\(SocketAddress(inside, LabSettings.serverPort))", to: directory.nodeKubeconfig(node.name))
-        }
+        for node in ground.nodes { try credentials.writeKubeconfig(ofNode: node.name, settings, in: directory) }
         return (ground, credentials, sockets)
     }
 
@@ -154,22 +148,6 @@ extension Supervisor {
                 .limitTooLow, "only \(limit.rlim_cur) files may be open", remedy: "allow at least 4096: ulimit -Hn 65536")
         }
     }
-
-    /// Throws when one of the processes that hold namespaces ends.
-    private static func ended(_ holders: [Holder]) async throws {
-        let (ends, feed) = AsyncStream<String>.makeStream()
-        for holder in holders {
-            let descriptor = clinux_process_descriptor(holder.identifier)
-            guard descriptor >= 0 else { throw LabError(.processFailed, "the namespaces of \(holder.name) are gone") }
-            try DescriptorWatch.shared.watch(descriptor) {
-                feed.yield(holder.name)
-                return true
-            } finish: {
-                close(descriptor)
-            }
-        }
-        for await name in ends { throw LabError(.processFailed, "the process that holds the namespaces of \(name) ended") }
-    }
 }
 
 // MARK: - Coming up
@@ -195,11 +173,14 @@ extension Supervisor {
         try await cluster.untilServed(server)
         say(.step("API server", sockets.url))
         try await cluster.forgetReadiness()
+        // All of them, before anybody gives out ranges: so they get them in the order of their names.
+        await cluster.registerNodes()
         cluster.startMachines(&group)
         cluster.startControllers(&group)
         say(.step("agents", "one on each node"))
         try await cluster.untilReady()
-        say(.step("Ready", "\(settings.nodes) \(settings.nodes == 1 ? "node" : "nodes")"))
+        let count = settings.seats.count
+        say(.step("Ready", "\(count) \(count == 1 ? "node" : "nodes")"))
         if settings.pods > 0 {
             try await cluster.addEchoPods()
             say(.step("pods", "\(settings.pods) echo pods are asked for"))

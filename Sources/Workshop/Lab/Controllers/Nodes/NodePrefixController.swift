@@ -32,9 +32,14 @@ public struct NodePrefixController: Controller {
 
     public func reconcile(_ key: ObjectKey, in world: World, at now: Moment, random: inout Dice) -> Outcome {
         guard let node = world[key], !node.isBeingDeleted, Self.prefixes(of: node).isEmpty else { return Outcome() }
-        let taken = world.all(Kinds.node).flatMap(Self.prefixes)
+        let nodes = world.all(Kinds.node)
+        let taken = nodes.flatMap(Self.prefixes)
+        // Where several wait, they get theirs in the order of their names: node-2 before node-10.
+        let ahead = nodes.count { other in
+            !other.isBeingDeleted && Self.prefixes(of: other).isEmpty && Self.comes(other.key.name, before: key.name)
+        }
         var outcome = Outcome()
-        let free = ranges.compactMap { Self.free(in: $0, besides: taken) }
+        let free = ranges.compactMap { Self.free(in: $0, besides: taken, ahead: ahead) }
         guard !ranges.isEmpty, free.count == ranges.count else { return outcome }
         var tree = node.tree
         tree[field: "spec", "podCIDR"] = .string(free[0].description)
@@ -48,6 +53,25 @@ public struct NodePrefixController: Controller {
         return (texts.isEmpty ? node.spec["podCIDR"]?.string.map { [$0] } ?? [] : texts).compactMap {
             InterfaceAddress($0)?.prefix
         }
+    }
+
+    /// Numbers at the end of names count as numbers.
+    private static func comes(_ one: String, before other: String) -> Bool {
+        func parts(_ name: String) -> (stem: Substring, number: Int) {
+            let digits = name.reversed().prefix { ("0"..."9").contains($0) }.count
+            return (name.dropLast(digits), Int(name.suffix(digits)) ?? -1)
+        }
+        return parts(one) < parts(other)
+    }
+
+    /// The part that overlaps nothing taken, and leaves so many for those who are ahead.
+    private static func free(in range: Range, besides taken: [IPPrefix], ahead: Int) -> IPPrefix? {
+        var taken = taken
+        for _ in 0..<ahead {
+            guard let first = free(in: range, besides: taken) else { return nil }
+            taken.append(first)
+        }
+        return free(in: range, besides: taken)
     }
 
     /// The first part that overlaps nothing taken.

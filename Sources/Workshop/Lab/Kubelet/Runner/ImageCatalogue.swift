@@ -4,6 +4,8 @@ public struct ImageCatalogue: Hashable, Sendable {
         /// Answers on every port of the container.
         case echo
         case idle
+        /// There is no such image: its pods wait, as where a registry does not have it.
+        case missing
         /// ``AgnhostProgram``.
         case agnhost
         /// The host's own programs: this one, to which a container's arguments are added.
@@ -27,6 +29,8 @@ public struct ImageCatalogue: Hashable, Sendable {
     public init(_ entries: [Entry] = []) { self.entries = entries + Self.builtIn }
 
     private static let builtIn: [Entry] = [
+        // No such name is ever given to anybody (RFC 2606 §2).
+        Entry("*.invalid/*", .missing), Entry("*.invalid:*/*", .missing),
         Entry("*echo*", .echo), Entry("*agnhost*", .agnhost), Entry("*nginx*", .echo), Entry("*whoami*", .echo),
         Entry("*pause*", .idle),
         // Images with a default command (CMD) and no entry point: arguments are the whole command.
@@ -37,6 +41,12 @@ public struct ImageCatalogue: Hashable, Sendable {
 }
 
 extension ImageCatalogue {
+    /// Why there is no such image, in a runtime's words; `nil` when there is one.
+    func missing(_ image: String) -> String? {
+        guard entries.first(where: { Self.matches(image, $0.pattern) })?.program == .missing else { return nil }
+        return "failed to pull and unpack image \"\(image)\": failed to resolve reference \"\(image)\": not found"
+    }
+
     /// What a container runs; the note is for an event when nobody knows the image.
     func words(
         for container: ContainerManifest, command: [String], arguments: [String], echo: [String], idle: [String]
@@ -51,7 +61,8 @@ extension ImageCatalogue {
         switch entry?.program {
         case .command(let own): return (own + arguments, nil)
         case .shell(let own): return (arguments.isEmpty ? own : arguments, nil)
-        case .idle: return (idle, nil)
+        // Nobody starts one that is missing.
+        case .idle, .missing: return (idle, nil)
         // Without a port there is nothing to answer on.
         case .echo, .agnhost: return (container.ports.isEmpty ? idle : echo, nil)
         case nil:

@@ -6,7 +6,7 @@ public struct NodeHost: Sendable {
     public var name: String
     /// The process that holds the node's namespaces.
     public var holder: Int32
-    public var addresses: [IPAddress]
+    public let location: NodeLocation
     /// Where pods' volumes and logs are kept.
     public var directory: String
     /// `tulle-pod`.
@@ -22,9 +22,13 @@ public struct NodeHost: Sendable {
         name: String, holder: Int32, addresses: [IPAddress], directory: String, launcher: String, plugin: String,
         network: SmallJSON
     ) {
-        (self.name, self.holder, self.addresses, self.directory) = (name, holder, addresses, directory)
+        (self.name, self.holder, self.directory) = (name, holder, directory)
+        location = NodeLocation(addresses)
         (self.launcher, self.plugin, self.network) = (launcher, plugin, network)
     }
+
+    /// Now.
+    public var addresses: [IPAddress] { location.addresses }
 
     func directory(of pod: PodKey) -> String { "\(directory)/pods/\(pod.uid)" }
     func logs(of pod: PodKey) -> String { "\(directory)/logs/\(pod.namespace)_\(pod.name)_\(pod.uid)" }

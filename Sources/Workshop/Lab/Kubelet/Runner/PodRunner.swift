@@ -174,6 +174,13 @@ extension PodRunner {
         func refuse(_ reason: String, _ message: String) {
             report(.startFailed(container: container.name, run: run, reason: reason, message: message))
         }
+        if let fault = ImageName.fault(container.image) {
+            return refuse(
+                "InvalidImageName",
+                "Failed to apply default image tag \"\(container.image)\": couldn't parse image name \"\(container.image)\": \(fault)"
+            )
+        }
+        if let missing = host.images.missing(container.image) { return refuse("ErrImagePull", missing) }
         if let reason = Self.refusesRoot(container, pod) { return refuse("CreateContainerConfigError", reason) }
         let environment: [(name: String, value: String)]
         do {

@@ -31,6 +31,10 @@ struct ContainerRecord: Hashable, Sendable {
     var isStarting = false
     /// Its last start came to nothing before anything ran.
     var isTrying = false
+    /// How often its image was asked for in vain.
+    var pulls = 0
+    /// That has just been said.
+    var isPullFresh = false
     /// When it may be tried again.
     var retryAt: Moment?
     /// It was told to end; nothing starts it before it has.

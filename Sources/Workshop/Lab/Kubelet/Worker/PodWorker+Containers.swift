@@ -78,8 +78,18 @@ extension PodWorker {
                 return
             }
         }
-        if let retryAt = record.retryAt, retryAt > now { return }
+        if let retryAt = record.retryAt, retryAt > now { return backOffFromPulling(&record) }
         start(&record)
+    }
+
+    /// As kubelets say it: first that there is none, then, until it is asked for again, that they wait.
+    private mutating func backOffFromPulling(_ record: inout ContainerRecord) {
+        guard case .waiting("ErrImagePull", _) = record.state else { return }
+        guard !record.isPullFresh else { return record.isPullFresh = false }
+        let message = "Back-off pulling image \"\(record.manifest.image)\""
+        record.state = .waiting(reason: "ImagePullBackOff", message: message)
+        self.record("BackOff", message, of: record)
+        self.record("Failed", "Error: ImagePullBackOff", isWarning: true, of: record)
     }
 
     private mutating func start(_ record: inout ContainerRecord) {
@@ -108,7 +118,7 @@ extension PodWorker {
 extension PodWorker {
     mutating func started(_ record: inout ContainerRecord, id: String, image: String, note: String?) {
         guard record.isStarting else { return }
-        (record.isStarting, record.id, record.image) = (false, id, image)
+        (record.isStarting, record.id, record.image, record.pulls) = (false, id, image, 0)
         record.state = .running(since: now)
         if let note { self.record("ImageNotFound", note, isWarning: true, of: record) }
         self.record("Pulled", "Container image \"\(record.manifest.image)\" already present on machine", of: record)
@@ -133,7 +143,20 @@ extension PodWorker {
         // It never ran: its next start is another try, no restart.
         record.isTrying = true
         record.retryAt = now + .seconds(5) * settings.factor
-        self.record("Failed", "Error: \(message)", isWarning: true, of: record)
+        switch reason {
+        case "InvalidImageName":
+            self.record("InspectFailed", message, isWarning: true, of: record)
+            self.record("Failed", "Error: InvalidImageName", isWarning: true, of: record)
+        case "ErrImagePull":
+            // 10 s, 20 s, … 5 min.
+            record.retryAt = now + min(.seconds(300), .seconds(10) * Double(1 << min(record.pulls, 5))) * settings.factor
+            (record.pulls, record.isPullFresh) = (record.pulls + 1, true)
+            let image = record.manifest.image
+            self.record("Pulling", "Pulling image \"\(image)\"", of: record)
+            self.record("Failed", "Failed to pull image \"\(image)\": \(message)", isWarning: true, of: record)
+            self.record("Failed", "Error: ErrImagePull", isWarning: true, of: record)
+        default: self.record("Failed", "Error: \(message)", isWarning: true, of: record)
+        }
         if reason == "RunContainerError" {
             // It was made and ended at once, as a runtime has it.
             let ending = ContainerRecord.Ending(code: 128, reason: "StartError", message: message, finishedAt: now, id: record.id)

@@ -43,6 +43,8 @@ public struct PodWorker: Sendable {
         case exited(container: String, run: Int, code: Int32, message: String)
         case probed(container: String, run: Int, ProbeKind, failure: String?)
         case hookEnded(container: String, run: Int, Hook, failure: String?)
+        /// The node has these addresses now.
+        case moved([IPAddress])
         /// A moment named by ``PodWorker/nextDeadline`` has come.
         case timer
     }
@@ -73,7 +75,7 @@ public struct PodWorker: Sendable {
     enum Stage: Hashable, Sendable { case volumes, sandbox, attaching, running, stopping, detaching, removing, finished, ended }
     enum After: Hashable, Sendable { case restart, finish, delete }
 
-    let settings: Settings
+    private(set) var settings: Settings
     public internal(set) var manifest: PodManifest
     var stage = Stage.volumes
     /// An order of this stage is out.
@@ -183,6 +185,9 @@ extension PodWorker {
             change(name, run) { $0.probed(&$1, kind, failure) }
         case .hookEnded(let name, let run, let hook, let failure):
             change(name, run) { $0.hookEnded(&$1, hook, failure) }
+        case .moved(let nodeAddresses):
+            settings.nodeAddresses = nodeAddresses
+            if manifest.usesHostNetwork, hasSandbox { addresses = nodeAddresses }
         case .timer: break
         }
     }
