@@ -159,9 +159,10 @@ struct PolicyKeeperTests {
         let node = Member(name: "n1", addresses: [try ip("192.0.2.1")], podPrefixes: [])
         #expect(keeper.set(policy))
         #expect(try keeper.settle([node]).cut == 1)
-        #expect(connections.all == [
-            try connection(from: "10.244.1.2", to: "10.244.1.3"), try connection(from: "192.0.2.1", to: "10.244.1.2"),
-        ])
+        #expect(
+            connections.all == [
+                try connection(from: "10.244.1.2", to: "10.244.1.3"), try connection(from: "192.0.2.1", to: "10.244.1.2"),
+            ])
     }
 
     private func connection(from source: String, to destination: String) throws -> Connection {

@@ -6,7 +6,9 @@ import Testing
 
 /// Objects come, change and go by chance; after every change the index is held against the evaluator, which is made anew each time.
 @Suite("policies, indexed") struct PolicyIndexTests {
-    @Test("the index says of every conversation what the evaluator says, and its changes are what changed", arguments: Seed.fresh(6))
+    @Test(
+        "the index says of every conversation what the evaluator says, and its changes are what changed", arguments: Seed.fresh(6)
+    )
     func histories(seed: Seed) throws {
         var seed = seed
         var world = PolicyDice()
@@ -220,7 +222,9 @@ struct PolicyDice {
         if seed.chance(9, in: 10) {
             // Now and then one has another's address for a while.
             let own = seed.chance(1, in: 15) ? (number + 1) % 12 : number
-            pod.status.podIPs = [.v4(IPv4Address(10, 244, 0, UInt8(own + 1))), .v6(IPv6Address(rawValue: 0xFD << 120 | UInt128(own + 1)))]
+            pod.status.podIPs = [
+                .v4(IPv4Address(10, 244, 0, UInt8(own + 1))), .v6(IPv6Address(rawValue: 0xFD << 120 | UInt128(own + 1))),
+            ]
         }
         pod.status.phase = seed.chance(1, in: 12) ? .succeeded : .running
         pod.metadata.creationTimestamp = "2026-01-0\(seed.number(below: 9) + 1)T00:00:00Z"

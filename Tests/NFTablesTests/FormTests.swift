@@ -207,7 +207,8 @@ private let expressionExamples: [ExpressionExample] = [
 ]
 
 private enum StatementForm: CaseIterable {
-    case match, begins, reversePath, anyBit, isWithinConnection, isIn, isNotIn, verdict, chainedVerdict, destinationNAT, setMark, masquerade, reject,
+    case match, begins, reversePath, anyBit, isWithinConnection, isIn, isNotIn, verdict, chainedVerdict, destinationNAT, setMark,
+        masquerade, reject,
         keptDestinationNAT, chosenDestinationNAT, forgetChoice, counter, untrack,
         decide
 

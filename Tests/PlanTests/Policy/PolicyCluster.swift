@@ -85,7 +85,9 @@ struct PolicyCluster {
         if seed.chance(9, in: 10) {
             // Now and then one has another's address for a while.
             let own = seed.chance(1, in: 15) ? (number + 1) % 12 : number
-            pod.status.podIPs = [.v4(IPv4Address(10, 244, 0, UInt8(own + 1))), .v6(IPv6Address(rawValue: 0xFD << 120 | UInt128(own + 1)))]
+            pod.status.podIPs = [
+                .v4(IPv4Address(10, 244, 0, UInt8(own + 1))), .v6(IPv6Address(rawValue: 0xFD << 120 | UInt128(own + 1))),
+            ]
         }
         pod.status.phase = seed.chance(1, in: 12) ? .succeeded : .running
         pod.metadata.creationTimestamp = "2026-01-0\(seed.number(below: 9) + 1)T00:00:00Z"

@@ -99,9 +99,11 @@ struct PolicyKernelTests {
     func protocols(_ family: IPFamily) throws {
         let stage = try PolicyStage(ports: [])
         let target = SocketAddress(try ServiceStage.address("b", family), 80)
-        try stage.set(try PolicyStage.policy("udp", in: "y", ["podSelector": [:], "ingress": [["ports": [["protocol": "UDP"]]]]]))
+        try stage.set(
+            try PolicyStage.policy("udp", in: "y", ["podSelector": [:], "ingress": [["ports": [["protocol": "UDP"]]]]]))
         #expect(try !stage.isLetThrough("a", .sctp, target, pod: "b"), "one that names UDP does not allow SCTP")
-        try stage.set(try PolicyStage.policy("sctp", in: "y", ["podSelector": [:], "ingress": [["ports": [["protocol": "SCTP"]]]]]))
+        try stage.set(
+            try PolicyStage.policy("sctp", in: "y", ["podSelector": [:], "ingress": [["ports": [["protocol": "SCTP"]]]]]))
         #expect(try stage.isLetThrough("a", .sctp, target, pod: "b"))
     }
 

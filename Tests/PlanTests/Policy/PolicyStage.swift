@@ -22,7 +22,9 @@ final class PolicyStage {
         stage = try ServiceStage()
         kernel = try KernelTables(in: stage.node)
         for port in ports { try stage.answer("a", "b", "c", port: port) }
-        var objects: [any KubernetesObject] = ["x", "y", "z"].map { Namespace(metadata: ObjectMeta(name: $0, labels: ["ns": $0])) }
+        var objects: [any KubernetesObject] = ["x", "y", "z"].map {
+            Namespace(metadata: ObjectMeta(name: $0, labels: ["ns": $0]))
+        }
         for (name, (namespace, node)) in Self.pods {
             let labels = ["a": ["app": "a"], "b": ["app": "b", "tier": "b"], "c": ["app": "a", "tier": "b"]][name] ?? [:]
             var pod = Pod(metadata: ObjectMeta(name: name, namespace: namespace, labels: labels))

@@ -40,9 +40,10 @@ extension NetworkPolicy {
     }
 
     var namedPorts: Set<NamedPort> {
-        Set((ingress + egress).flatMap(\.ports).compactMap { port in
-            if case .name(let name)? = port.port { NamedPort(name, port.transport) } else { nil }
-        })
+        Set(
+            (ingress + egress).flatMap(\.ports).compactMap { port in
+                if case .name(let name)? = port.port { NamedPort(name, port.transport) } else { nil }
+            })
     }
 
     /// Whether it says the same.

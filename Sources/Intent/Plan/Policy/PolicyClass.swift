@@ -84,11 +84,15 @@ extension PolicyClass {
                 wide.append(rule)
             }
         }
-        let ports = doors.isEmpty ? nil : NamedSet(
-            .init(id.chain + "-ports", key: [.transportProtocol, .port], data: .verdict),
-            Dictionary(uniqueKeysWithValues: doors.keys.map { door in
-                (Value(.transport(door.transport), .port(door.port)), NamedSet.Content(.verdict(.jump(name(door)))))
-            }))
+        let ports =
+            doors.isEmpty
+            ? nil
+            : NamedSet(
+                .init(id.chain + "-ports", key: [.transportProtocol, .port], data: .verdict),
+                Dictionary(
+                    uniqueKeysWithValues: doors.keys.map { door in
+                        (Value(.transport(door.transport), .port(door.port)), NamedSet.Content(.verdict(.jump(name(door)))))
+                    }))
         let dispatch = ports.map { [Rule(table, .verdict(of: [.transportProtocol, .destinationPort], map: $0.name))] } ?? []
         let own: Field = id.direction == .ingress ? .destinationAddress : .sourceAddress
         let end = [

@@ -182,7 +182,8 @@ extension PolicyTable {
             definition = .closed(direction)
         } else {
             let openings = policies.compactMap(index.policy).flatMap { PolicyOpening.all($0, direction, family) }
-            definition = PolicyClass(direction, openings) { id in classes[id].map { $0.definition.openings != openings } ?? false }
+            definition = PolicyClass(direction, openings) { id in classes[id].map { $0.definition.openings != openings } ?? false
+            }
         }
         let id = definition.id
         if classes[id] == nil {

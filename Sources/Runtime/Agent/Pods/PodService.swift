@@ -39,7 +39,8 @@ final class PodService: Sendable {
     ///   - tables: where ports of the node are said; the kernel unless a test says otherwise.
     init(
         _ settings: AgentSettings, namespace: NetworkNamespace, dataplane: (any PodDataplane)? = nil,
-        tables: (any PortTables)? = nil, policies: PolicyKeeper? = nil, surroundings: Surroundings, logger: Logger, changed: @escaping @Sendable () -> Void
+        tables: (any PortTables)? = nil, policies: PolicyKeeper? = nil, surroundings: Surroundings, logger: Logger,
+        changed: @escaping @Sendable () -> Void
     ) throws(KernelError) {
         try settings.check()
         store = try AddressStore(directory: settings.stateDirectory)

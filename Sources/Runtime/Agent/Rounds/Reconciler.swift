@@ -51,7 +51,8 @@ actor Reconciler {
         flannel = settings.flannelFile.map(FlannelWriter.init)
         keeper = NodeKeeper(
             node: settings.node, host: try KernelHost(namespace),
-            tables: CountedTables(kernel: try KernelTables(in: namespace), policies: policies), pods: pods, duties: settings.duties, network: settings.network,
+            tables: CountedTables(kernel: try KernelTables(in: namespace), policies: policies), pods: pods,
+            duties: settings.duties, network: settings.network,
             services: ServiceKeeper(
                 ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
                 isOurs: settings.duties.contains(.services), connections: KernelConnections(in: namespace)))
@@ -271,7 +272,9 @@ extension Reconciler {
     }
 
     private func publish(and more: [Problem] = []) {
-        let problems = Array(Set(keeper.problems + (policies?.problems ?? []) + sourceProblems + probeProblems + doorProblems + more)).sorted()
+        let problems = Array(
+            Set(keeper.problems + (policies?.problems ?? []) + sourceProblems + probeProblems + doorProblems + more)
+        ).sorted()
         for problem in problems where !report.problems.contains(problem) {
             logger.warning("problem", metadata: ["problem": "\(problem)"])
         }
