@@ -45,10 +45,12 @@ extension KernelTests {
             }
         }
 
-        @Test("hold from the first packet: a pod that is meant is isolated, one that nothing is known of is closed")
-        func firstPacket() throws {
+        @Test(
+            "hold from the first packet: a pod that is meant is isolated, one that nothing is known of is closed",
+            arguments: PodMode.allCases)
+        func firstPacket(_ mode: PodMode) throws {
             try node.directory.write(objects(["db", "web", "other"], closing), to: "objects.yaml")
-            try node.start()
+            try node.start("--pod-mode", mode.rawValue)
             let pods = try ["db", "web", "other", "stranger"].reduce(into: [:]) { $0[$1] = try Place(node, $1) }
             let db = try #require(pods["db"])
             let inbox = try Datagrams(in: db.namespace, at: db.address.mapped, port: 4020)

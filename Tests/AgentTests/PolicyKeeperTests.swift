@@ -76,6 +76,7 @@ struct PolicyKeeperTests {
         first.list([shop, pod("db"), policy])
         try first.admit(try tenant("db", "10.244.1.2"))
         let before = try chain("10.244.1.2")
+        let found = tables.table(Table.ID(.ip, PacketPath.policyTable))
 
         let second = keeper()
         second.begin([try tenant("db", "10.244.1.2")])
@@ -83,6 +84,9 @@ struct PolicyKeeperTests {
         try second.admit(try tenant("web", "10.244.1.3"))
         #expect(try chain("10.244.1.2") == before)
         #expect(try chain("10.244.1.3") == "in-closed" && chain("10.244.1.3", "senders") == "out-closed")
+        second.release(id("web"))
+        #expect(tables.table(Table.ID(.ip, PacketPath.policyTable)) == found)
+        try second.admit(try tenant("web", "10.244.1.3"))
         second.list([shop, pod("db"), pod("web"), policy])
         _ = try second.check([])
         #expect(try chain("10.244.1.2") == before && chain("10.244.1.3") == "none")

@@ -204,13 +204,13 @@ extension PolicyIndex {
             pod: pod.key,
             with: Entry(
                 labels: pod.metadata.labels, addresses: isFree ? [] : pod.status.podIPs, ports: pod.portMembers,
-                uid: pod.metadata.uid, created: pod.metadata.creationTimestamp ?? "",
+                uid: pod.runtimeUID, created: pod.metadata.creationTimestamp ?? "",
                 isLocal: isLocal))
     }
 
     /// The pod with the addresses it was given here, which its object may not name yet, or no more.
     private func seen(_ pod: Pod) -> Pod {
-        let given = Set(tenancies[pod.key] ?? []).filter { tenants[$0]?.fits(pod.metadata.uid) == true }
+        let given = Set(tenancies[pod.key] ?? []).filter { tenants[$0]?.fits(pod.runtimeUID) == true }
         guard !given.isEmpty, !pod.spec.usesHostNetwork else { return pod }
         var seen = pod
         if pod.isTerminal { (seen.status.phase, seen.status.podIPs) = (.running, []) }
@@ -406,6 +406,9 @@ extension PolicyIndex.Subject {
 }
 
 extension Pod {
+    /// What its kubelet tells a runtime: of a pod that the node has from a file, not its object's own.
+    fileprivate var runtimeUID: String { metadata.annotations["kubernetes.io/config.mirror"] ?? metadata.uid }
+
     /// Named ports, each once.
     fileprivate var portMembers: [PolicyIndex.PortMember] {
         var members: [PolicyIndex.PortMember] = []

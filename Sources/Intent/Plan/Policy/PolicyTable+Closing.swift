@@ -19,4 +19,23 @@ extension PolicyTable {
         for (name, set) in wanted.sets { table.sets[name, default: NamedSet(set.shape)].elements.merge(set.elements) { $1 } }
         return table
     }
+
+    /// A table without these addresses, and everything else as it was found: what ``closing(_:_:in:)`` did is undone.
+    ///
+    /// - Returns: `nil` when nobody else is isolated.
+    public static func releasing(_ addresses: [IPAddress], _ family: IPFamily, in observed: Table?) -> Table? {
+        guard var table = observed else { return nil }
+        for address in addresses where address.family == family {
+            for set in PolicySet.standing { table.sets[set.name]?.elements[Value(.address(address))] = nil }
+            table.sets[PolicySet.selves.name]?.elements[Value(.address(address), .address(address))] = nil
+        }
+        guard table.sets[PolicySet.isolated.name]?.elements.isEmpty == false else { return nil }
+        for direction in NetworkPolicy.Direction.allCases {
+            let closed = PolicyClass.closed(direction).id
+            guard table.sets[closed.set.name]?.elements.values.contains(closed.content) == false else { continue }
+            table.sets[closed.classes.name]?.elements[Value(.mark(closed.number))] = nil
+            table.chains[closed.chain] = nil
+        }
+        return table
+    }
 }

@@ -44,8 +44,8 @@ extension PolicyIndex {
 }
 
 extension PolicyIndex.Changes {
-    /// Whether something may be refused that was not.
-    var mayDeny: Bool {
-        !subjects.isEmpty || peers.values.contains { !$0.removed.isEmpty } || ports.values.contains { !$0.removed.isEmpty }
+    /// The addresses to or from which something may be refused that was not.
+    var lessAllowed: Set<IPAddress> {
+        subjects.union(peers.values.flatMap(\.removed)).union(ports.values.flatMap { $0.removed.map(\.address) })
     }
 }

@@ -36,6 +36,8 @@ final class PolicyKeeper: Sendable {
         var tables: [PolicyTable]
         /// The kernel holds what ``tables`` say, as far as is known.
         var isSaid = false
+        /// The nodes, as they were last told.
+        var members: [Member] = []
         var attached: [Attachment.ID: [IPAddress]] = [:]
         /// Our transactions so far.
         var commits: UInt32 = 0
@@ -93,7 +95,7 @@ extension PolicyKeeper {
     func settle(_ members: some Collection<Member>) throws -> Outcome {
         try state.withLock { state in
             guard isOurs, state.index.isListed else { return Outcome() }
-            state.index.setNodes(members)
+            state.members = Array(members)
             return try state.isSaid ? say(&state) : compare(&state)
         }
     }
@@ -103,7 +105,7 @@ extension PolicyKeeper {
         try state.withLock { state in
             guard isOurs else { return try takeAway(&state) }
             guard state.index.isListed else { return Outcome() }
-            state.index.setNodes(members)
+            state.members = Array(members)
             return try compare(&state)
         }
     }
@@ -123,7 +125,9 @@ extension PolicyKeeper {
         guard isOurs else { return }
         try state.withLock { state in
             Self.attach(tenant, &state)
-            guard state.index.isListed else { return try close(tenant, &state) }
+            guard state.index.isListed else {
+                return try change(&state) { PolicyTable.closing(tenant.addresses, $0, in: $1) }
+            }
             _ = try state.isSaid ? say(&state) : compare(&state)
         }
     }
@@ -134,7 +138,10 @@ extension PolicyKeeper {
         state.withLock { state in
             guard let addresses = state.attached.removeValue(forKey: id) else { return }
             state.index.detach(addresses)
-            guard state.index.isListed else { return }
+            guard state.index.isListed else {
+                try? change(&state) { PolicyTable.releasing(addresses, $0, in: $1) }
+                return
+            }
             _ = try? state.isSaid ? say(&state) : compare(&state)
         }
     }
@@ -144,15 +151,13 @@ extension PolicyKeeper {
         state.index.attach(tenant.addresses, to: tenant.pod, uid: tenant.uid)
     }
 
-    /// While nothing is known of policies.
-    private func close(_ tenant: PolicyTenant, _ state: inout State) throws {
+    /// While nothing is known of policies: what was found stays, but for this.
+    private func change(_ state: inout State, _ body: (IPFamily, Table?) -> Table?) throws {
         var kernel = try open()
         try note(&state) { state in
             for table in state.tables {
                 let observed = try kernel.observe(table.id)
-                let desired = PolicyTable.closing(tenant.addresses, table.family, in: observed?.table)
-                let changes = difference(from: observed, to: desired)
-                try Self.commit(changes, &kernel, &state)
+                try Self.commit(difference(from: observed, to: body(table.family, observed?.table)), &kernel, &state)
             }
         }
     }
@@ -169,7 +174,7 @@ extension PolicyKeeper {
         guard !outcome.changes.isEmpty else { return outcome }
         var kernel = try open()
         try note(&state) { state in try Self.commit(outcome.changes, &kernel, &state) }
-        if changes.mayDeny { outcome.cut = cut(state.index) }
+        outcome.cut = cut(&state, among: changes.lessAllowed)
         return outcome
     }
 
@@ -190,7 +195,7 @@ extension PolicyKeeper {
             state.isSaid = true
         }
         // Whatever was there before may have allowed what is not allowed now.
-        if !outcome.changes.isEmpty { outcome.cut = cut(state.index) }
+        if !outcome.changes.isEmpty { outcome.cut = cut(&state, among: Set(state.index.subjects.keys)) }
         return outcome
     }
 
@@ -227,11 +232,19 @@ extension PolicyKeeper {
         }
     }
 
-    /// Connections are a cache of what was decided: what cannot be cut now is left to end by itself.
-    private func cut(_ index: PolicyIndex) -> Int {
-        guard let connections, !index.subjects.isEmpty else { return 0 }
-        let families = Set(index.subjects.keys.map(\.family))
-        return (try? connections.cut(families, index.forbids)) ?? 0
+    /// Also what an address's holder of before had begun. Connections are a cache of what was decided: what cannot be cut now is left
+    /// to end by itself.
+    private func cut(_ state: inout State, among addresses: Set<IPAddress>) -> Int {
+        guard let connections, !addresses.isEmpty, !state.index.subjects.isEmpty else { return 0 }
+        state.index.setNodes(state.members)
+        let index = state.index
+        let count = try? connections.cut(Set(addresses.map(\.family))) { connection in
+            guard addresses.contains(connection.original.source) || addresses.contains(connection.reply.source) else {
+                return false
+            }
+            return index.forbids(connection)
+        }
+        return count ?? 0
     }
 }
 

@@ -242,7 +242,7 @@ extension Reconciler {
         let now = surroundings.now()
         guard case .keys(let errands) = scope else {
             // First: until they hold, a pod that an earlier agent attached may do what it should not.
-            let policies = try settlePolicies(isWhole: true)
+            let policies = settlePolicies(isWhole: true)
             var outcome = try keeper.settleAll(at: now)
             outcome.add(policies)
             return outcome
@@ -255,16 +255,20 @@ extension Reconciler {
             outcome.add(tables)
         }
         if errands.contains(.tables) || errands.contains(.policies) {
-            outcome.add(try settlePolicies(isWhole: errands.contains(.tables)))
+            outcome.add(settlePolicies(isWhole: errands.contains(.tables)))
         }
         return outcome
     }
 
-    private func settlePolicies(isWhole: Bool) throws -> NodeKeeper<CountedTables>.Outcome {
+    /// A refusal, which is a problem of its own, does not keep the rest of the node from being right.
+    private func settlePolicies(isWhole: Bool) -> NodeKeeper<CountedTables>.Outcome {
         var outcome = NodeKeeper<CountedTables>.Outcome()
         guard let policies else { return outcome }
         let members = keeper.snapshot.members.values
-        let result = isWhole ? try policies.check(members) : try policies.settle(members)
+        guard let result = try? isWhole ? policies.check(members) : policies.settle(members) else {
+            outcome.refused = 1
+            return outcome
+        }
         outcome.changes = result.changes.map(\.description)
         outcome.restored = result.isRestored ? 1 : 0
         if result.cut > 0 { logger.info("cut connections that policies no longer allow", metadata: ["count": "\(result.cut)"]) }
