@@ -2,6 +2,7 @@ import Addressing
 import Cluster
 import KubeAPI
 import NFTables
+import Netlink
 import Plan
 import Synchronization
 
