@@ -159,23 +159,15 @@ private final class Pair {
     private let far: Descriptor
 
     init(from one: NetworkNamespace, to other: (NetworkNamespace, IPAddress), port: UInt16 = 4023) throws {
-        let listener = try Self.socket(in: other.0)
+        let listener = try LongExchange.socket(in: other.0)
         let bound = Datagrams.with(other.1.mapped, port) { bind(listener.rawValue, $0, $1) }
         guard bound == 0, listen(listener.rawValue, 1) == 0 else { throw Broken("listen: errno \(errno)") }
-        let asker = try Self.socket(in: one)
+        let asker = try LongExchange.socket(in: one)
         guard Datagrams.with(other.1.mapped, port, { connect(asker.rawValue, $0, $1) }) == 0 else {
             throw Broken("connect to \(other.1): errno \(errno)")
         }
         near = asker
         far = Descriptor(owning: accept(listener.rawValue, nil, nil))
-    }
-
-    private static func socket(in namespace: NetworkNamespace) throws -> Descriptor {
-        try namespace.perform { () throws(KernelError) in
-            let opened = Glibc.socket(AF_INET6, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-            guard opened >= 0 else { throw KernelError(Errno(rawValue: errno), "open a socket") }
-            return Descriptor(owning: opened)
-        }
     }
 
     func send(fromServer: Bool) throws {
