@@ -78,20 +78,19 @@ extension PeerMembers {
         return id
     }
 
-    /// The namespaces whose pods are to be looked at again, because something new is asked for.
-    mutating func takeFresh(of known: some Collection<String>) -> Set<String> {
+    /// What is asked for since the last time, by the namespaces whose pods may be meant; and the names of ports.
+    mutating func takeFresh() -> (selectors: [String: [(id: Int, pods: LabelSelector)]], ports: Set<NamedPort>) {
         defer { (fresh, freshPorts) = ([], []) }
-        // A name may be any pod's.
-        if !freshPorts.isEmpty { return Set(known) }
-        var names: Set<String> = []
+        var selectors: [String: [(id: Int, pods: LabelSelector)]] = [:]
         for id in fresh {
-            switch sets[id]?.selector.scope {
-            case .namespace(let name)?: names.insert(name)
-            case .namespaces(let selector)?: for (name, of) in scopes where of.contains(selector) { names.insert(name) }
-            case nil: break
+            guard let selector = sets[id]?.selector else { continue }
+            switch selector.scope {
+            case .namespace(let name): selectors[name, default: []].append((id, selector.pods))
+            case .namespaces(let labels):
+                for (name, of) in scopes where of.contains(labels) { selectors[name, default: []].append((id, selector.pods)) }
             }
         }
-        return names
+        return (selectors, freshPorts)
     }
 
     /// Forgets what nobody asks for any more.

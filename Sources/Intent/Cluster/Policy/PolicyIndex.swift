@@ -119,7 +119,9 @@ extension PolicyIndex {
 
     /// What changed since the last time it was asked.
     public mutating func takeChanges() -> Changes {
-        for namespace in peers.takeFresh(of: podsOf.keys) { refresh(namespace: namespace) }
+        let fresh = peers.takeFresh()
+        for (namespace, selectors) in fresh.selectors { find(selectors, in: namespace) }
+        if !fresh.ports.isEmpty { find(fresh.ports) }
         let unused = peers.takeUnused()
         for (id, members) in unused.sets {
             for address in members { standings[address]?.sets.removeAll { $0 == id } }
@@ -338,6 +340,29 @@ extension PolicyIndex {
                 peers.put(SocketAddress(address, port.number), true, in: port.name)
             }
         }
+    }
+
+    /// Finds who is meant by selectors that nobody asked for before.
+    private mutating func find(_ selectors: [(id: Int, pods: LabelSelector)], in namespace: String) {
+        // Where many are new, a pod's labels find them quicker than they find the pod.
+        guard selectors.count <= 16 else { return refresh(namespace: namespace) }
+        for key in podsOf[namespace] ?? [] {
+            guard let labels = pods[key]?.labels else { continue }
+            for (id, selector) in selectors where selector.matches(labels) {
+                for address in addresses(of: key) where owner(of: address)?.key == key {
+                    guard standings[address]?.sets.contains(id) != true else { continue }
+                    standings[address, default: Standing(sets: [], ports: [])].sets.append(id)
+                    standings[address]?.sets.sort()
+                    peers.put(address, true, in: id)
+                }
+            }
+        }
+    }
+
+    /// Finds the pods that have ports of these names.
+    private mutating func find(_ names: Set<NamedPort>) {
+        let keys = pods.filter { $0.value.ports.contains { names.contains($0.name) } }.keys
+        for key in keys { for address in addresses(of: key) { refresh(address) } }
     }
 
     private mutating func refresh(namespace: String) {
