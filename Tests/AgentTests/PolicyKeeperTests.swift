@@ -39,8 +39,8 @@ struct PolicyKeeperTests {
         let table = tables.table(Table.ID(.ip, PacketPath.policyTable))
         guard case .value(let mark)? = table?.sets[map]?.elements[Value(.address(try ip(address)))]?.data else { return "none" }
         let classes = table?.sets[map == "receivers" ? "receiver-classes" : "sender-classes"]
-        guard case .verdict(.goto(let chain))? = classes?.elements[mark]?.data else { return "nowhere" }
-        return chain
+        guard case .verdict(let verdict)? = classes?.elements[mark]?.data else { return "nowhere" }
+        return verdict.chain ?? "nowhere"
     }
 
     @Test("without a policy there is no table, and pods come without a word to the kernel")

@@ -6,10 +6,12 @@ import NFTables
 /// What holds for all pods that the same policies isolate in a direction: a chain that says yes, or comes to its end, which is no.
 ///
 /// ```
-/// in-5f3a09c1   l4proto . dport vmap @in-5f3a09c1-ports   → in-5f3a09c1-tcp-80: the openings at this port alone
-///               the openings at ranges, at names, at any port
-///               count and drop
+/// in-5f3a09c1          l4proto . dport vmap @in-5f3a09c1-ports → in-5f3a09c1-tcp-80
+/// in-5f3a09c1-tcp-80   the openings at this port alone
+/// in-5f3a09c1-rest     the openings at ranges, at names, at any port; then count and drop
 /// ```
+/// All by `goto`: whoever comes back comes back to the hook's chain. And no chain of a class leads to another class: the kernel walks
+/// through all ways there are when a rule is added, and ways would multiply.
 /// So what a connection costs does not grow with openings at other ports. Named by what it says: who says the same has the same
 /// chain, and one that says something else is another, which pods are moved to in one transaction.
 struct PolicyClass: Hashable, Sendable {
@@ -30,6 +32,8 @@ struct PolicyClass: Hashable, Sendable {
             return prefix + (number == 1 ? "closed" : String(repeating: "0", count: 8 - digits.count) + digits)
         }
 
+        /// How the hook's chain gets there: from what is sent it goes on to what is received.
+        var verdict: Verdict { direction == .ingress ? .goto(chain) : .jump(chain) }
         var content: NamedSet.Content { NamedSet.Content(.value(Value(.mark(number)))) }
         var set: PolicySet { direction == .ingress ? .receivers : .senders }
         var classes: PolicySet { direction == .ingress ? .receiverClasses : .senderClasses }
@@ -91,16 +95,19 @@ extension PolicyClass {
                 .init(id.chain + "-ports", key: [.transportProtocol, .port], data: .verdict),
                 Dictionary(
                     uniqueKeysWithValues: doors.keys.map { door in
-                        (Value(.transport(door.transport), .port(door.port)), NamedSet.Content(.verdict(.jump(name(door)))))
+                        (Value(.transport(door.transport), .port(door.port)), NamedSet.Content(.verdict(.goto(name(door)))))
                     }))
-        let dispatch = ports.map { [Rule(table, .verdict(of: [.transportProtocol, .destinationPort], map: $0.name))] } ?? []
         let own: Field = id.direction == .ingress ? .destinationAddress : .sourceAddress
         let end = [
             Rule(table, .isIn([own], set: id.refused.name), .decide(.drop), comment: "refused"),
             Rule(table, .counter, .decide(.drop)),
         ]
-        let chains = doors.sorted { name($0.key) < name($1.key) }.map { Chain(name($0.key), rules: $0.value) }
-        return (chains + [Chain(id.chain, rules: dispatch + wide + end)], ports)
+        guard let ports else { return ([Chain(id.chain, rules: wide + end)], nil) }
+        let rest = Chain(id.chain + "-rest", rules: wide + end)
+        let onward = Rule(table, .decide(.goto(rest.name)))
+        let chains = doors.sorted { name($0.key) < name($1.key) }.map { Chain(name($0.key), rules: $0.value + [onward]) }
+        let dispatch = Rule(table, .verdict(of: [.transportProtocol, .destinationPort], map: ports.name))
+        return ([rest] + chains + [Chain(id.chain, rules: [dispatch, onward])], ports)
     }
 
     private func name(_ door: Door) -> String { "\(id.chain)-\(door.transport.rawValue.lowercased())-\(door.port)" }
@@ -129,6 +136,6 @@ extension PolicyClass {
             case .ranges(let ranges): [.isIn([other], set: PolicySet.ranges(ranges).name)]
             }
         // What a pod may send, another of this node may still refuse to receive.
-        return port + peer + [.counter, .decide(id.direction == .ingress ? .accept : .goto(PolicyTable.receiving))]
+        return port + peer + [.counter, .decide(id.direction == .ingress ? .accept : .comeBack)]
     }
 }

@@ -10,8 +10,8 @@ public import NFTables
 /// forward   what belongs to a connection, or is about one                     → accept
 ///           a pod that reached itself                                         → accept
 ///           of TCP, and opens no connection, from or to an isolated pod       → drop
-///           saddr → senders → class → sender-classes                          → goto out-…: no is drop, yes goes on with
-/// receiving daddr → receivers → class → receiver-classes                      → goto in-…:  no is drop, yes is accept
+///           saddr → senders → class → sender-classes                          → jump out-…: no is drop, yes comes back
+///           daddr → receivers → class → receiver-classes                      → goto in-…:  no is drop, yes is accept
 /// ```
 /// Per isolated pod and family the kernel holds seven elements; per selector in use one element for each pod that is meant, on every
 /// node where it is in use; chains only for different sets of policies, whatever number of pods they isolate. A packet of a connection
@@ -26,9 +26,6 @@ public struct PolicyTable: Sendable {
     private var classes: [PolicyClass.ID: Held] = [:]
     /// How many classes use a set.
     private var sets: [PolicySet: Int] = [:]
-
-    /// The chain that judges what is sent to pods.
-    static let receiving = "receiving"
 
     private struct Entry: Hashable {
         var ingress: PolicyClass.ID?
@@ -90,7 +87,6 @@ extension PolicyTable {
         func dispatch(_ field: Field, _ map: PolicySet, _ classes: PolicySet) -> Rule {
             Rule(table, .chainedVerdict(of: [field], through: map.name, map: classes.name))
         }
-        let receive = dispatch(.destinationAddress, .receivers, .receiverClasses)
         return [
             Chain(
                 "forward", .init(.filter, .forward, priority: PacketPath.policyFilter),
@@ -105,10 +101,9 @@ extension PolicyTable {
                     Rule(
                         table, .isWithinConnection, .isIn([.destinationAddress], set: PolicySet.isolated.name), .decide(.drop),
                         comment: late),
-                    dispatch(.sourceAddress, .senders, .senderClasses), receive,
-                ]),
-            // Whoever comes here from a class must not come back to it.
-            Chain(Self.receiving, rules: [receive, Rule(table, .decide(.accept))]),
+                    dispatch(.sourceAddress, .senders, .senderClasses),
+                    dispatch(.destinationAddress, .receivers, .receiverClasses),
+                ])
         ]
     }
 
@@ -123,7 +118,7 @@ extension PolicyTable {
     }
 
     private static func element(of definition: PolicyClass) -> Change.Element {
-        Change.Element(Value(.mark(definition.id.number)), NamedSet.Content(.verdict(.goto(definition.id.chain))))
+        Change.Element(Value(.mark(definition.id.number)), NamedSet.Content(.verdict(definition.id.verdict)))
     }
 }
 
