@@ -125,6 +125,40 @@ extension KernelTests {
             #expect(try !node.tables().contains(PacketPath.policyTable))
         }
 
+        @Test("not a packet of a prober that fires from before the pod's address is there comes through")
+        func prober() throws {
+            let names = (0..<12).map { "p\($0)" }
+            let closing = """
+                apiVersion: networking.k8s.io/v1
+                kind: NetworkPolicy
+                metadata: {name: closed, namespace: default}
+                spec: {podSelector: {}, policyTypes: [Ingress]}
+
+                """
+            try node.directory.write(objects(["prober"] + names, closing), to: "objects.yaml")
+            try node.start()
+            let prober = try Place(node, "prober")
+            let socket = try Datagrams(in: prober.namespace, at: prober.address.mapped)
+            for (position, name) in names.enumerated() {
+                let target = prober.address.advanced(by: UInt128(position + 1))
+                let pod = try NetworkNamespace.new()
+                let inbox = try Datagrams(in: pod, at: .any(.v6), port: 4030)
+                // Until the pod is there its node says that nobody is: what the kernel then refuses to send is no matter.
+                let treadmill = Treadmill { try? socket.send("x", to: target.mapped, port: 4030) }
+                defer { treadmill.stop() }
+                #expect(try node.add(name, pod).addresses.first == target.description)
+                try eventually("what is sent to \(name) is refused") { try refused(at: target) > 0 }
+                var entry = pollfd(fd: inbox.socket.rawValue, events: Int16(POLLIN), revents: 0)
+                #expect(poll(&entry, 1, 0) == 0, "\(name) got something")
+            }
+        }
+
+        private func refused(at address: IPAddress) throws -> UInt64 {
+            let counters = try KernelTables(in: node.namespace).counters(
+                of: "refused-receivers", in: Table.ID(.ip, PacketPath.policyTable))
+            return counters[Value(.address(address))]?.packets ?? 0
+        }
+
         @Test("what somebody takes out of the table comes back")
         func drift() throws {
             try node.directory.write(objects(["db"], closing), to: "objects.yaml")
