@@ -15,8 +15,7 @@ struct TulleBench: AsyncParsableCommand {
             """,
         subcommands: [
             Services.self, AgentServices.self, Rollout.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self,
-            Roads.self, DNS.self,
-            Lab.self, Soak.self, All.self,
+            Roads.self, Policies.self, DNS.self, Lab.self, Soak.self, All.self,
         ],
         defaultSubcommand: All.self)
 }
@@ -73,6 +72,17 @@ extension TulleBench {
         var seconds = 2
 
         func run() throws { try RoadsBenchmark.run(nodes: max(2, nodes), pairs: max(1, pairs), seconds: max(1, seconds)) }
+    }
+
+    struct Policies: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "policies",
+            abstract: "10,000 pods and 5,000 network policies: computed, committed, changed; connections under 1,000 policies.")
+
+        @Option(help: "Rounds of connections, times twenty.")
+        var runs = 60
+
+        func run() throws { try PoliciesBenchmark.run(runs: max(1, runs)) }
     }
 
     struct Services: ParsableCommand {
@@ -203,6 +213,7 @@ extension TulleBench {
             try PodDataplaneBenchmark.run(runs: 300)
             try CNIBenchmark.run(pairs: 50, crowd: 100)
             try RoadsBenchmark.run(nodes: 1000, pairs: 9, seconds: 2)
+            try PoliciesBenchmark.run(runs: 60)
             try DNSBenchmark.run(runs: 50)
             try await LabBenchmark.run(rounds: 5, pods: 100, idleSeconds: 60)
         }

@@ -126,6 +126,7 @@ private let statementExamples: [StatementExample] = [
     .init(.anyBit(.conntrackState, of: ConntrackState.new.rawValue), "ct state new"),
     .init(.anyBit(.conntrackStatus, of: ConntrackStatus.sourceTranslated.rawValue), "ct status snat"),
     .init(.anyBit(.mark, of: 0x4000), "meta mark & 0x00004000 != 0x00000000"),
+    .init(.isWithinConnection, "tcp flags != syn / fin,syn,rst,ack"),
     .init(.isIn([address], set: "pods"), "ip daddr @pods"),
     .init(.isIn([.sourceAddress, .sourcePort], set: "pairs"), "ip saddr . th sport @pairs"),
     .init(.isNotIn([address], set: "pods"), "ip daddr != @pods"),
@@ -206,7 +207,8 @@ private let expressionExamples: [ExpressionExample] = [
 ]
 
 private enum StatementForm: CaseIterable {
-    case match, begins, reversePath, anyBit, isIn, isNotIn, verdict, chainedVerdict, destinationNAT, setMark, masquerade, reject,
+    case match, begins, reversePath, anyBit, isWithinConnection, isIn, isNotIn, verdict, chainedVerdict, destinationNAT, setMark,
+        masquerade, reject,
         keptDestinationNAT, chosenDestinationNAT, forgetChoice, counter, untrack,
         decide
 
@@ -217,6 +219,7 @@ private enum StatementForm: CaseIterable {
             case .begins: .begins
             case .reversePath: .reversePath
             case .anyBit: .anyBit
+            case .isWithinConnection: .isWithinConnection
             case .isIn: .isIn
             case .isNotIn: .isNotIn
             case .verdict: .verdict

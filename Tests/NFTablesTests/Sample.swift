@@ -47,6 +47,7 @@ func sampleTable(_ family: TableFamily, _ name: String = "sample") -> Table {
         .init(
             "sticky", key: [address, .port], data: .fields([.mark]), isDynamic: true, defaultTimeout: .seconds(10800),
             limit: 65536))
+    let counted = NamedSet(.init("counted", key: [address], counts: true), [Value(ip("192.0.2.7", "2001:db8::7")): .init()])
     let timed = NamedSet(.init("timed", key: [.etherAddress], hasTimeout: true))
     let key: [Field] = [.destinationAddress, .transportProtocol, .destinationPort]
     let chains: [Chain] = [
@@ -83,6 +84,7 @@ func sampleTable(_ family: TableFamily, _ name: String = "sample") -> Table {
                 Rule(family, .match(.transportProtocol, .equal, .transport(.tcp)), .reject(.tcpReset)),
                 Rule(family, .match(.destinationAddress, .equal, ip("192.0.2.9", "2001:db8::9")), .decide(.jump("side"))),
                 Rule(family, .isIn([.inputInterfaceName], set: "pods"), .decide(.comeBack)),
+                Rule(family, .isWithinConnection, .isIn([.sourceAddress], set: "counted"), .decide(.drop)),
                 Rule(family, .match(.destinationAddressType, .equal, .number(AddressType.local.rawValue)), .decide(.accept)),
                 Rule(family, .setMark(0x100, mask: 0xff00), .counter),
                 Rule(family, .match(.mark, .equal, .mark(0x4000)), .decide(.drop)),
@@ -100,5 +102,5 @@ func sampleTable(_ family: TableFamily, _ name: String = "sample") -> Table {
                 Rule(family, .begins(.inputInterfaceName, with: "tl"), .reversePath(isThere: false), .decide(.drop)),
             ]),
     ]
-    return Table(family, name, chains: chains, sets: [services, classes, endpoints, ranges, holes, pods, sticky, timed])
+    return Table(family, name, chains: chains, sets: [services, classes, endpoints, ranges, holes, pods, sticky, timed, counted])
 }

@@ -44,9 +44,16 @@ struct AgentCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What it does: pods (their addresses and links), overlay (the roads between nodes), services (in place of kube-proxy).",
-            valueName: "parts"))
-    var parts = "pods,overlay,services"
+            """
+            What it does: pods (their addresses and links), overlay (the roads between nodes), services (in place of kube-proxy), \
+            policies (who may talk to whom).
+            """, valueName: "parts"))
+    var parts = "pods,overlay,services,policies"
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "With the part policies: cut connections that are no longer allowed. Otherwise they end by themselves.")
+    var cutConnections = true
 
     @Option(
         name: .customLong("service-cidr"),
@@ -164,6 +171,7 @@ struct AgentCommand: AsyncParsableCommand {
             nodePortAddresses: try prefixes(nodePortAddresses, "--nodeport-addresses"),
             metricsAddress: try figuresAddress(duties),
             probePeriod: network.probePeriod == 0 ? nil : .seconds(network.probePeriod))
+        settings.cutsConnections = cutConnections
         installation.apply(to: &settings)
         do {
             try settings.check()

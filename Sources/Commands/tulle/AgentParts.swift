@@ -4,7 +4,7 @@ import Plan
 /// Reads `--parts`.
 enum AgentParts {
     /// Names that the design has, and this release does not.
-    private static let later = ["policies", "dns"]
+    private static let later = ["dns"]
 
     static func duties(_ text: String) throws -> Set<Duty> {
         let known = Duty.allCases.map(\.rawValue)

@@ -63,3 +63,13 @@ func timeText(_ duration: Duration) -> String {
     let text = parts.filter { $0.0 != 0 }.map { "\($0.0)\($0.1)" }.joined()
     return text.isEmpty ? "0s" : text
 }
+
+/// Bits of TCP's flags (RFC 9293 §3.1).
+enum TCPFlags {
+    static let syn: UInt8 = 2
+    /// FIN, SYN, RST and ACK: those that say where in its life a connection is.
+    static let turning: UInt8 = 0x17
+    static let names: [(UInt32, String)] = [
+        (1, "fin"), (2, "syn"), (4, "rst"), (8, "psh"), (16, "ack"), (32, "urg"), (64, "ecn"), (128, "cwr"),
+    ]
+}

@@ -26,10 +26,12 @@ public struct NamedSet: Hashable, Sendable {
         public var defaultTimeout: Duration?
         /// The most elements it takes; `nil` for no limit (a dynamic set must have one).
         public var limit: UInt32?
+        /// Each element counts the packets that found it. The numbers are the kernel's, and no part of the comparison.
+        public var counts: Bool
 
         public init(
             _ name: String, key: [FieldType], data: DataKind = .none, isInterval: Bool = false, isDynamic: Bool = false,
-            hasTimeout: Bool = false, defaultTimeout: Duration? = nil, limit: UInt32? = nil
+            hasTimeout: Bool = false, defaultTimeout: Duration? = nil, limit: UInt32? = nil, counts: Bool = false
         ) {
             self.name = name
             self.key = key
@@ -39,6 +41,7 @@ public struct NamedSet: Hashable, Sendable {
             self.hasTimeout = hasTimeout || defaultTimeout != nil
             self.defaultTimeout = defaultTimeout
             self.limit = limit
+            self.counts = counts
         }
     }
 

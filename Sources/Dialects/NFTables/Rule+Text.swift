@@ -29,6 +29,7 @@ private struct RuleReader {
         var xor: UInt32 = 0
         var isTransport = false
         var isNumberOfTransport = false
+        var isFlagsOfTCP = false
         /// There is something, or not.
         var isPresence = false
     }
@@ -92,7 +93,12 @@ private struct RuleReader {
     }
 
     private mutating func readBitwise(_ from: Register, _ into: Register, _ mask: Value, _ xor: Value) {
-        guard var symbol = registers[from], mask.count == 4 else { return }
+        guard var symbol = registers[from], mask.count == 4 || symbol.isFlagsOfTCP else { return }
+        if symbol.isFlagsOfTCP {
+            symbol.mask = mask.bytes.first.map(UInt32.init)
+            registers[into] = symbol
+            return
+        }
         symbol.mask = hostNumber(mask.bytes)
         symbol.xor = hostNumber(xor.bytes)
         registers[into] = symbol
@@ -105,6 +111,11 @@ private struct RuleReader {
             let name = fieldText([number], .transportProtocol)
             pending = ("\(symbol.text) \(name)", name)
             return
+        }
+        if symbol.isFlagsOfTCP, let mask = symbol.mask, let flags = value.bytes.first, pending?.transport == "tcp" {
+            pending = nil
+            let (wanted, known) = (flagText(UInt32(flags), TCPFlags.names), flagText(mask, TCPFlags.names))
+            return words.append("tcp flags \(comparison.sign)\(wanted) / \(known)")
         }
         let subject = use(symbol)
         let type = symbol.type ?? .integer
@@ -218,6 +229,7 @@ extension RuleReader {
         case (.network, 8, 16, .ip6): return Symbol(text: "ip6 saddr", type: .ipv6Address, size: 16)
         case (.network, 24, 16, .ip6): return Symbol(text: "ip6 daddr", type: .ipv6Address, size: 16)
         case (.transport, 0, 2, _): return Symbol(text: "th sport", type: .port, size: 2, isTransport: true)
+        case (.transport, 13, 1, _): return Symbol(text: "@th,104,8", type: nil, size: 1, isFlagsOfTCP: true)
         case (.transport, 2, 2, _): return Symbol(text: "th dport", type: .port, size: 2, isTransport: true)
         default:
             let name = ["ll", "nh", "th"][Int(base.rawValue)]

@@ -1,3 +1,5 @@
+import Addressing
+
 /// A rule's statement as a person would say it. ``Rule`` turns statements into the kernel's instructions.
 public enum Statement: Hashable, Sendable {
     /// Goes on when the field compares so with the value.
@@ -9,6 +11,8 @@ public enum Statement: Hashable, Sendable {
     case reversePath(isThere: Bool)
     /// Goes on when any of the bits is set.
     case anyBit(Field, of: UInt32)
+    /// Goes on when the packet is of TCP and does not ask for a connection: it belongs to one, or pretends to.
+    case isWithinConnection
     /// Goes on when the fields together are in the set.
     case isIn([Field], set: String)
     case isNotIn([Field], set: String)
@@ -61,6 +65,13 @@ extension Statement {
                 field.load(in: family, into: .first),
                 .bitwise(from: .first, into: .first, mask: Value(.number(bits)), xor: Value(.number(0))),
                 .compare(.first, .notEqual, Value(.number(0))),
+            ]
+        case .isWithinConnection:
+            [
+                .meta(.transportProtocol, into: .first), .compare(.first, .equal, Value(.transport(.tcp))),
+                .payload(.transport, offset: 13, length: 1, into: .first),
+                .bitwise(from: .first, into: .first, mask: Value([TCPFlags.turning]), xor: Value([0])),
+                .compare(.first, .notEqual, Value([TCPFlags.syn])),
             ]
         case .isIn(let fields, let set):
             concatenated(fields, family) + [.lookup(set: set, key: .first, into: .nowhere, isInverted: false)]

@@ -56,6 +56,7 @@ extension NamedSet {
         if !flags.isEmpty, shape.defaultTimeout == nil || flags != ["timeout"] {
             lines.append("\t\tflags \(flags.joined(separator: ","))")
         }
+        if shape.counts { lines.append("\t\tcounter") }
         if let timeout = shape.defaultTimeout { lines.append("\t\ttimeout \(timeText(timeout))") }
         if !elements.isEmpty {
             let entries = elements.sorted { $0.key < $1.key }.map { text(of: $0.key, $0.value) }
@@ -65,7 +66,7 @@ extension NamedSet {
     }
 
     private func text(of key: Value, _ content: Content) -> String {
-        var text = rangeText(key, content.last)
+        var text = rangeText(key, content.last) + (shape.counts ? " counter" : "")
         if let timeout = content.timeout { text += " timeout \(timeText(timeout))" }
         switch content.data {
         case .none: break

@@ -165,6 +165,12 @@ extension Batch {
                     }
                 }
             }
+            if shape.counts {
+                $0.nested(id(NFTA_SET_EXPR)) {
+                    $0.attribute(id(NFTA_EXPR_NAME), "counter")
+                    $0.nested(id(NFTA_EXPR_DATA)) { _ in }
+                }
+            }
             $0.attribute(id(NFTA_SET_ID), bigEndian: number)
             $0.attribute(id(NFTA_SET_USERDATA), bytes: shape.userData)
             if let timeout = shape.defaultTimeout { $0.attribute(id(NFTA_SET_TIMEOUT), bigEndian: milliseconds(timeout)) }

@@ -46,7 +46,7 @@ extension KernelTables {
         return ObservedTable(table, handles: handles)
     }
 
-    private func list(
+    func list(
         _ type: nf_tables_msg_types, of table: Table.ID, _ operation: String, _ body: (inout MessageWriter) -> Void
     ) throws(KernelError) -> [Message] {
         try socket.dump(
@@ -97,7 +97,7 @@ extension KernelTables {
     }
 
     /// User data is a list of type, length, bytes; type 0 is the comment, with a terminating zero.
-    private func comment(_ data: Attribute?) -> String? {
+    func comment(_ data: Attribute?) -> String? {
         guard var rest = data?.bytes else { return nil }
         while rest.count >= 2, let type = rest.first {
             let length = Int(rest[rest.startIndex + 1])
@@ -145,6 +145,7 @@ extension NamedSet.Shape {
         self.init(
             name, key: key, data: data, isInterval: flags & NFT_SET_INTERVAL.rawValue != 0,
             isDynamic: flags & NFT_SET_EVAL.rawValue != 0, hasTimeout: flags & NFT_SET_TIMEOUT.rawValue != 0,
-            defaultTimeout: timeout.flatMap { $0 == 0 ? nil : .milliseconds(Int64(clamping: $0)) }, limit: size)
+            defaultTimeout: timeout.flatMap { $0 == 0 ? nil : .milliseconds(Int64(clamping: $0)) }, limit: size,
+            counts: facts[id(NFTA_SET_EXPR)]?.nested[id(NFTA_EXPR_NAME)]?.text == "counter")
     }
 }

@@ -12,6 +12,8 @@ public enum Duty: String, Hashable, Sendable, CaseIterable {
     case overlay
     /// What kube-proxy does.
     case services
+    /// Who may talk to whom.
+    case policies
 }
 
 extension Set<Duty> {

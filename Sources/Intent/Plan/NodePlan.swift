@@ -122,6 +122,11 @@ extension NodePlan {
         Table.ID(.ip, PacketPath.serviceTable), Table.ID(.ip6, PacketPath.serviceTable),
     ]
 
+    /// The tables of policies, which ``PolicyTable`` describes.
+    public static let policyTables: [Table.ID] = [
+        Table.ID(.ip, PacketPath.policyTable), Table.ID(.ip6, PacketPath.policyTable),
+    ]
+
     /// The settings a plan may name: what has to be looked at before there is a plan.
     public static let settings = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
 

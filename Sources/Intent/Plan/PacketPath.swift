@@ -101,6 +101,14 @@ public enum PacketPath {
     /// Services: what is asked for, and who answers; one table in each of the families ip and ip6.
     public static let serviceTable = "tulle-services"
 
+    /// Policies: who is isolated, and what is open to them; one table in each of the families ip and ip6, only where a pod of this
+    /// node is isolated. On the way from one map to the other a class's number stands in the packet's mark, which has its old value
+    /// again before the verdict.
+    public static let policyTable = "tulle-policies"
+
+    /// Priority of the chain that judges: `NF_IP_PRI_FILTER`, behind the translation of destinations, before that of sources.
+    public static let policyFilter: Int32 = 0
+
     /// Priority of destination translation: `NF_IP_PRI_NAT_DST`.
     public static let destinationTranslation: Int32 = -100
 

@@ -3,21 +3,25 @@ public import KubeClient
 import Plan
 
 extension AgentSettings {
-    /// What has to be followed on an API server: all nodes and all services, and of the pods those of this node.
+    /// What has to be followed on an API server: all nodes and all services, and of the pods those of this node, and with policies
+    /// all of them.
     ///
     /// The verbs are list and watch; beside them only events are written. `deploy/tulle.yaml` grants no more.
     public var collections: [ServerObjectSource.Collection] {
         let nodes = ServerObjectSource.Collection(Node.resource)
+        let judges = duties.contains(.policies)
+        let namespaces =
+            judges || duties.contains(.pods) ? [ServerObjectSource.Collection(Namespace.resource)] : []
+        // A policy of this node may mean any pod.
         let pods =
-            duties.contains(.pods)
-            ? [
-                ServerObjectSource.Collection(Namespace.resource),
-                ServerObjectSource.Collection(Pod.resource, fieldSelector: "spec.nodeName=\(node)"),
-            ] : []
+            judges
+            ? [ServerObjectSource.Collection(Pod.resource), ServerObjectSource.Collection(NetworkPolicy.resource)]
+            : duties.contains(.pods)
+                ? [ServerObjectSource.Collection(Pod.resource, fieldSelector: "spec.nodeName=\(node)")] : []
         let services =
             duties.contains(.services)
             ? [ServerObjectSource.Collection(Service.resource), ServerObjectSource.Collection(EndpointSlice.resource)] : []
-        return [nodes] + pods + services
+        return [nodes] + namespaces + pods + services
     }
 
     /// The duties as `--parts` names them.

@@ -54,13 +54,14 @@ public struct NodeAgent: Service {
         let post = Mailbox<Event>()
         let desk = settings.duties.contains(.pods) ? PodDesk(settings, surroundings: surroundings, logger: logger) : nil
         let (calls, call) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let policies = PolicyKeeper(settings, in: namespace)
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
-        let pods = try await desk?.begin(namespace, changed: { call.yield() })
+        let pods = try await desk?.begin(namespace, policies: policies, changed: { call.yield() })
         let book = pods.map { RememberingBook($0, of: settings, logger: logger) }
         // Before the first look too, so that nothing happens between the two unseen.
         let watch = try KernelWatch(namespace)
         let reconciler = try Reconciler(
-            settings, namespace: namespace, pods: book ?? NoAttachments(), surroundings: surroundings,
+            settings, namespace: namespace, pods: book ?? NoAttachments(), policies: policies, surroundings: surroundings,
             tell: { [recorder = self.events] in recorder?.record($0) }, logger: logger)
         let board = StatusBoard(settings, now: surroundings.now)
         let doors = AgentDoors(settings, board: board, logger: logger)

@@ -125,7 +125,8 @@ public struct NodeCleaner {
             rules = state.objects.values.compactMap { if case .rule(let rule) = $0, owned.owns($0) { rule } else { nil } }
             tunnels = state.links.filter { owned.owns(link: $0.name) }
             let there = Set(try KernelTables(in: namespace).tables())
-            tables = (NodePlan.tables + NodePlan.serviceTables + HostPorts.tables + SourceTable.tables).filter(there.contains)
+            tables = (NodePlan.tables + NodePlan.serviceTables + NodePlan.policyTables + HostPorts.tables + SourceTable.tables)
+                .filter(there.contains)
         }
 
         func lines(_ records: [String: String]) -> [String] {

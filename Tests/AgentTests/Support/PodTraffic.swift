@@ -147,7 +147,7 @@ final class LongExchange {
     var turns: Int { wire.counts.withLock { $0.turns } }
     var trouble: String? { wire.counts.withLock { $0.trouble } }
 
-    private static func socket(in namespace: NetworkNamespace) throws -> Descriptor {
+    static func socket(in namespace: NetworkNamespace) throws -> Descriptor {
         try namespace.perform { () throws(KernelError) in
             let opened = Glibc.socket(AF_INET6, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
             guard opened >= 0 else { throw KernelError(Errno(rawValue: errno), "open a socket") }

@@ -131,7 +131,8 @@ final class Client {
         while recv(socket.rawValue, &bytes, bytes.count, 0) >= 0 {}
     }
 
-    private func read() -> Outcome {
+    /// What comes back.
+    func read() -> Outcome {
         var bytes = [UInt8](repeating: 0, count: 256)
         while true {
             var entry = pollfd(fd: socket.rawValue, events: Int16(POLLIN), revents: 0)
@@ -142,6 +143,11 @@ final class Client {
             let words = String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: " ").map(String.init)
             return words.count == 2 ? .answered(words[0], sees: words[1]) : .silence
         }
+    }
+
+    func hasSomething(within milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: socket.rawValue, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, milliseconds) == 1
     }
 
     var hasNothing: Bool {

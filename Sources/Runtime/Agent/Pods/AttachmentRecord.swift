@@ -1,5 +1,6 @@
 import Addressing
 import CNI
+import KubeAPI
 import Plan
 
 /// What is kept of an attachment: enough to plan it again, and to take it down without the pod.
@@ -11,12 +12,22 @@ struct AttachmentRecord: Hashable {
     var namespacePath: String
     /// `K8S_POD_NAMESPACE/K8S_POD_NAME`, for people; empty when the runtime did not say.
     var pod: String
+    /// `K8S_POD_UID`; empty when the runtime did not say.
+    var uid = ""
 
     /// Whose it is, in the words that are there: the pod's name, or what the runtime calls it.
     var holder: String { pod.isEmpty ? attachment.id.description : pod }
 }
 
 extension AttachmentRecord {
+    /// Whom policies know it as; `nil` when the runtime did not say which pod it is, or when it is none of Kubernetes'.
+    var tenant: PolicyTenant? {
+        let names = pod.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard names.count == 2, !names.contains("") else { return nil }
+        let key = ObjectKey(Pod.resource.kind, namespace: names[0], name: names[1])
+        return PolicyTenant(id: attachment.id, pod: key, uid: uid, addresses: attachment.addresses)
+    }
+
     /// The record's file, one line of JSON.
     var bytes: [UInt8] {
         var document: SmallJSON = [
@@ -28,6 +39,7 @@ extension AttachmentRecord {
             "namespace": .string(namespacePath),
             "pod": .string(pod),
         ]
+        if !uid.isEmpty { document["uid"] = .string(uid) }
         document["mac"] = attachment.askedMAC.map { .string($0.description) }
         if !attachment.ports.isEmpty { document["portMappings"] = .array(attachment.ports.map(\.json)) }
         if attachment.bandwidth != Bandwidth() { document["bandwidth"] = attachment.bandwidth.json }
@@ -78,7 +90,7 @@ extension AttachmentRecord {
         self.init(
             attachment: attachment,
             network: document["network"]?.string ?? "", namespacePath: document["namespace"]?.string ?? "",
-            pod: document["pod"]?.string ?? "")
+            pod: document["pod"]?.string ?? "", uid: document["uid"]?.string ?? "")
     }
 
     private static func prefixes(_ value: SmallJSON) -> [IPPrefix]? {

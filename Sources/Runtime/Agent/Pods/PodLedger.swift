@@ -105,8 +105,8 @@ extension PodLedger {
 
     /// Gives an address of each range, or none: the one that was asked for, else the next.
     mutating func attach(
-        _ id: Plan.Attachment.ID, network: String, namespacePath: String, pod: String, wishes: PodWishes = PodWishes(),
-        at now: Duration
+        _ id: Plan.Attachment.ID, network: String, namespacePath: String, pod: String, uid: String = "",
+        wishes: PodWishes = PodWishes(), at now: Duration
     ) -> Attaching {
         guard let mtu, isReady else { return .notReady }
         guard records[id] == nil else { return .alreadyAttached }
@@ -135,7 +135,8 @@ extension PodLedger {
         attachment.settings = wishes.settings
         attachment.bridgedRanges = bridgedRanges
         if !(wishes.isDefault ?? isFirst(id)) { attachment.reach = .ranges(wishes.routes ?? pools.map(\.prefix)) }
-        let record = AttachmentRecord(attachment: attachment, network: network, namespacePath: namespacePath, pod: pod)
+        let record = AttachmentRecord(
+            attachment: attachment, network: network, namespacePath: namespacePath, pod: pod, uid: uid)
         records[id] = record
         return .attached(record)
     }

@@ -19,6 +19,8 @@ final class PodService: Sendable {
     let dataplane: any PodDataplane
     private let ports: PortKeeper
     private let connections: any PortConnections
+    /// Who lets pods talk, where that is this agent's duty.
+    private let policies: PolicyKeeper?
     let installation: PluginInstallation?
     let surroundings: Surroundings
     let logger: Logger
@@ -37,7 +39,8 @@ final class PodService: Sendable {
     ///   - tables: where ports of the node are said; the kernel unless a test says otherwise.
     init(
         _ settings: AgentSettings, namespace: NetworkNamespace, dataplane: (any PodDataplane)? = nil,
-        tables: (any PortTables)? = nil, surroundings: Surroundings, logger: Logger, changed: @escaping @Sendable () -> Void
+        tables: (any PortTables)? = nil, policies: PolicyKeeper? = nil, surroundings: Surroundings, logger: Logger,
+        changed: @escaping @Sendable () -> Void
     ) throws(KernelError) {
         try settings.check()
         store = try AddressStore(directory: settings.stateDirectory)
@@ -47,6 +50,8 @@ final class PodService: Sendable {
         self.dataplane = dataplane ?? PodPlumbing(node: namespace)
         ports = PortKeeper(tables ?? KernelPortTables(namespace: namespace))
         connections = KernelPortConnections(namespace: namespace)
+        self.policies = policies
+        policies?.begin((contents.attached + contents.unanswered).compactMap(\.tenant))
         installation = settings.installation
         self.surroundings = surroundings
         self.logger = logger
@@ -116,6 +121,7 @@ extension PodService {
             let record = try take(id, invocation, wishes)
             do {
                 try store.begin(record)
+                if let tenant = record.tenant { try policies?.admit(tenant) }
                 // Before the link: its settings let in what the table's guard has to stop, and the first packet has to pass.
                 if record.attachment.isNamedInTables { try settlePorts() }
                 try dataplane.make(record.attachment, in: pod)
@@ -247,6 +253,7 @@ extension PodService {
         if record.attachment.isBridged { try dataplane.forget(record.attachment) }
         if record.attachment.isNamedInTables { try settlePorts() }
         try? connections.end(answeredBy: record.attachment)
+        policies?.release(id)
         let now = surroundings.now()
         if let refusal = try store.remove(record, at: now) {
             // Rested all the same, as long as this agent runs.
@@ -288,7 +295,7 @@ extension PodService {
             let attaching = ledger.withLock {
                 $0.attach(
                     id, network: invocation.configuration.name, namespacePath: invocation.namespacePath ?? "", pod: pod,
-                    wishes: wishes, at: now)
+                    uid: arguments["K8S_POD_UID"] ?? "", wishes: wishes, at: now)
             }
             switch attaching {
             case .attached(let record): return record

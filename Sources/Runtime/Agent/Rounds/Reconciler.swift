@@ -3,6 +3,7 @@ import HostNetworkKernel
 import KubeAPI
 import KubeClient
 import Logging
+import NFTables
 import NFTablesKernel
 import Netlink
 import Plan
@@ -21,7 +22,8 @@ actor Reconciler {
     private let tell: @Sendable (EventNote) -> Void
     private let logger: Logger
 
-    private var keeper: NodeKeeper<KernelTables>
+    private var keeper: NodeKeeper<CountedTables>
+    private let policies: PolicyKeeper?
     private var sourceProblems: [Problem] = []
     private var probeProblems: [Problem] = []
     private var doorProblems: [Problem] = []
@@ -37,16 +39,19 @@ actor Reconciler {
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     init(
-        _ settings: AgentSettings, namespace: NetworkNamespace, pods: any AttachmentBook, surroundings: Surroundings,
+        _ settings: AgentSettings, namespace: NetworkNamespace, pods: any AttachmentBook,
+        policies: PolicyKeeper? = nil, surroundings: Surroundings,
         tell: @escaping @Sendable (EventNote) -> Void = { _ in }, logger: Logger
     ) throws(KernelError) {
         self.surroundings = surroundings
         self.tell = tell
         self.logger = logger
         hasServices = settings.duties.contains(.services)
+        self.policies = policies
         flannel = settings.flannelFile.map(FlannelWriter.init)
         keeper = NodeKeeper(
-            node: settings.node, host: try KernelHost(namespace), tables: try KernelTables(in: namespace), pods: pods,
+            node: settings.node, host: try KernelHost(namespace),
+            tables: CountedTables(kernel: try KernelTables(in: namespace), policies: policies), pods: pods,
             duties: settings.duties, network: settings.network,
             services: ServiceKeeper(
                 ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
@@ -60,6 +65,8 @@ actor Reconciler {
         case key(NodePlan.Key)
         /// The tables, compared with the kernel.
         case tables
+        /// What objects said of policies.
+        case policies
 
         var isOfService: Bool { if case .key(.service) = self { true } else { false } }
     }
@@ -83,11 +90,15 @@ extension Reconciler {
     func take(_ event: ObjectEvent) {
         switch event {
         case .listed(let objects):
+            policies?.list(objects)
             mark(keeper.list(objects))
             isListed = true
         case .added(let object), .modified(let object):
+            if policies?.set(object) == true { markPolicies() }
             note(keeper.set(object)) { $0.note(object, isNew: !isListed, at: $1) }
-        case .deleted(let key, _): note(keeper.remove(key)) { $0.note(key, at: $1) }
+        case .deleted(let key, _):
+            if policies?.remove(key) == true { markPolicies() }
+            note(keeper.remove(key)) { $0.note(key, at: $1) }
         case .faults(let faults):
             sourceProblems = faults.map(Problem.init)
             // Said at once: before the first list there is no round that would say it.
@@ -181,12 +192,14 @@ extension Reconciler {
     }
 
     /// What means nothing to this node is no change.
-    private func note(_ due: NodeKeeper<KernelTables>.Due, _ count: (inout AgentFigures, Timestamp) -> Void) {
+    private func note(_ due: NodeKeeper<CountedTables>.Due, _ count: (inout AgentFigures, Timestamp) -> Void) {
         mark(due)
         if due != .keys([]) { count(&figures, surroundings.date()) }
     }
 
-    private func mark(_ due: NodeKeeper<KernelTables>.Due) {
+    private func markPolicies() { rounds.mark([.policies], at: surroundings.now()) }
+
+    private func mark(_ due: NodeKeeper<CountedTables>.Due) {
         switch due {
         case .all: rounds.markAll(at: surroundings.now())
         case .keys(let keys): rounds.mark(keys.map(Errand.key), at: surroundings.now())
@@ -221,7 +234,7 @@ extension Reconciler {
         rounds.finished(succeeded ? scope : .all, succeeded: succeeded, at: surroundings.now(), random: surroundings.random())
     }
 
-    private func count(_ outcome: NodeKeeper<KernelTables>.Outcome, _ scope: Rounds<Errand>.Scope, since begin: Duration) {
+    private func count(_ outcome: NodeKeeper<CountedTables>.Outcome, _ scope: Rounds<Errand>.Scope, since begin: Duration) {
         figures.elementsWritten += outcome.elements
         figures.restored += outcome.restored
         guard hasServices else { return }
@@ -234,9 +247,15 @@ extension Reconciler {
         figures.end(isWhole: isWhole, took: surroundings.now() - begin, at: surroundings.date())
     }
 
-    private func carryOut(_ scope: Rounds<Errand>.Scope) throws -> NodeKeeper<KernelTables>.Outcome {
+    private func carryOut(_ scope: Rounds<Errand>.Scope) throws -> NodeKeeper<CountedTables>.Outcome {
         let now = surroundings.now()
-        guard case .keys(let errands) = scope else { return try keeper.settleAll(at: now) }
+        guard case .keys(let errands) = scope else {
+            // First: until they hold, a pod that an earlier agent attached may do what it should not.
+            let policies = settlePolicies(isWhole: true)
+            var outcome = try keeper.settleAll(at: now)
+            outcome.add(policies)
+            return outcome
+        }
         let keys = errands.compactMap { if case .key(let key) = $0 { key } else { nil } }
         var outcome = try keeper.settle(Set(keys), at: now)
         if errands.contains(.tables) {
@@ -244,11 +263,31 @@ extension Reconciler {
             let tables = keeper.settleTables(at: now)
             outcome.add(tables)
         }
+        if errands.contains(.tables) || errands.contains(.policies) {
+            outcome.add(settlePolicies(isWhole: errands.contains(.tables)))
+        }
+        return outcome
+    }
+
+    /// A refusal, which is a problem of its own, does not keep the rest of the node from being right.
+    private func settlePolicies(isWhole: Bool) -> NodeKeeper<CountedTables>.Outcome {
+        var outcome = NodeKeeper<CountedTables>.Outcome()
+        guard let policies else { return outcome }
+        let members = keeper.snapshot.members.values
+        guard let result = try? isWhole ? policies.check(members) : policies.settle(members) else {
+            outcome.refused = 1
+            return outcome
+        }
+        outcome.changes = result.changes.map(\.description)
+        outcome.restored = result.isRestored ? 1 : 0
+        if result.cut > 0 { logger.info("cut connections that policies no longer allow", metadata: ["count": "\(result.cut)"]) }
         return outcome
     }
 
     private func publish(and more: [Problem] = []) {
-        let problems = Array(Set(keeper.problems + sourceProblems + probeProblems + doorProblems + more)).sorted()
+        let problems = Array(
+            Set(keeper.problems + (policies?.problems ?? []) + sourceProblems + probeProblems + doorProblems + more)
+        ).sorted()
         for problem in problems where !report.problems.contains(problem) {
             logger.warning("problem", metadata: ["problem": "\(problem)"])
         }

@@ -1,0 +1,14 @@
+import NFTablesKernel
+import Netlink
+import Plan
+
+extension PolicyKeeper {
+    /// In a namespace. Each settling opens a socket: it is little beside a transaction.
+    convenience init(_ settings: AgentSettings, in namespace: NetworkNamespace) {
+        let isOurs = settings.duties.contains(.policies)
+        self.init(
+            node: settings.node, isOurs: isOurs,
+            connections: settings.cutsConnections ? KernelPolicyConnections(namespace: namespace) : nil
+        ) { try KernelTables(in: namespace) }
+    }
+}

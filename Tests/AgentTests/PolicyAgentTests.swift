@@ -1,0 +1,232 @@
+import Addressing
+import Glibc
+import NFTables
+import NFTablesKernel
+import Netlink
+import Plan
+import Testing
+
+@testable import Agent
+
+extension KernelTests {
+    @Suite("policies of a node's pods", .timeLimit(.minutes(5)))
+    struct PolicyAgentTests {
+        private let node: TestNode
+
+        init() throws { node = try TestNode() }
+
+        private func objects(_ pods: [String], _ policies: String...) -> String {
+            let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
+            let pods = pods.map {
+                "apiVersion: v1\nkind: Pod\nmetadata: {name: \($0), namespace: default, labels: {app: \($0)}}\n"
+                    + "spec: {nodeName: n1, containers: [{name: main, image: none}]}\n"
+            }
+            return ([TestNode.objects(1), namespace] + pods + policies).joined(separator: "---\n")
+        }
+
+        /// Nobody but `web` may talk to `db`, and `db` to nobody.
+        private let closing = """
+            apiVersion: networking.k8s.io/v1
+            kind: NetworkPolicy
+            metadata: {name: db, namespace: default}
+            spec:
+              podSelector: {matchLabels: {app: db}}
+              policyTypes: [Ingress, Egress]
+              ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
+
+            """
+
+        private func refused(_ family: TableFamily = .ip) throws -> UInt64 {
+            let id = Table.ID(family, PacketPath.policyTable)
+            let tables = try KernelTables(in: node.namespace)
+            guard try tables.tables().contains(id) else { return 0 }
+            return try ["refused-senders", "refused-receivers", "isolated"].reduce(0) { sum, set in
+                try tables.counters(of: set, in: id).values.reduce(sum) { $0 + $1.packets }
+            }
+        }
+
+        @Test(
+            "hold from the first packet: a pod that is meant is isolated, one that nothing is known of is closed",
+            arguments: PodMode.allCases)
+        func firstPacket(_ mode: PodMode) throws {
+            try node.directory.write(objects(["db", "web", "other"], closing), to: "objects.yaml")
+            try node.start("--pod-mode", mode.rawValue)
+            let pods = try ["db", "web", "other", "stranger"].reduce(into: [:]) { $0[$1] = try Place(node, $1) }
+            let db = try #require(pods["db"])
+            let inbox = try Datagrams(in: db.namespace, at: db.address.mapped, port: 4020)
+            for name in ["other", "stranger"] {
+                let pod = try #require(pods[name])
+                let before = try refused()
+                try Datagrams(in: pod.namespace, at: pod.address.mapped).send(name, to: db.address.mapped, port: 4020)
+                try eventually("what \(name) sent is refused") { try refused() > before }
+            }
+            let web = try #require(pods["web"])
+            try Datagrams(in: web.namespace, at: web.address.mapped).send("web", to: db.address.mapped, port: 4020)
+            #expect(try inbox.receive().text == "web", "and nothing of the others before")
+            let before = try refused()
+            try inbox.send("db", to: web.address.mapped, port: 4021)
+            try eventually("what db sends is refused") { try refused() > before }
+            // The stranger becomes known.
+            try node.directory.write(objects(["db", "web", "other", "stranger"], closing), to: "objects.yaml")
+            let stranger = try #require(pods["stranger"])
+            let open = try Datagrams(in: stranger.namespace, at: stranger.address.mapped, port: 4022)
+            try eventually("the stranger is open\n\(node.log)") { try !isIsolated(stranger.address) }
+            try Datagrams(in: web.namespace, at: web.address.mapped).send("hello", to: stranger.address.mapped, port: 4022)
+            #expect(try open.receive().text == "hello")
+        }
+
+        private func isIsolated(_ address: IPAddress) throws -> Bool {
+            let id = Table.ID(.ip, PacketPath.policyTable)
+            let found = try KernelTables(in: node.namespace).observe(id)?.table
+            return found?.sets["isolated"]?.elements[Value(.address(address))] != nil
+        }
+
+        @Test("when a policy begins to deny, a connection ends, and a server that speaks first does not revive it")
+        func cut() throws {
+            try node.directory.write(objects(["db", "other"]), to: "objects.yaml")
+            try node.start()
+            let (db, other) = (try Place(node, "db"), try Place(node, "other"))
+            let exchange = try Pair(from: other.namespace, to: (db.namespace, db.address))
+            #expect(try exchange.carries())
+            #expect(try !node.tables().contains(PacketPath.policyTable), "there is no policy yet")
+            let open = closing.replacingFirst("policyTypes: [Ingress, Egress]", with: "policyTypes: [Ingress]")
+            try node.directory.write(objects(["db", "other"], open), to: "objects.yaml")
+            try eventually("the connection is cut\n\(node.log)") { node.log.contains("cut connections") }
+            let before = try refused()
+            try exchange.send(fromServer: true)
+            try eventually("what the server says is refused") { try refused() > before }
+            let then = try refused()
+            try exchange.send(fromServer: false)
+            try eventually("what the client says is refused") { try refused() > then }
+            #expect(exchange.hasNothing)
+        }
+
+        @Test("stay as they are when the agent is killed and started again, and go when it is cleaned up or has another duty")
+        func restarted() throws {
+            try node.directory.write(objects(["db", "web"], closing), to: "objects.yaml")
+            try node.start()
+            let db = try Place(node, "db")
+            #expect(try isIsolated(db.address))
+            try eventually("the agent rests\n\(node.log)") { node.status.rounds > 1 }
+            let (tables, generation) = (try node.tables(), try node.generation())
+            _ = node.stop(by: SIGKILL)
+            #expect(try node.tables() == tables)
+            try node.start()
+            #expect(try node.tables() == tables && node.generation() == generation, "\(node.log)")
+            _ = node.stop()
+            try node.start("--parts", "pods,overlay,services")
+            #expect(try !isIsolated(db.address))
+            _ = node.stop()
+            try node.start()
+            #expect(try isIsolated(db.address))
+            _ = node.stop()
+            let cleaning = try node.tulle(["--clean", "--state", "\(node.directory.path)/state"], log: "cleaning")
+            #expect(try cleaning.finish().status == 0)
+            #expect(try !node.tables().contains(PacketPath.policyTable))
+        }
+
+        @Test("not a packet of a prober that fires from before the pod's address is there comes through")
+        func prober() throws {
+            let names = (0..<12).map { "p\($0)" }
+            let closing = """
+                apiVersion: networking.k8s.io/v1
+                kind: NetworkPolicy
+                metadata: {name: closed, namespace: default}
+                spec: {podSelector: {}, policyTypes: [Ingress]}
+
+                """
+            try node.directory.write(objects(["prober"] + names, closing), to: "objects.yaml")
+            try node.start()
+            let prober = try Place(node, "prober")
+            let socket = try Datagrams(in: prober.namespace, at: prober.address.mapped)
+            for (position, name) in names.enumerated() {
+                let target = prober.address.advanced(by: UInt128(position + 1))
+                let pod = try NetworkNamespace.new()
+                let inbox = try Datagrams(in: pod, at: .any(.v6), port: 4030)
+                // Until the pod is there its node says that nobody is: what the kernel then refuses to send is no matter.
+                let treadmill = Treadmill { try? socket.send("x", to: target.mapped, port: 4030) }
+                defer { treadmill.stop() }
+                #expect(try node.add(name, pod).addresses.first == target.description)
+                try eventually("what is sent to \(name) is refused") { try refused(at: target) > 0 }
+                var entry = pollfd(fd: inbox.socket.rawValue, events: Int16(POLLIN), revents: 0)
+                #expect(poll(&entry, 1, 0) == 0, "\(name) got something")
+            }
+        }
+
+        private func refused(at address: IPAddress) throws -> UInt64 {
+            let counters = try KernelTables(in: node.namespace).counters(
+                of: "refused-receivers", in: Table.ID(.ip, PacketPath.policyTable))
+            return counters[Value(.address(address))]?.packets ?? 0
+        }
+
+        @Test("what somebody takes out of the table comes back")
+        func drift() throws {
+            try node.directory.write(objects(["db"], closing), to: "objects.yaml")
+            try node.start()
+            let db = try Place(node, "db")
+            let id = Table.ID(.ip, PacketPath.policyTable)
+            let tables = try KernelTables(in: node.namespace)
+            let before = try #require(try tables.observe(id)?.table)
+            try tables.apply([.flushChain(id, "forward")])
+            try eventually("the rules are back\n\(node.log)") { try tables.observe(id)?.table == before }
+            try tables.apply([.deleteTable(id)])
+            try eventually("the table is back\n\(node.log)") { try isIsolated(db.address) }
+        }
+    }
+}
+
+/// A pod of the node, attached.
+private struct Place {
+    let namespace: NetworkNamespace
+    let address: IPAddress
+
+    init(_ node: TestNode, _ name: String) throws {
+        namespace = try .new()
+        let result = try node.add(name, namespace)
+        address = try ip(try #require(result.addresses.first))
+    }
+}
+
+/// A connection of TCP between two pods.
+private final class Pair {
+    private let near: Descriptor
+    private let far: Descriptor
+
+    init(from one: NetworkNamespace, to other: (NetworkNamespace, IPAddress), port: UInt16 = 4023) throws {
+        let listener = try LongExchange.socket(in: other.0)
+        let bound = Datagrams.with(other.1.mapped, port) { bind(listener.rawValue, $0, $1) }
+        guard bound == 0, listen(listener.rawValue, 1) == 0 else { throw Broken("listen: errno \(errno)") }
+        let asker = try LongExchange.socket(in: one)
+        guard Datagrams.with(other.1.mapped, port, { connect(asker.rawValue, $0, $1) }) == 0 else {
+            throw Broken("connect to \(other.1): errno \(errno)")
+        }
+        near = asker
+        far = Descriptor(owning: accept(listener.rawValue, nil, nil))
+    }
+
+    func send(fromServer: Bool) throws {
+        guard Glibc.send((fromServer ? far : near).rawValue, [1 as UInt8], 1, Int32(MSG_NOSIGNAL)) == 1 else {
+            throw Broken("send: errno \(errno)")
+        }
+    }
+
+    func carries() throws -> Bool {
+        var byte: UInt8 = 0
+        try send(fromServer: false)
+        guard recv(far.rawValue, &byte, 1, 0) == 1 else { return false }
+        try send(fromServer: true)
+        return recv(near.rawValue, &byte, 1, 0) == 1
+    }
+
+    var hasNothing: Bool {
+        var entries = [near, far].map { pollfd(fd: $0.rawValue, events: Int16(POLLIN), revents: 0) }
+        return poll(&entries, 2, 0) == 0
+    }
+}
+
+extension String {
+    fileprivate func replacingFirst(_ text: String, with other: String) -> String {
+        guard let range = firstRange(of: text) else { return self }
+        return self[..<range.lowerBound] + other + self[range.upperBound...]
+    }
+}

@@ -1,0 +1,209 @@
+import Addressing
+import Cluster
+import KubeAPI
+import NFTables
+import Netlink
+import Plan
+import Synchronization
+import Testing
+
+@testable import Agent
+
+@Suite("the keeper of policies")
+struct PolicyKeeperTests {
+    private let tables = SharedTables()
+
+    private func keeper(isOurs: Bool = true) -> PolicyKeeper {
+        let tables = tables
+        return PolicyKeeper(node: "n1", isOurs: isOurs) { tables }
+    }
+
+    private func tenant(_ name: String, _ address: String) throws -> PolicyTenant {
+        PolicyTenant(
+            id: id(name), pod: ObjectKey(Pod.resource.kind, namespace: "shop", name: name), uid: "", addresses: [try ip(address)])
+    }
+
+    private func pod(_ name: String, app: String? = nil) -> Pod {
+        var pod = Pod(metadata: ObjectMeta(name: name, namespace: "shop", labels: ["app": app ?? name]))
+        pod.spec.nodeName = "n1"
+        return pod
+    }
+
+    private let shop = Namespace(metadata: ObjectMeta(name: "shop"))
+    private let policy = NetworkPolicy(
+        metadata: ObjectMeta(name: "db", namespace: "shop"), podSelector: LabelSelector(matching: ["app": "db"]),
+        directions: [.ingress])
+
+    /// The class of an address in a map: `none`, `closed`, or a chain's name.
+    private func chain(_ address: String, _ map: String = "receivers") throws -> String {
+        let table = tables.table(Table.ID(.ip, PacketPath.policyTable))
+        guard case .value(let mark)? = table?.sets[map]?.elements[Value(.address(try ip(address)))]?.data else { return "none" }
+        let classes = table?.sets[map == "receivers" ? "receiver-classes" : "sender-classes"]
+        guard case .verdict(let verdict)? = classes?.elements[mark]?.data else { return "nowhere" }
+        return verdict.chain ?? "nowhere"
+    }
+
+    @Test("without a policy there is no table, and pods come without a word to the kernel")
+    func withoutPolicy() throws {
+        let keeper = keeper()
+        keeper.list([shop, pod("db")])
+        _ = try keeper.check([])
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        keeper.release(id("db"))
+        #expect(tables.count == 1 && tables.table(Table.ID(.ip, PacketPath.policyTable)) == nil)
+    }
+
+    @Test("when a pod was admitted its policies hold, also when its object comes later")
+    func admitted() throws {
+        let keeper = keeper()
+        keeper.list([shop, pod("db"), pod("web"), policy])
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        #expect(try chain("10.244.1.2").hasPrefix("in-") && chain("10.244.1.2", "senders") == "none")
+        try keeper.admit(try tenant("web", "10.244.1.3"))
+        #expect(try chain("10.244.1.3") == "none")
+        try keeper.admit(try tenant("late", "10.244.1.4"))
+        #expect(try chain("10.244.1.4") == "in-closed" && chain("10.244.1.4", "senders") == "out-closed")
+        #expect(keeper.set(pod("late")))
+        try keeper.settle([])
+        #expect(try chain("10.244.1.4") == "none")
+        keeper.release(id("db"))
+        #expect(tables.table(Table.ID(.ip, PacketPath.policyTable)) == nil, "nobody is isolated")
+    }
+
+    @Test("before the objects are known pods are closed, and what an earlier agent left is not changed")
+    func unlisted() throws {
+        let first = keeper()
+        first.list([shop, pod("db"), policy])
+        try first.admit(try tenant("db", "10.244.1.2"))
+        let before = try chain("10.244.1.2")
+        let found = tables.table(Table.ID(.ip, PacketPath.policyTable))
+
+        let second = keeper()
+        second.begin([try tenant("db", "10.244.1.2")])
+        #expect(try second.check([]).changes.isEmpty && second.settle([]).changes.isEmpty)
+        try second.admit(try tenant("web", "10.244.1.3"))
+        #expect(try chain("10.244.1.2") == before)
+        #expect(try chain("10.244.1.3") == "in-closed" && chain("10.244.1.3", "senders") == "out-closed")
+        second.release(id("web"))
+        #expect(tables.table(Table.ID(.ip, PacketPath.policyTable)) == found)
+        try second.admit(try tenant("web", "10.244.1.3"))
+        second.list([shop, pod("db"), pod("web"), policy])
+        _ = try second.check([])
+        #expect(try chain("10.244.1.2") == before && chain("10.244.1.3") == "none")
+    }
+
+    @Test("one that starts on what it made writes nothing")
+    func restarted() throws {
+        let objects: [any KubernetesObject] = [shop, pod("db"), policy]
+        let first = keeper()
+        first.list(objects)
+        try first.admit(try tenant("db", "10.244.1.2"))
+        let count = tables.count
+        let second = keeper()
+        second.begin([try tenant("db", "10.244.1.2")])
+        second.list(objects)
+        #expect(try second.check([]).changes.isEmpty)
+        #expect(tables.count == count)
+    }
+
+    @Test("what somebody changed is put back, and told as such")
+    func restored() throws {
+        let keeper = keeper()
+        keeper.list([shop, pod("db"), policy])
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        let whole = try #require(tables.table(Table.ID(.ip, PacketPath.policyTable)))
+        let receivers = try #require(whole.sets["receivers"])
+        try tables.apply([
+            .deleteElements(whole.id, receivers.shape, receivers.elements.map { Change.Element($0.key, $0.value) })
+        ])
+        #expect(try keeper.check([]).isRestored)
+        #expect(tables.table(whole.id) == whole)
+        #expect(try !keeper.check([]).isRestored)
+    }
+
+    @Test("a pod whose isolation the kernel refuses is not admitted; afterwards everything is looked at")
+    func refused() throws {
+        let keeper = keeper()
+        keeper.list([shop, pod("db"), policy])
+        _ = try keeper.check([])
+        tables.refuses(true)
+        #expect(throws: (any Error).self) { try keeper.admit(try tenant("db", "10.244.1.2")) }
+        #expect(keeper.problems.map(\.id) == [.changeRefused])
+        keeper.release(id("db"))
+        tables.refuses(false)
+        try keeper.admit(try tenant("db", "10.244.1.3"))
+        #expect(keeper.problems == [])
+        #expect(try chain("10.244.1.3").hasPrefix("in-") && chain("10.244.1.2") == "none")
+    }
+
+    @Test("without this duty the tables are taken away")
+    func notOurs() throws {
+        let keeper = keeper()
+        keeper.list([shop, pod("db"), policy])
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        let other = self.keeper(isOurs: false)
+        other.list([shop, pod("db"), policy])
+        try other.admit(try tenant("db", "10.244.1.2"))
+        #expect(try other.check([]).changes.count == 1)
+        #expect(tables.table(Table.ID(.ip, PacketPath.policyTable)) == nil)
+    }
+
+    @Test("connections are looked at when something may be refused that was not, and judged by what holds now")
+    func cut() throws {
+        let connections = FakePolicyConnections()
+        let tables = tables
+        let keeper = PolicyKeeper(node: "n1", isOurs: true, connections: connections) { tables }
+        keeper.list([shop, pod("db"), pod("web")])
+        _ = try keeper.check([])
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        try keeper.admit(try tenant("web", "10.244.1.3"))
+        connections.track(try connection(from: "10.244.1.3", to: "10.244.1.2"))
+        connections.track(try connection(from: "10.244.1.2", to: "10.244.1.3"))
+        connections.track(try connection(from: "192.0.2.1", to: "10.244.1.2"))
+        let node = Member(name: "n1", addresses: [try ip("192.0.2.1")], podPrefixes: [])
+        #expect(keeper.set(policy))
+        #expect(try keeper.settle([node]).cut == 1)
+        #expect(
+            connections.all == [
+                try connection(from: "10.244.1.2", to: "10.244.1.3"), try connection(from: "192.0.2.1", to: "10.244.1.2"),
+            ])
+    }
+
+    private func connection(from source: String, to destination: String) throws -> Connection {
+        let tuple = Connection.Tuple(6, from: try ip(source), 40_000, to: try ip(destination), 80)
+        return Connection(original: tuple, reply: Connection.Tuple(6, from: tuple.destination, 80, to: tuple.source, 40_000))
+    }
+}
+
+/// Tables in memory that several write to.
+private final class SharedTables: NFTablesEnd, Sendable {
+    private let state = Mutex<(tables: MemoryTables, refuses: Bool)>((MemoryTables(), false))
+
+    func refuses(_ refuses: Bool) { state.withLock { $0.refuses = refuses } }
+    var count: UInt32 { state.withLock { (try? $0.tables.generation()) ?? 0 } }
+    func table(_ id: Table.ID) -> Table? { state.withLock { ((try? $0.tables.observe(id)) ?? nil)?.table } }
+
+    func observe(_ table: Table.ID) throws -> ObservedTable? { try state.withLock { try $0.tables.observe(table) } }
+    func generation() throws -> UInt32 { count }
+    func apply(_ changes: [NFTables.Change]) throws {
+        try state.withLock { state in
+            if state.refuses { throw Broken("refused") }
+            try state.tables.apply(changes)
+        }
+    }
+}
+
+private final class FakePolicyConnections: PolicyConnections {
+    private let state = Mutex<Set<Connection>>([])
+
+    var all: Set<Connection> { state.withLock(\.self) }
+    func track(_ connection: Connection) { _ = state.withLock { $0.insert(connection) } }
+
+    func cut(_ families: Set<IPFamily>, _ isForbidden: (Connection) -> Bool) throws -> Int {
+        state.withLock { all in
+            let doomed = all.filter { families.contains($0.original.source.family) && isForbidden($0) }
+            all.subtract(doomed)
+            return doomed.count
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import Addressing
+import NFTablesKernel
+import Netlink
+import Testing
+
+@testable import Cluster
+@testable import KubeAPI
+@testable import Plan
+
+@Suite("policies with the kernel: what happens to a packet", .tags(.kernel), .enabled(if: kernelIsThere), .timeLimit(.minutes(5)))
+struct PolicyKernelTests {
+    private let denyAll: JSONValue = ["podSelector": [:], "policyTypes": ["Ingress", "Egress"]]
+
+    @Test("what the evaluator says is what happens, for policies by chance, changed one by one", arguments: Seed.fresh(3))
+    func random(seed: Seed) throws {
+        var seed = seed
+        let stage = try PolicyStage()
+        var policies: [ObjectKey] = []
+        for _ in 0..<8 {
+            for _ in 0...seed.number(below: 4) {
+                let policy = PolicyCluster.policy(&seed)
+                policies.append(policy.key)
+                try stage.set(policy)
+            }
+            if seed.chance(1, in: 3), let key = policies.randomElement(using: &seed) { try stage.remove([key]) }
+            for (place, pod) in [("a", "b"), ("b", "a"), ("a", "c"), ("client", "a"), ("client", "b")] {
+                for transport in [TransportProtocol.tcp, .udp, .sctp] {
+                    let family = IPFamily.allCases[seed.number(below: 2)]
+                    let port = PolicyStage.ports[seed.number(below: 3)]
+                    try Self.check(stage, place, pod, transport, family, port)
+                }
+            }
+        }
+    }
+
+    private static func check(
+        _ stage: PolicyStage, _ place: String, _ pod: String, _ transport: TransportProtocol, _ family: IPFamily, _ port: UInt16
+    ) throws {
+        let source = try ServiceStage.address(place, family)
+        let target = SocketAddress(try ServiceStage.address(pod, family), port)
+        let verdict = stage.index.world.verdict(on: .init(from: source, to: target.address, transport, port: port))
+        // What another node's pods may receive is judged there.
+        let isAllowed = verdict.egress.isAllowed && (pod == "c" || verdict.ingress.isAllowed)
+        let isLetThrough = try stage.isLetThrough(place, transport, target, pod: pod)
+        #expect(isLetThrough == isAllowed, "\(place) → \(pod) \(transport) \(port) \(family.name): \(verdict)")
+    }
+
+    @Test("a pod is always reachable from its own node, and reaches it", arguments: Kind.all)
+    func ownNode(_ kind: Kind) throws {
+        let stage = try PolicyStage(ports: [8080])
+        try stage.set(try PolicyStage.policy("deny", in: "x", denyAll), try PolicyStage.policy("deny", in: "y", denyAll))
+        #expect(try stage.stage.ask("node", kind.transport, try kind.address("a"), 8080).name == "a")
+        let echo = try Echo(
+            "node", in: stage.stage.node, kind.transport, SocketAddress(try kind.address("node"), 8080))
+        defer { echo.stop() }
+        #expect(try stage.stage.ask("a", kind.transport, try kind.address("node"), 8080).name == "node")
+        #expect(try !stage.isLetThrough("a", kind.transport, SocketAddress(try kind.address("b"), 8080), pod: "b"))
+    }
+
+    @Test("a policy is about the pod's address and port behind a service", arguments: Kind.all)
+    func behindService(_ kind: Kind) throws {
+        let stage = try PolicyStage(ports: [8080])
+        try stage.stage.serve(try kind.web("b"))
+        let front = SocketAddress(kind.clusterIP, 80)
+        func open(_ port: Int64) -> JSONValue {
+            [
+                "podSelector": [:],
+                "ingress": [["ports": [["protocol": .string(kind.transport.rawValue), "port": .number(JSONNumber(port))]]]],
+            ]
+        }
+        try stage.set(try PolicyStage.policy("one", in: "y", open(80)))
+        #expect(try !stage.isLetThrough("a", kind.transport, front, pod: "b"))
+        try stage.set(try PolicyStage.policy("one", in: "y", open(8080)))
+        #expect(try stage.isLetThrough("a", kind.transport, front, pod: "b"))
+    }
+
+    @Test("traffic from a pod to itself is allowed, also by way of a service", arguments: Kind.all)
+    func itself(_ kind: Kind) throws {
+        let stage = try PolicyStage(ports: [8080])
+        try stage.stage.serve(try kind.web("a"))
+        try stage.set(try PolicyStage.policy("deny", in: "x", denyAll))
+        #expect(try stage.stage.ask("a", kind.transport, kind.clusterIP, 80).name == "a")
+    }
+
+    @Test("replies to allowed connections flow although the reverse direction is denied, and so do errors", arguments: Kind.all)
+    func replies(_ kind: Kind) throws {
+        let stage = try PolicyStage(ports: [8080])
+        try stage.set(
+            try PolicyStage.policy("deny", in: "y", denyAll),
+            try PolicyStage.policy("open", in: "y", ["podSelector": [:], "ingress": [[:]]]))
+        let pod = try kind.address("b")
+        #expect(try stage.isLetThrough("a", kind.transport, SocketAddress(pod, 8080), pod: "b"))
+        #expect(try !stage.isLetThrough("b", kind.transport, SocketAddress(try kind.address("a"), 8080), pod: "a"))
+        // Nobody is there: a reset of TCP, and an error over ICMP.
+        #expect(try stage.stage.ask("a", kind.transport, pod, 9) == .refused)
+    }
+
+    @Test("a policy that names one protocol does not allow another", arguments: IPFamily.allCases)
+    func protocols(_ family: IPFamily) throws {
+        let stage = try PolicyStage(ports: [])
+        let target = SocketAddress(try ServiceStage.address("b", family), 80)
+        try stage.set(
+            try PolicyStage.policy("udp", in: "y", ["podSelector": [:], "ingress": [["ports": [["protocol": "UDP"]]]]]))
+        #expect(try !stage.isLetThrough("a", .sctp, target, pod: "b"), "one that names UDP does not allow SCTP")
+        try stage.set(
+            try PolicyStage.policy("sctp", in: "y", ["podSelector": [:], "ingress": [["ports": [["protocol": "SCTP"]]]]]))
+        #expect(try stage.isLetThrough("a", .sctp, target, pod: "b"))
+    }
+
+    @Test("people can list the table with nft, in both families")
+    func listed() throws {
+        let stage = try PolicyStage(ports: [])
+        var seed = Seed(7)
+        for _ in 0..<12 { try stage.set(PolicyCluster.policy(&seed)) }
+        for family in ["ip", "ip6"] {
+            let text = try nft(["--stateless", "list", "table", family, PacketPath.policyTable], in: stage.stage.node)
+            #expect(text.contains("chain forward"))
+        }
+    }
+}
