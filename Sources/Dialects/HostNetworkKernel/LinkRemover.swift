@@ -81,7 +81,7 @@ public final class LinkRemover: Sendable {
         guard outcomes.contains(nil) else { return outcomes }
         var all = LinkMessage()
         all.group = group
-        let refusal = try socket.perform([all.request(.remove, operation: "remove links of group \(group)")])[0]
+        let refusal = try socket.perform([all.request(.remove, operation: "remove links of group \(self.group)")])[0]
         guard refusal != nil else { return outcomes }
         // One that cannot be removed, and all stay.
         for (index, link) in links.enumerated() where outcomes[index] == nil {
