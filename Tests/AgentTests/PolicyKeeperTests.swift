@@ -66,6 +66,12 @@ struct PolicyKeeperTests {
         #expect(keeper.set(pod("late")))
         try keeper.settle([])
         #expect(try chain("10.244.1.4") == "none")
+        // A source that lists again may say something new.
+        #expect(!keeper.list([shop, pod("db"), pod("web"), pod("late"), policy]))
+        #expect(keeper.list([shop, pod("db"), pod("web", app: "db"), pod("late"), policy]))
+        try keeper.settle([])
+        #expect(try chain("10.244.1.3") == chain("10.244.1.2"))
+        keeper.release(id("web"))
         keeper.release(id("db"))
         #expect(tables.table(Table.ID(.ip, PacketPath.policyTable)) == nil, "nobody is isolated")
     }

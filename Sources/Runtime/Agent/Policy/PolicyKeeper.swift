@@ -66,9 +66,15 @@ final class PolicyKeeper: Sendable {
 
 extension PolicyKeeper {
     /// Takes these objects for everything there is.
-    func list(_ objects: [any KubernetesObject]) {
-        guard isOurs else { return }
-        state.withLock { $0.index.replace(with: objects) }
+    ///
+    /// - Returns: whether there is something to settle.
+    @discardableResult
+    func list(_ objects: [any KubernetesObject]) -> Bool {
+        guard isOurs else { return false }
+        return state.withLock { state in
+            state.index.replace(with: objects)
+            return state.index.hasChanges
+        }
     }
 
     /// - Returns: whether there is something to settle.

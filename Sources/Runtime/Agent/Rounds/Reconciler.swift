@@ -90,7 +90,7 @@ extension Reconciler {
     func take(_ event: ObjectEvent) {
         switch event {
         case .listed(let objects):
-            policies?.list(objects)
+            if policies?.list(objects) == true { markPolicies() }
             mark(keeper.list(objects))
             isListed = true
         case .added(let object), .modified(let object):
