@@ -278,7 +278,7 @@ extension Reconciler {
             outcome.refused = 1
             return outcome
         }
-        outcome.changes = result.changes.map(\.description)
+        outcome.steps = result.changes.map { .table($0) }
         outcome.restored = result.isRestored ? 1 : 0
         if result.cut > 0 { logger.info("cut connections that policies no longer allow", metadata: ["count": "\(result.cut)"]) }
         return outcome
