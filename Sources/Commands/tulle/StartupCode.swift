@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The code that a program runs once, while it starts: linking, reading settings and certificates, the first TLS handshake.
@@ -13,7 +14,7 @@ enum StartupCode {
             madvise(start, mapping.count, MADV_DONTNEED)
         }
         // And what the first lists and plans were made with: the C library keeps it otherwise.
-        _ = malloc_trim(0)
+        _ = clinux_trim_memory()
     }
 
     /// `7f…-7f… r-xp 00026000 08:01 1234 /usr/lib/…` (proc_pid_maps(5)).
