@@ -32,6 +32,26 @@ struct CommandLineTests {
         #expect(wide.isEmpty, "\(wide.joined(separator: "\n"))")
     }
 
+    // Lines that were folded in the source were folded again by the terminal's width.
+    @Test(
+        "what help tells at length is folded once",
+        arguments: [["agent"], ["lab"], ["lab", "walk"]]
+            + ["up", "status", "down", "exec", "logs", "node", "ping", "kubeconfig", "backend", "test"].map { ["lab", $0] })
+    func folded(_ words: [String]) throws {
+        let told = try run(["tulle"] + words + ["--help"]).output.split(separator: "USAGE: ").first ?? ""
+        let lines = told.split(separator: "\n", omittingEmptySubsequences: false)
+        for (line, next) in zip(lines, lines.dropFirst()) where !line.isEmpty && line.first != " " && next.first != " " {
+            guard let word = next.split(separator: " ").first else { continue }
+            #expect(line.count + 1 + word.count >= 80, "“\(line)” ends before “\(word)”")
+        }
+    }
+
+    @Test("a shell is offered what an option may be") func completions() throws {
+        let script = try run(["tulle", "--generate-completion-script", "bash"]).output
+        // Of the agent, of a lab that is made, and of one that is up.
+        #expect(script.split(separator: "\n").count { ["'host-gw'", "'vxlan'", "'none'"].allSatisfy($0.contains) } == 3)
+    }
+
     @Test(
         "what is empty is refused, and named",
         arguments: [

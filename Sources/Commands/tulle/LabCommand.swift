@@ -11,8 +11,7 @@ struct LabCommand: AsyncParsableCommand {
               tulle lab down                  nothing is left
               tulle lab walk examples/two-pods.yaml    one packet, hop by hop, without an API server
 
-            \(LabExit.codes)
-            A command run by exec or node ends as itself.
+            \(LabExit.codes) A command run by exec or node ends as itself.
 
             Shell completion: tulle --generate-completion-script bash
             """,

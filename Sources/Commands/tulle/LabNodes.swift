@@ -106,7 +106,7 @@ struct LabNodeRemove: AsyncParsableCommand {
         commandName: "remove",
         abstract: "Remove a node from a lab that is up, with its object and its pods.",
         discussion: """
-            As when a machine is switched off and sold: nothing is asked to end first. To move its pods away before, see kubectl
+            As when a machine is switched off and sold: nothing is asked to end first. To move its pods away before, see kubectl \
             drain. A node that only loses its power for a while is one that kubectl delete node, or a scenario's “stop”, shows.
 
             Examples:

@@ -11,8 +11,8 @@ struct LabPing: AsyncParsableCommand {
                            [--count <count>] [--output <output>]
             """,
         discussion: """
-            Prints a matrix of median round trips in microseconds: a line for each asker and a column for each pod, its families
-            one after the other; ✗ for an address that did not answer every time. In a narrow terminal each family has a matrix of
+            Prints a matrix of median round trips in microseconds: a line for each asker and a column for each pod, its families \
+            one after the other; ✗ for an address that did not answer every time. In a narrow terminal each family has a matrix of \
             its own. Above 16 pods each asker has a line of figures in place of its columns.
 
             Examples:

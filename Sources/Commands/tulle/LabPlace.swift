@@ -30,8 +30,8 @@ struct LabPlace: ParsableArguments {
 /// What ends a command of the lab: one line, and a code that means one thing.
 enum LabExit {
     static let codes = """
-        Exit codes: 0 done, 1 it could not be done, 3 the lab is up already, 4 it is not up, 5 no such node, pod or container,
-        64 wrong usage, 69 the kernel lacks something, 71 a limit is too low, 73 the directory cannot be used, 75 the port is in
+        Exit codes: 0 done, 1 it could not be done, 3 the lab is up already, 4 it is not up, 5 no such node, pod or container, \
+        64 wrong usage, 69 the kernel lacks something, 71 a limit is too low, 73 the directory cannot be used, 75 the port is in \
         use, 77 not root, 130 interrupted.
         """
 

@@ -14,7 +14,7 @@ struct LabTest: AsyncParsableCommand {
                            <file> ...
             """,
         discussion: """
-            Each scenario is a text file and gets a lab of its own, which is taken down after it. The form of the files is in
+            Each scenario is a text file and gets a lab of its own, which is taken down after it. The form of the files is in \
             docs/scenarios.md.
 
             Examples:

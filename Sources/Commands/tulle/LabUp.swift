@@ -9,8 +9,8 @@ struct LabUp: AsyncParsableCommand {
         commandName: "up",
         abstract: "Start a cluster on this machine, for kubectl.",
         discussion: """
-            Returns when all nodes are Ready, and leaves the cluster running. Its nodes are network namespaces on a wire of their
-            own: nothing of the host's network changes, and nothing leaves the machine. Images are not pulled: a catalogue says
+            Returns when all nodes are Ready, and leaves the cluster running. Its nodes are network namespaces on a wire of their \
+            own: nothing of the host's network changes, and nothing leaves the machine. Images are not pulled: a catalogue says \
             which command runs for an image; the built-in echo answers for those it does not know.
 
             A lab that stopped (all its processes were killed) starts again with its objects by "tulle lab up" without options.

@@ -93,9 +93,13 @@ struct ControlSocketTests {
         }
     }
 
-    @Test("an error comes back as one, and what is unknown with its code") func errors() async throws {
-        try await serving({ ["error": "no", "unknown": .bool($0.tree["known"] != true)] }) { directory in
-            for (question, code) in [(["known": true] as JSONValue, LabError.Code.processFailed), ([:], .unknown)] {
+    @Test("an error comes back as one, with its code") func errors() async throws {
+        try await serving({ ["error": "no", "code": $0.tree["code"] ?? .null] }) { directory in
+            let cases: [(JSONValue, LabError.Code)] = [
+                ([:], .processFailed), (["code": "unknown"], .unknown), (["code": "settingsRefused"], .settingsRefused),
+                (["code": "of tomorrow"], .processFailed),
+            ]
+            for (question, code) in cases {
                 let error = await #expect(throws: LabError.self) {
                     try await onThread { try LabControl(directory).ask(question) }
                 }

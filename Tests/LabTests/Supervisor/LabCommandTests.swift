@@ -144,7 +144,7 @@ struct LabCommandTests {
             if code == 5 { #expect(isOneLine(outcome, of: words[0]), "\(outcome.error)", sourceLocation: location) }
             #expect(outcome.output == "", sourceLocation: location)
         }
-        try expect("node", "node-9", "--", "true", says: "there are node-1")
+        try expect("node", "node-9", "--", "true", says: "there is node-1")
         try expect("exec", "nobody", "--", "true", says: "no pod default/nobody")
         try expect("exec", "--namespace", "nowhere", pod, "--", "true", says: "no pod nowhere/\(pod)")
         try expect("exec", pod, "-c", "none", "--", "true", says: "it has echo")

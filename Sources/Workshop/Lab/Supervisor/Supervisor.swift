@@ -66,9 +66,19 @@ public struct Supervisor: Sendable {
                 ends.map { node in "\(node.name) \(node.addresses.map(\.description).joined(separator: " "))" }
                     .joined(separator: " … ")))
         let (client, transport) = try client(directory.supervisorKubeconfig)
-        let cluster = LabCluster(self, ground, credentials, client: client, serverURL: sockets.url)
+        let outcome: Result<Void, any Error>
+        do {
+            let cluster = LabCluster(self, ground, credentials, client: client, serverURL: sockets.url)
+            outcome = .success(try await keep(cluster, sockets))
+        } catch {
+            outcome = .failure(error)
+        }
+        try? await transport.shutdown()
+        try outcome.get()
+    }
+
+    private func keep(_ cluster: LabCluster, _ sockets: Sockets) async throws {
         let control = try ControlSocket(path: directory.control)
-        defer { withExtendedLifetime(transport) {} }
         try await withThrowingTaskGroup(of: Void.self) { group in
             let server = serverPart(sockets)
             group.addTask { await server.run() }
