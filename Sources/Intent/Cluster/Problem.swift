@@ -81,6 +81,7 @@ public struct Problem: Hashable, Sendable {
         case healthCheckPortTaken = "health-check-port-taken"
         /// Another has the address where the agent shows its figures.
         case metricsAddressTaken = "metrics-address-taken"
+        case healthAddressTaken = "health-address-taken"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -94,7 +95,8 @@ public struct Problem: Hashable, Sendable {
 extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
-        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken:
+        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken,
+            .healthAddressTaken:
             .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
@@ -146,6 +148,7 @@ extension Problem.ID {
         case .serviceFrontTaken: "give each service an address or a port of its own"
         case .healthCheckPortTaken:
             "stop the program that has the port, or make the service anew with another healthCheckNodePort"
+        case .healthAddressTaken: "stop the program that has the address, or start the agent with another --health-address"
         case .metricsAddressTaken: "stop the program that has the address, or start the agent with another --metrics-address"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }

@@ -35,6 +35,8 @@ public struct AgentSettings: Hashable, Sendable {
     public var nodePortAddresses: [IPPrefix]
     /// Where figures and health are shown; `nil`: nowhere.
     public var metricsAddress: SocketAddress?
+    /// Where load balancers ask whether this node serves services; empty: nowhere.
+    public var healthAddresses: [SocketAddress] = []
     /// How often tunnels that fail are tried again; a tenth as often while they do not fail; `nil`: they are never tried.
     public var probePeriod: Duration?
 
