@@ -223,7 +223,7 @@ extension AgentStage {
 
     /// Every endpoint that was last asked for is in the kernel, and no other.
     private func checkTable() throws {
-        var tables = try KernelTables(in: socket.namespace)
+        let tables = try KernelTables(in: socket.namespace)
         guard let table = try tables.observe(Table.ID(.ip, PacketPath.serviceTable))?.table else {
             throw Trouble(description: "the table of services is gone")
         }

@@ -180,7 +180,7 @@ enum PoliciesBenchmark {
     private static func policies(_ count: Int) throws -> [NetworkPolicy] {
         try (0..<count).map { number in
             let isLast = number == count - 1
-            let port = JSONValue.number(JSONNumber(isLast ? Int64(ServiceShape.targetPort) : Int64(10_000 + number)))
+            let port = JSONValue.number(JSONNumber(isLast ? Int64(PolicyRoad.port) : Int64(10_000 + number)))
             let block = isLast ? "198.18.1.0/24" : "203.0.\(number / 256).\(number % 256)/32"
             return try policy(
                 "p\(number)", in: "shop",

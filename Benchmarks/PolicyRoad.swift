@@ -18,6 +18,7 @@ final class PolicyRoad {
     private let acceptor: Acceptor
     private lazy var connector = SocketMaker(in: client)
 
+    static let port: UInt16 = 8080
     private static let address = IPAddress.v4(IPv4Address(198, 18, 2, 2))
 
     init(policies: [NetworkPolicy]) throws {
@@ -26,7 +27,7 @@ final class PolicyRoad {
         node = try .new()
         pod = try .new()
         try Self.wire(client, node, pod)
-        acceptor = try Acceptor(in: pod, port: ServiceShape.targetPort)
+        acceptor = try Acceptor(in: pod, port: Self.port)
         var subject = Pod(metadata: ObjectMeta(name: "db", namespace: "shop"))
         subject.spec.nodeName = "n1"
         subject.status.podIPs = [Self.address]
@@ -84,7 +85,7 @@ final class PolicyRoad {
         for _ in 0..<times {
             let socket = try connector.next()
             let begin = seconds(CLOCK_MONOTONIC)
-            try Sockets.connect(socket, to: SocketAddress(Self.address, ServiceShape.targetPort))
+            try Sockets.connect(socket, to: SocketAddress(Self.address, Self.port))
             measured.append(seconds(CLOCK_MONOTONIC) - begin)
         }
         return Figures(measured).median

@@ -21,6 +21,7 @@ final class RolloutClients: Sendable {
         var counts = Counts()
         var isStopped = false
         var running = 0
+        var port: UInt16 = 10_000
     }
 
     private let state = Mutex(State())
@@ -99,6 +100,7 @@ final class RolloutClients: Sendable {
             for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
                 setsockopt(socket.rawValue, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
             }
+            try bindNextPort(socket)
             try Sockets.connect(socket, to: RolloutScene.front)
             var pod: UInt32 = 0
             guard recv(socket.rawValue, &pod, 4, Int32(MSG_WAITALL)) == 4 else {
@@ -108,6 +110,26 @@ final class RolloutClients: Sendable {
         } catch {
             return .failure(RolloutScene.Trouble(description: "\(error)"))
         }
+    }
+
+    /// A port that was used a moment ago belongs to a connection that the kernel remembers for ten seconds more, and can go where that
+    /// one went: ports by chance are the same again now and then.
+    private func bindNextPort(_ socket: Descriptor) throws {
+        for _ in 0..<1000 {
+            let port = state.withLock { state -> UInt16 in
+                state.port = state.port == 65_000 ? 10_000 : state.port + 1
+                return state.port
+            }
+            var name = Sockets.name(SocketAddress(.any(.v4), port))
+            let code = withUnsafePointer(to: &name) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(socket.rawValue, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+            // One that stays has it.
+            if code == 0 { return }
+        }
+        throw RolloutScene.Trouble(description: "no port is free: errno \(errno)")
     }
 
     // MARK: - Connections that stay

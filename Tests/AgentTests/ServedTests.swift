@@ -85,6 +85,46 @@ extension KernelTests {
             #expect(node.status.problems == [])
         }
 
+        @Test("a balancer is told whether the node serves services, and of a node that is about to go that it does not")
+        func nodeHealth() throws {
+            let node = try TestNode(objects: objects(here: 1))
+            try node.start()
+            func ask(_ path: String, at address: String = "192.0.2.1") throws -> HTTPReply? {
+                try node.neighbour.get(path, at: SocketAddress(ip(address), 10256))
+            }
+            for address in ["192.0.2.1", "2001:db8::1"] {
+                try eventually("somebody answers\n\(node.log)") { try ask("/healthz", at: address)?.status == 200 }
+            }
+            let reply = try #require(try ask("/healthz"))
+            #expect(reply.headers["content-type"] == "application/json" && reply.headers["x-content-type-options"] == "nosniff")
+            let time = #/"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6} \+0000 UTC"/#
+            #expect(reply.body.matches(of: time).count == 2, "\(reply.body)")
+            #expect(
+                reply.body.hasPrefix(#"{"lastUpdated": ""#) && reply.body.hasSuffix(#", "nodeEligible": true}"#), "\(reply.body)")
+            #expect(try ask("/metrics")?.status == 404)
+            // The autoscaler takes it away: no new connections from outside.
+            let taint = "spec: {taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule}], podCIDRs: [10.244.1"
+            try node.directory.write(
+                objects(here: 1).replacing("spec: {podCIDRs: [10.244.1", with: taint), to: "objects.yaml")
+            try eventually("the node is to go\n\(node.log)") { try ask("/healthz")?.status == 503 }
+            #expect(try ask("/healthz")?.body.hasSuffix(#""nodeEligible": false}"#) == true)
+            let livez = try #require(try ask("/livez"))
+            #expect(livez.status == 200 && !livez.body.contains("nodeEligible"))
+            try node.directory.write(objects(here: 1), to: "objects.yaml")
+            try eventually("it stays\n\(node.log)") { try ask("/healthz")?.status == 200 }
+            #expect(node.status.problems == [] && node.stop() == 0)
+            for options in [
+                ["--parts", "pods,overlay"], ["--health-address", "off"], ["--healthz-bind-address", "192.0.2.1:10300"],
+            ] {
+                try node.start(options)
+                #expect(try ask("/healthz") == nil, "\(options)")
+                if options[1].hasSuffix(":10300") {
+                    #expect(try node.neighbour.get("/livez", at: SocketAddress(ip("192.0.2.1"), 10300))?.status == 200)
+                }
+                #expect(node.stop() == 0)
+            }
+        }
+
         @Test("a balancer is answered at the chosen addresses alone")
         func chosen() throws {
             let node = try TestNode(objects: objects(here: 1))

@@ -77,6 +77,15 @@ struct AgentCommand: AsyncParsableCommand {
             """, valueName: "address"))
     var metricsAddress: String?
 
+    @Option(
+        name: [.customLong("health-address"), .customLong("healthz-bind-address")],
+        help: ArgumentHelp(
+            """
+            Where load balancers ask whether this node serves services (/healthz, /livez); “off” for nowhere. [default: port \
+            10256 of all addresses, as kube-proxy, with the part services; otherwise off]
+            """, valueName: "address"))
+    var healthAddress: String?
+
     @OptionGroup var network: AgentNetworkOptions
 
     @Option(name: .customLong("state"), help: "Where attachments are kept: a directory that a reboot empties.")
@@ -154,6 +163,18 @@ struct AgentCommand: AsyncParsableCommand {
         return address
     }
 
+    private func healthAddresses(_ duties: Set<Duty>) throws -> [SocketAddress] {
+        guard let healthAddress else {
+            return duties.contains(.services) ? IPFamily.allCases.map { SocketAddress(.any($0), 10256) } : []
+        }
+        if healthAddress == "off" { return [] }
+        guard let address = SocketAddress(text: healthAddress), address.port != 0 else {
+            throw AgentUsage(
+                "--health-address \(healthAddress): an address and a port, such as 0.0.0.0:10256 or [::]:10256, or “off”")
+        }
+        return [address]
+    }
+
     private func keepNode() async throws {
         let duties = try AgentParts.duties(parts)
         let node = try node ?? defaultNodeName(environment: environmentVariable)
@@ -172,6 +193,7 @@ struct AgentCommand: AsyncParsableCommand {
             metricsAddress: try figuresAddress(duties),
             probePeriod: network.probePeriod == 0 ? nil : .seconds(network.probePeriod))
         settings.cutsConnections = cutConnections
+        settings.healthAddresses = try healthAddresses(duties)
         installation.apply(to: &settings)
         do {
             try settings.check()

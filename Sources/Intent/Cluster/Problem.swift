@@ -87,6 +87,7 @@ public struct Problem: Hashable, Sendable {
         case policyRuleClosed = "policy-rule-closed"
         /// A rule has names of the DNS as peers.
         case policyDomainNames = "policy-domain-names"
+        case healthAddressTaken = "health-address-taken"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -100,7 +101,8 @@ public struct Problem: Hashable, Sendable {
 extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
-        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken:
+        case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken,
+            .healthAddressTaken:
             .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
@@ -153,6 +155,7 @@ extension Problem.ID {
         case .serviceFrontTaken: "give each service an address or a port of its own"
         case .healthCheckPortTaken:
             "stop the program that has the port, or make the service anew with another healthCheckNodePort"
+        case .healthAddressTaken: "stop the program that has the address, or start the agent with another --health-address"
         case .metricsAddressTaken: "stop the program that has the address, or start the agent with another --metrics-address"
         case .policySelectsNobody: "correct the policy's selector: until then no pod is isolated by it"
         case .policyRuleClosed: "correct the field that object-invalid names; what can be read of the policy holds"

@@ -63,7 +63,7 @@ public struct NodeAgent: Service {
         let reconciler = try Reconciler(
             settings, namespace: namespace, pods: book ?? NoAttachments(), policies: policies, surroundings: surroundings,
             tell: { [recorder = self.events] in recorder?.record($0) }, logger: logger)
-        let board = StatusBoard(settings, now: surroundings.now)
+        let board = StatusBoard(settings, now: surroundings.now, date: surroundings.date)
         let doors = AgentDoors(settings, board: board, logger: logger)
         let mark = UInt16(truncatingIfNeeded: Int(surroundings.random() * 65536))
         let prober = settings.probePeriod == nil ? nil : try TunnelProber(in: namespace, mark: mark, logger: logger)

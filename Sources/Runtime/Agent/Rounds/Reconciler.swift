@@ -34,6 +34,9 @@ actor Reconciler {
     private var areTablesDue = false
     private var flannel: FlannelWriter?
     private var isListed = false
+    private let node: String
+    /// The node's object neither ends nor is about to be taken away by an autoscaler.
+    private var isNodeEligible = true
     private(set) var report = Report()
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -43,6 +46,7 @@ actor Reconciler {
         policies: PolicyKeeper? = nil, surroundings: Surroundings,
         tell: @escaping @Sendable (EventNote) -> Void = { _ in }, logger: Logger
     ) throws(KernelError) {
+        node = settings.node
         self.surroundings = surroundings
         self.tell = tell
         self.logger = logger
@@ -91,19 +95,29 @@ extension Reconciler {
         switch event {
         case .listed(let objects):
             if policies?.list(objects) == true { markPolicies() }
+            for object in objects { look(atNode: object) }
             mark(keeper.list(objects))
             isListed = true
         case .added(let object), .modified(let object):
             if policies?.set(object) == true { markPolicies() }
+            look(atNode: object)
             note(keeper.set(object)) { $0.note(object, isNew: !isListed, at: $1) }
         case .deleted(let key, _):
             if policies?.remove(key) == true { markPolicies() }
+            if key == ObjectKey(Node.resource.kind, namespace: "", name: node) { isNodeEligible = false }
             note(keeper.remove(key)) { $0.note(key, at: $1) }
         case .faults(let faults):
             sourceProblems = faults.map(Problem.init)
             // Said at once: before the first list there is no round that would say it.
             publish()
         }
+    }
+
+    /// As kube-proxy judges it (KEP 3836): such a node is not to get new connections from outside.
+    private func look(atNode object: any KubernetesObject) {
+        guard let object = object as? Node, object.metadata.name == node else { return }
+        isNodeEligible =
+            !object.metadata.isBeingDeleted && !object.spec.taints.contains { $0.key == "ToBeDeletedByClusterAutoscaler" }
     }
 
     /// What trying the tunnels came to.
@@ -142,7 +156,8 @@ extension Reconciler {
     /// What the agent shows of itself.
     var state: StatusBoard.State {
         StatusBoard.State(
-            report: report, figures: figures, deserted: keeper.localServices.deserted, services: keeper.snapshot.services.count)
+            report: report, figures: figures, deserted: keeper.localServices.deserted, services: keeper.snapshot.services.count,
+            areServicesRight: keeper.areServicesRight, isNodeEligible: isNodeEligible)
     }
 
     /// The other nodes to try the tunnels with, as the last whole round saw them.

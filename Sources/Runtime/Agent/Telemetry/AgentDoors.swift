@@ -6,13 +6,15 @@ import Plan
 import Synchronization
 import Telemetry
 
-/// Where the agent is asked over HTTP: its figures at one address, and one port for each service whose load balancer asks.
+/// Where the agent is asked over HTTP: its figures at one address, the node's health at others, and one port for each service whose
+/// load balancer asks.
 ///
 /// A door is opened when it is needed first, and closed when nobody needs it any more. What cannot be opened is a problem, and is
 /// tried again when the caller says so.
 actor AgentDoors {
     private let node: String
     private let metricsAddress: SocketAddress?
+    private let healthAddresses: [SocketAddress]
     /// At which of the node's addresses load balancers may ask; empty: at all.
     private let admitted: [IPPrefix]
     private let board: StatusBoard
@@ -20,6 +22,8 @@ actor AgentDoors {
 
     private var metrics: AnswerServer?
     private var metricsProblem: Problem?
+    private var health: [SocketAddress: AnswerServer] = [:]
+    private var healthProblems: [SocketAddress: Problem] = [:]
     private var checks: [Place: AnswerServer] = [:]
     private var refused: [Place: Problem] = [:]
     private let counts = Counts()
@@ -44,6 +48,7 @@ actor AgentDoors {
     init(_ settings: AgentSettings, board: StatusBoard, logger: Logger) {
         node = settings.node
         metricsAddress = settings.metricsAddress
+        healthAddresses = settings.healthAddresses
         admitted = settings.nodePortAddresses
         (self.board, self.logger) = (board, logger)
     }
@@ -57,9 +62,12 @@ actor AgentDoors {
     func keep(_ wanted: [LocalServices.HealthCheck], isHealthy: Bool, attempt: Int) async -> [Problem] {
         let isNewAttempt = attempt != self.attempt
         self.attempt = attempt
-        if isNewAttempt { await openMetrics() }
+        if isNewAttempt {
+            await openMetrics()
+            for address in healthAddresses where health[address] == nil { await openHealth(at: address) }
+        }
         var answers: [Place: Counts.Answer] = [:]
-        var problems = [metricsProblem].compactMap(\.self)
+        var problems = [metricsProblem].compactMap(\.self) + healthProblems.values
         for check in wanted.sorted(by: { $0.service < $1.service }) {
             var isTold = false
             for (family, count) in check.endpoints.sorted(by: { $0.key.name < $1.key.name }) {
@@ -85,8 +93,21 @@ actor AgentDoors {
     func close() async {
         for door in checks.values { await door.close() }
         checks = [:]
+        for door in health.values { await door.close() }
+        health = [:]
         await metrics?.close()
         metrics = nil
+    }
+
+    private func openHealth(at address: SocketAddress) async {
+        do {
+            health[address] = try await AnswerServer.open(at: address) { [board] in board.answer(health: $0) }
+            healthProblems[address] = nil
+        } catch {
+            // A machine without the family has nobody who could ask there.
+            guard (error as? AnswerServerFailure)?.isWithoutFamily != true else { return }
+            healthProblems[address] = Problem(.healthAddressTaken, nil, "\(error)")
+        }
     }
 
     private func openMetrics() async {

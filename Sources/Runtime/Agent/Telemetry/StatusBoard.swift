@@ -1,4 +1,5 @@
 import Cluster
+import KubeAPI
 import Plan
 import Synchronization
 import Telemetry
@@ -17,16 +18,27 @@ final class StatusBoard: Sendable {
         var figures = AgentFigures()
         var deserted = LocalServices.Deserted()
         var services = 0
+        /// Services are served as they were asked for.
+        var areServicesRight = true
+        /// The node's object neither ends nor is about to be taken away by an autoscaler.
+        var isNodeEligible = true
         /// Since when the agent is at what it does now; `nil`: it waits for something to happen.
         var busySince: Duration?
+        /// Since when services are not right.
+        var wrongSince: Duration?
     }
 
     private let state = Mutex(State())
     private let parts: String
     private let hasServices: Bool
     private let now: @Sendable () -> Duration
+    private let date: @Sendable () -> Timestamp
 
-    init(_ settings: AgentSettings, now: @escaping @Sendable () -> Duration) {
+    init(
+        _ settings: AgentSettings, now: @escaping @Sendable () -> Duration,
+        date: @escaping @Sendable () -> Timestamp = { Timestamp(seconds: 0) }
+    ) {
+        self.date = date
         parts = settings.parts
         hasServices = settings.duties.contains(.services)
         self.now = now
@@ -37,7 +49,38 @@ final class StatusBoard: Sendable {
     func begin() { state.withLock { $0.busySince = now() } }
 
     /// What was done is done.
-    func show(_ next: State) { state.withLock { $0 = next } }
+    func show(_ next: State) {
+        state.withLock { state in
+            let wrongSince = next.areServicesRight ? nil : state.wrongSince ?? now()
+            state = next
+            state.wrongSince = wrongSince
+        }
+    }
+
+    private func isStuck(_ state: State) -> Bool { state.busySince.map { now() - $0 > Self.patience } ?? false }
+
+    /// What a load balancer is told of this node, in kube-proxy's words: 503 when changes to services have not been carried out for a
+    /// minute, and, at `/healthz` alone, when the node is about to go.
+    func answer(health question: HTTPQuestion) -> HTTPAnswer {
+        let state = state.withLock { $0 }
+        let isNodeToo = question.path == "/healthz"
+        guard isNodeToo || question.path == "/livez" else { return .notFound }
+        let isLate = state.wrongSince.map { now() - $0 > .seconds(60) } ?? false
+        let isHealthy = !isStuck(state) && !isLate && (state.isNodeEligible || !isNodeToo)
+        let current = date()
+        // While all is well the last look is now, also where nothing changed.
+        let updated = isHealthy ? current : state.figures.lastServiceRound ?? Timestamp(seconds: 0)
+        let body =
+            #"{"lastUpdated": "\#(Self.words(updated))","currentTime": "\#(Self.words(current))""#
+            + (isNodeToo ? #", "nodeEligible": \#(state.isNodeEligible)}"# : "}")
+        return HTTPAnswer(
+            isHealthy ? 200 : 503, body, contentType: "application/json", headers: [.init("x-content-type-options", "nosniff")])
+    }
+
+    /// As Go writes a time: `2026-11-21 23:05:01.250000 +0000 UTC`.
+    private static func words(_ time: Timestamp) -> String {
+        time.microTime.replacing("T", with: " ").replacing("Z", with: " +0000 UTC")
+    }
 
     func answer(_ question: HTTPQuestion) -> HTTPAnswer {
         let state = state.withLock { $0 }
