@@ -104,7 +104,8 @@ public struct NodeAgent: Service {
                 // Many pods come at once, and what the kernel says of them comes a little later: it is to come first.
                 group.addTask {
                     for await _ in calls {
-                        try await Task.sleep(for: .milliseconds(10))
+                        // Being asked to stop is no error.
+                        guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { return }
                         post.put(.attachments)
                     }
                 }
