@@ -4,7 +4,8 @@ import Glibc
 import Netlink
 import Synchronization
 
-/// Asks services without a pause, from a pod, by TCP and by UDP, and judges who answers.
+/// Asks services without a pause, from a pod, by TCP and by UDP, and judges who answers. Several ask at once, each its own services,
+/// so that one that waits in vain keeps nobody else from asking.
 ///
 /// What is allowed is known in versions: while a change is on its way the old and the new are. An answer must be allowed in a version
 /// between the question and the answer.
@@ -29,7 +30,7 @@ final class SoakProber: Sendable {
         var versions: [[Int: Expectation]] = []
         var counts = Counts()
         var isStopped = false
-        var hasEnded = false
+        var running = 0
     }
 
     private let state = Mutex(State())
@@ -44,17 +45,29 @@ final class SoakProber: Sendable {
         clients = try (0...services).map { _ in try SoakSocket.open(in: namespace, isStream: false) }
     }
 
+    private static let askers = 8
+    /// Milliseconds for an answer that has to come: a machine that is busy takes its time.
+    private static let patience: Int32 = 5000
+    /// Milliseconds where nobody has to answer.
+    private static let impatience: Int32 = 200
+
     /// - Parameter seed: of which service is asked next.
     func start(_ seed: UInt64) {
+        state.withLock { $0.running = Self.askers }
+        for asker in 0..<Self.askers { start(asker, seed &+ UInt64(asker)) }
+    }
+
+    private func start(_ asker: Int, _ seed: UInt64) {
         var thread = pthread_t()
-        let box = Start(prober: self, dice: SoakDice(seed))
+        let own = (1...services).filter { $0 % Self.askers == asker }
+        let box = Start(prober: self, dice: SoakDice(seed), services: own)
         pthread_create(
             &thread, nil,
             { pointer in
                 guard let pointer else { return nil }
                 let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
                 var dice = start.dice
-                start.prober.run(&dice)
+                start.prober.run(start.services, &dice)
                 return nil
             }, Unmanaged.passRetained(box).toOpaque())
         pthread_detach(thread)
@@ -63,7 +76,10 @@ final class SoakProber: Sendable {
     private final class Start: Sendable {
         let prober: SoakProber
         let dice: SoakDice
-        init(prober: SoakProber, dice: SoakDice) { (self.prober, self.dice) = (prober, dice) }
+        let services: [Int]
+        init(prober: SoakProber, dice: SoakDice, services: [Int]) {
+            (self.prober, self.dice, self.services) = (prober, dice, services)
+        }
     }
 
     func expect(_ expectations: [Int: Expectation]) { state.withLock { $0.versions.append(expectations) } }
@@ -71,17 +87,17 @@ final class SoakProber: Sendable {
 
     func stop() {
         state.withLock { $0.isStopped = true }
-        while !state.withLock({ $0.hasEnded }) { poll(nil, 0, 10) }
+        while state.withLock({ $0.running }) > 0 { poll(nil, 0, 10) }
     }
 
-    private func run(_ dice: inout SoakDice) {
+    private func run(_ services: [Int], _ dice: inout SoakDice) {
         var question: UInt8 = 0
-        while !state.withLock({ $0.isStopped }) {
+        while !services.isEmpty, !state.withLock({ $0.isStopped }) {
             question &+= 1
-            probe(1 + dice.below(services), isStream: dice.below(2) == 0, question)
-            poll(nil, 0, 2)
+            probe(services[dice.below(services.count)], isStream: dice.below(2) == 0, question)
+            poll(nil, 0, 10)
         }
-        state.withLock { $0.hasEnded = true }
+        state.withLock { $0.running -= 1 }
     }
 
     private enum Outcome: Equatable {
@@ -91,12 +107,14 @@ final class SoakProber: Sendable {
     }
 
     private func probe(_ service: Int, isStream: Bool, _ question: UInt8) {
-        let (first, port) = state.withLock { state in
-            (state.versions.count - 1, state.versions.last?[service]?.port ?? 80)
+        let (first, port, mayBeSilent) = state.withLock { state in
+            let now = state.versions.last?[service]
+            return (state.versions.count - 1, now?.port ?? 80, now?.mayBeSilent ?? true)
         }
         guard first >= 0 else { return }
+        let limit = mayBeSilent ? Self.impatience : Self.patience
         let address = SoakModel.address(ofService: service)
-        let outcome = isStream ? ask(address, port) : ask(clients[service], address, port, question)
+        let outcome = isStream ? ask(address, port, limit) : ask(clients[service], address, port, question, limit)
         state.withLock { state in
             let versions = state.versions[first...].map { $0[service] ?? Expectation(port: port) }
             let kind = isStream ? "TCP" : "UDP"
@@ -125,7 +143,7 @@ final class SoakProber: Sendable {
         }
     }
 
-    private func ask(_ address: IPv4Address, _ port: UInt16) -> Outcome {
+    private func ask(_ address: IPv4Address, _ port: UInt16, _ limit: Int32) -> Outcome {
         guard let socket = try? SoakSocket.open(in: namespace, isStream: true) else { return .silent }
         // Closing resets: no port is kept.
         var linger = linger(l_onoff: 1, l_linger: 0)
@@ -133,13 +151,14 @@ final class SoakProber: Sendable {
         let code = SoakSocket.with(address, port) { connect(socket.rawValue, $0, $1) }
         guard code == 0 || errno == EINPROGRESS else { return .refused }
         var buffer = [UInt8](repeating: 0, count: 256)
-        // It answers at once; a machine that is busy takes its time.
-        guard wait(socket, 5000) else { return .silent }
+        guard wait(socket, limit) else { return .silent }
         let count = recv(socket.rawValue, &buffer, buffer.count, 0)
         return count > 0 ? .answered(String(decoding: buffer.prefix(count), as: UTF8.self)) : .refused
     }
 
-    private func ask(_ socket: Descriptor, _ address: IPv4Address, _ port: UInt16, _ question: UInt8) -> Outcome {
+    private func ask(
+        _ socket: Descriptor, _ address: IPv4Address, _ port: UInt16, _ question: UInt8, _ limit: Int32
+    ) -> Outcome {
         var buffer = [UInt8](repeating: 0, count: 256)
         // Connected, so that it hears of a refusal; its own port stays.
         guard SoakSocket.with(address, port, { connect(socket.rawValue, $0, $1) }) == 0 else { return .refused }
@@ -147,7 +166,7 @@ final class SoakProber: Sendable {
         while recv(socket.rawValue, &buffer, buffer.count, 0) >= 0 {}
         for _ in 0..<5 {
             guard send(socket.rawValue, [question], 1, Int32(MSG_NOSIGNAL)) == 1 else { return .refused }
-            while wait(socket, 1000) {
+            while wait(socket, limit / 5) {
                 let count = recv(socket.rawValue, &buffer, buffer.count, 0)
                 if count < 0 { return .refused }
                 if count > 1, buffer[0] == question { return .answered(String(decoding: buffer[1..<count], as: UTF8.self)) }
