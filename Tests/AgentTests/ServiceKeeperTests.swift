@@ -247,7 +247,7 @@ import Testing
         _ = try kernel.apply([.addChain(four, "foreign", nil)])
         var changes: [NFTables.Change] = []
         for turn in 1...3 {
-            let result = try keeper.settle(four, plan(snapshot), isUntouched: true, &kernel)
+            let result = try keeper.settle(four, plan(snapshot), changed: [], &kernel)
             #expect(!result.isRestored)
             changes += result.changes
             if turn < 3 { #expect(changes.count < 9) }
@@ -266,7 +266,7 @@ import Testing
         kernel.refusals = 1
         let touched = names(snapshot.set(try slice("web", "10.244.1.1")))
         #expect(throws: KernelError.self) { try keeper.settle(touched, of: four, snapshot, &kernel) }
-        #expect(try !keeper.settle(four, plan(snapshot), isUntouched: true, &kernel).changes.isEmpty)
+        #expect(try !keeper.settle(four, plan(snapshot), changed: [], &kernel).changes.isEmpty)
         #expect(try keeper.settle(four, plan(snapshot), &kernel).changes.isEmpty)
     }
 

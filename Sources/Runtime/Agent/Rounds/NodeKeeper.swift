@@ -21,6 +21,8 @@ struct NodeKeeper<Tables: NFTablesEnd>: ~Copyable {
     let duties: Set<Duty>
     let network: NetworkSettings
     private var services: ServiceKeeper
+    /// Those that changed and are not in the tables yet, whichever round will bring them there.
+    private var unsettledServices: Set<ServiceIndex.Name> = []
 
     private(set) var snapshot = Snapshot()
     var facts: NodeFacts
@@ -145,7 +147,8 @@ extension NodeKeeper {
     mutating func set(_ object: any KubernetesObject) -> Due { due(snapshot.set(object)) }
     mutating func remove(_ key: ObjectKey) -> Due { due(snapshot.remove(key)) }
 
-    private func due(_ touched: Set<Snapshot.Subject>) -> Due {
+    private mutating func due(_ touched: Set<Snapshot.Subject>) -> Due {
+        for case .service(let name) in touched { unsettledServices.insert(name) }
         // Our own node's object decides over everything here.
         if touched.contains(.node(facts.name)) { return .all }
         return .keys(Set(touched.flatMap(NodePlan.keys)))
@@ -441,9 +444,10 @@ extension NodeKeeper {
         let everything = isOfAll ? ServiceKeeper.Everything(plan.snapshot) : nil
         let before = try? tables.generation()
         var commits: UInt32 = 0
+        var areAllSettled = ids.count == NodePlan.serviceTables.count && plan.own != nil
         for id in ids {
             do {
-                let result = try services.settle(id, plan, isUntouched: isUntouched, &tables, everything)
+                let result = try services.settle(id, plan, changed: isUntouched ? unsettledServices : nil, &tables, everything)
                 refusedTables[id] = nil
                 guard !result.changes.isEmpty else { continue }
                 commits += 1
@@ -453,11 +457,13 @@ extension NodeKeeper {
                     restorations.note([.table(id)], at: now)
                 }
             } catch {
+                areAllSettled = false
                 outcome.refused += 1
                 refusedTables[id] = Problem(.changeRefused, nil, "table \(id): \(error)")
             }
         }
         if services.isBehind { outcome.refused += 1 }
+        if areAllSettled { unsettledServices = [] }
         count(commits, since: before)
     }
 
@@ -473,6 +479,7 @@ extension NodeKeeper {
             if !changes.isEmpty { commits += 1 }
             outcome.note(changes)
         }
+        unsettledServices.subtract(names)
         if services.isBehind { outcome.refused += 1 }
     }
 

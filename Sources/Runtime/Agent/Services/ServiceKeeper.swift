@@ -63,11 +63,13 @@ struct ServiceKeeper {
     /// each time, in turn.
     ///
     /// - Parameters:
-    ///   - isUntouched: nobody but us has committed anything since the table was last compared.
+    ///   - changed: nobody but us has committed anything since the table was last compared, and these services have changed; `nil`:
+    ///     the table has to be compared.
     ///   - everything: of the plan's snapshot; `nil`: it is made here.
     /// - Returns: what was changed, and whether that was to be so already.
     mutating func settle<Tables: NFTablesEnd>(
-        _ id: Table.ID, _ plan: NodePlan, isUntouched: Bool = false, _ kernel: inout Tables, _ everything: Everything? = nil
+        _ id: Table.ID, _ plan: NodePlan, changed: Set<ServiceIndex.Name>? = nil, _ kernel: inout Tables,
+        _ everything: Everything? = nil
     ) throws -> (changes: [NFTables.Change], isRestored: Bool) {
         let family: IPFamily = id.family == .ip ? .v4 : .v6
         guard isOurs, plan.facts.families.contains(family) else {
@@ -78,10 +80,10 @@ struct ServiceKeeper {
         // Without our own node's object what was made before stays.
         guard let facts = plan.serviceFacts(ranges: ranges, nodePortAddresses: nodePortAddresses) else { return ([], false) }
         let index = plan.snapshot.services
-        if isUntouched, !doubtful.contains(id), tables[id]?.facts == facts {
+        if let changed, !doubtful.contains(id), tables[id]?.facts == facts {
             var names = audits[id] ?? []
             if names.isEmpty { names = Array(index.names.union(tables[id]?.serviceNames ?? [])) }
-            let slice = Set(names.suffix(Self.auditSize))
+            let slice = changed.union(names.suffix(Self.auditSize))
             audits[id] = names.dropLast(Self.auditSize)
             return (try settle(slice, of: id, plan.snapshot, &kernel), false)
         }
