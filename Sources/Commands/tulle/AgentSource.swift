@@ -81,7 +81,9 @@ enum AgentOrigin {
                 EventAggregator(component: "tulle", namesByContent: true), client: client, now: Surroundings.real.date,
                 logger: logger)
             let outcome: Result<Void, any Error>
-            do { outcome = .success(try await body(client.source(collections, gathering: .milliseconds(10)), events)) } catch { outcome = .failure(error) }
+            do { outcome = .success(try await body(client.source(collections, gathering: .milliseconds(10)), events)) } catch {
+                outcome = .failure(error)
+            }
             try await transport.shutdown()
             try outcome.get()
         }
