@@ -12,13 +12,17 @@ import Testing
 private struct CountingTables: NFTablesEnd {
     var tables = MemoryTables()
     var looks = 0
+    var isUnreadable = false
 
-    mutating func observe(_ table: Table.ID) throws(MemoryTables.Refusal) -> ObservedTable? {
+    struct Unreadable: Error {}
+
+    mutating func observe(_ table: Table.ID) throws -> ObservedTable? {
         looks += 1
+        if isUnreadable { throw Unreadable() }
         return try tables.observe(table)
     }
-    mutating func apply(_ changes: [NFTables.Change]) throws(MemoryTables.Refusal) { try tables.apply(changes) }
-    mutating func generation() throws(MemoryTables.Refusal) -> UInt32 { try tables.generation() }
+    mutating func apply(_ changes: [NFTables.Change]) throws { try tables.apply(changes) }
+    mutating func generation() throws -> UInt32 { try tables.generation() }
 }
 
 @Suite("other nodes' places in the tables")
@@ -131,6 +135,23 @@ struct KeyedTableTests {
         #expect(keeper.value.tables.looks - looks <= NodePlan.tables.count + 1)
         let table = try #require(try keeper.value.tables.tables.observe(four)?.table)
         #expect(table.sets["endpoints"]?.elements.count == 1200)
+    }
+
+    /// A table that rests, because somebody keeps taking it away, is as one that cannot be read: later nobody touches it any more.
+    @Test("a table that somebody took away and that could not be read is put back once it can, though nobody touched it since")
+    func unread() throws {
+        let four = Table.ID(.ip, PacketPath.serviceTable)
+        _ = keeper.value.set(try service("web", at: "10.96.0.10"))
+        _ = try keeper.value.settleAll(at: .zero)
+        let whole = try keeper.value.tables.tables.observe(four)?.table
+        try keeper.value.tables.apply([.deleteTable(four)])
+        keeper.value.tables.isUnreadable = true
+        let refused = try keeper.value.settleAll(at: .zero).refused
+        #expect(refused > 0)
+        keeper.value.tables.isUnreadable = false
+        _ = try keeper.value.settleAll(at: .zero)
+        let mended = try keeper.value.tables.tables.observe(four)?.table
+        #expect(whole != nil && mended == whole)
     }
 
     private func service(_ name: String, at address: String) throws -> Service {

@@ -23,6 +23,8 @@ struct NodeKeeper<Tables: NFTablesEnd>: ~Copyable {
     private var services: ServiceKeeper
     /// Those that changed and are not in the tables yet, whichever round will bring them there.
     private var unsettledServices: Set<ServiceIndex.Name> = []
+    /// Tables of services that somebody may have touched and that were not read since: they rested, or could not be read.
+    private var unreadTables = Set(NodePlan.serviceTables)
 
     private(set) var snapshot = Snapshot()
     var facts: NodeFacts
@@ -440,14 +442,17 @@ extension NodeKeeper {
     ) {
         let resting = restorations.resting
         let ids = NodePlan.serviceTables.filter { !resting.contains(.table($0)) }
-        let isOfAll = duties.contains(.services) && !ids.isEmpty && !isUntouched
+        if !isUntouched { unreadTables.formUnion(NodePlan.serviceTables) }
+        let isOfAll = duties.contains(.services) && !unreadTables.isDisjoint(with: ids)
         let everything = isOfAll ? ServiceKeeper.Everything(plan.snapshot) : nil
         let before = try? tables.generation()
         var commits: UInt32 = 0
         var areAllSettled = ids.count == NodePlan.serviceTables.count && plan.own != nil
         for id in ids {
             do {
-                let result = try services.settle(id, plan, changed: isUntouched ? unsettledServices : nil, &tables, everything)
+                let changed = unreadTables.contains(id) ? nil : unsettledServices
+                let result = try services.settle(id, plan, changed: changed, &tables, everything)
+                unreadTables.remove(id)
                 refusedTables[id] = nil
                 guard !result.changes.isEmpty else { continue }
                 commits += 1
