@@ -68,7 +68,7 @@ struct CNIScene {
     struct Trouble: Error, CustomStringConvertible { var description: String }
 
     init() throws {
-        var template = Array("/tmp/tulle-cni-XXXXXX".utf8CString)
+        var template = Array("/dev/shm/tulle-cni-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Trouble(description: "mkdtemp: errno \(errno)") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         var buffer = [CChar](repeating: 0, count: 4096)
