@@ -11,7 +11,7 @@ struct InvocationTests {
 
     @Test("an ADD is read with everything it says")
     func reads() throws {
-        let invocation = try Invocation(environment: Self.add, input: Array(Self.configuration.utf8))
+        let invocation = try Invocation(environment: Variables(Self.add), input: Array(Self.configuration.utf8))
         #expect(invocation.operation == .add(try Attachment(containerID: "c1", interface: "eth0")))
         #expect(invocation.arguments["K8S_POD_NAMESPACE"] == "shop")
         #expect(invocation.namespacePath == "/proc/self/ns/net")
@@ -65,7 +65,7 @@ struct InvocationTests {
 
     @Test("a call with one thing wrong is refused with the specification's code and the name of the thing", arguments: wrong)
     func refuses(_ wrong: Wrong) {
-        let environment = Self.add.merging(wrong.changes) { $1 }
+        let environment = Variables(Self.add.merging(wrong.changes) { $1 })
         #expect {
             try Invocation(environment: environment, input: Array((wrong.input ?? Self.configuration).utf8))
         } throws: { error in
@@ -76,7 +76,7 @@ struct InvocationTests {
 
     @Test("a DEL needs no namespace, and no readable prevResult")
     func lenientDelete() throws {
-        let environment = ["CNI_COMMAND": "DEL", "CNI_CONTAINERID": "c1", "CNI_IFNAME": "eth0", "CNI_NETNS": ""]
+        let environment: Variables = ["CNI_COMMAND": "DEL", "CNI_CONTAINERID": "c1", "CNI_IFNAME": "eth0", "CNI_NETNS": ""]
         let input = #"{"cniVersion":"0.4.0","name":"pods","type":"t","prevResult":{"ips":"what?"}}"#
         let invocation = try Invocation(environment: environment, input: Array(input.utf8))
         #expect(invocation.verb == .delete)
@@ -98,14 +98,29 @@ struct InvocationTests {
         }
     }
 
+    @Test("arguments are pairs between semicolons: of two with one key the last, and nothing between two semicolons is none")
+    func arguments() throws {
+        let arguments = try Arguments(";IP=192.0.2.1,2001:db8::1;;A=b=c;é=ü;IP=;A=d=")
+        #expect(arguments["A"] == "d=")
+        #expect(arguments["IP"] == "")
+        #expect(arguments["é"] == "ü")
+        #expect(arguments["b"] == nil)
+        #expect(try Arguments("")["A"] == nil)
+        for text in ["A", "=b", "A=b;c", "A=b;=;"] { #expect(throws: Failure.self) { try Arguments(text) } }
+    }
+
     @Test("every verb can be read")
     func verbs() throws {
         let input = """
             {"cniVersion":"1.1.0","name":"pods","type":"t","prevResult":{},"cni.dev/valid-attachments":[]}
             """
         for verb in Verb.allCases where verb != .version {
-            let environment = Self.add.merging(["CNI_COMMAND": verb.rawValue]) { $1 }
+            let environment = Variables(Self.add.merging(["CNI_COMMAND": verb.rawValue]) { $1 })
             #expect(try Invocation(environment: environment, input: Array(input.utf8)).verb == verb)
         }
     }
+}
+
+extension Variables {
+    fileprivate init(_ values: [String: String]) { self.init { values[$0.rawValue] } }
 }

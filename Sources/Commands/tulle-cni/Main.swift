@@ -7,8 +7,8 @@ struct Main {
     static func main() {
         if hasWords, let word = CommandLine.arguments.dropFirst().first { exit(answer(word)) }
 
-        let environment = variables()
-        if environment[Variable.command.rawValue] == nil { exit(explain(environment)) }
+        let environment = Variables { getenv($0.rawValue).map { String(cString: $0) } }
+        if environment.text(of: .command) == nil { exit(explain(environment)) }
 
         let response = Errand(environment: environment, input: input(for: environment)).run()
         guard tell(response) else { exit(1) }
@@ -29,7 +29,7 @@ struct Main {
     }
 
     /// Started by hand, or by something that is no runtime. What stands on standard input is not waited for.
-    private static func explain(_ environment: [String: String]) -> Int32 {
+    private static func explain(_ environment: Variables) -> Int32 {
         if isatty(STDIN_FILENO) == 1 { return say(help) }
         _ = write(Array(help.utf8), to: STDERR_FILENO)
         let response = Errand(environment: environment, input: []).run()
@@ -41,17 +41,9 @@ struct Main {
         response.output.isEmpty || write(response.output + [UInt8(ascii: "\n")], to: STDOUT_FILENO)
     }
 
-    private static func variables() -> [String: String] {
-        var environment: [String: String] = [:]
-        for variable in Variable.allCases {
-            if let value = getenv(variable.rawValue) { environment[variable.rawValue] = String(cString: value) }
-        }
-        return environment
-    }
-
     /// Standard input to its end. VERSION needs none, and not every caller closes it: there, what comes at once is enough.
-    private static func input(for environment: [String: String]) -> [UInt8] {
-        if environment[Variable.command.rawValue] == Verb.version.rawValue {
+    private static func input(for environment: Variables) -> [UInt8] {
+        if environment.text(of: .command) == Verb.version.rawValue {
             var wait = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
             guard isatty(STDIN_FILENO) == 0, poll(&wait, 1, 100) == 1 else { return [] }
         }

@@ -101,11 +101,12 @@ public struct NodeAgent: Service {
                 }
                 group.addTask { for await event in source.events { post.put(.object(event)) } }
                 group.addTask { try await watch.run { post.put(.kernel($0)) } }
-                // Many pods come at once, and what the kernel says of them comes a little later: it is to come first.
+                // Many pods come at once, and what the kernel says of them comes a little later: it is to come first. What was
+                // made is looked at once more, which nobody waits for, and which would take the time of those that are made.
                 group.addTask {
                     for await _ in calls {
                         // Being asked to stop is no error.
-                        guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { return }
+                        guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { return }
                         post.put(.attachments)
                     }
                 }

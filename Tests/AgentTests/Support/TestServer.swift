@@ -1,5 +1,6 @@
 import APIServer
 import Addressing
+import CLinux
 import FoundationEssentials
 import Glibc
 import Identity

@@ -107,7 +107,7 @@ extension PodWishes {
     }
 
     private static func addresses(
-        _ configuration: NetworkConfiguration, _ arguments: [String: String]
+        _ configuration: NetworkConfiguration, _ arguments: Arguments
     ) throws(Failure) -> [IPAddress] {
         guard let (place, value) = value("ips", configuration) else {
             var addresses: [IPAddress] = []
@@ -133,7 +133,7 @@ extension PodWishes {
     }
 
     private static func mac(
-        _ configuration: NetworkConfiguration, _ arguments: [String: String]
+        _ configuration: NetworkConfiguration, _ arguments: Arguments
     ) throws(Failure) -> MACAddress? {
         let found = value("mac", configuration) ?? arguments["MAC"].map { ("MAC in CNI_ARGS", .string($0)) }
         guard let (place, value) = found, value != "" else { return nil }

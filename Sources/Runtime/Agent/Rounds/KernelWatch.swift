@@ -45,7 +45,7 @@ actor KernelWatch {
     }
 
     /// How long changes are gathered, in milliseconds. In that time some hundred come at most, and some thousand are kept for us.
-    private static let gathering: CInt = 5
+    private static let gathering: CInt = 20
 
     /// Calls `noticed` after each burst of changes, until its task is cancelled.
     func run(_ noticed: @Sendable (Notice) -> Void) async throws {

@@ -78,8 +78,7 @@ extension CourierRequest {
     /// - Throws: when it is larger than the other side would take.
     func frame() throws(CourierMalformation) -> [UInt8] {
         var block: [UInt8] = []
-        for variable in Variable.allCases {
-            guard let value = environment[variable.rawValue] else { continue }
+        environment.forEach { variable, value in
             block += variable.rawValue.utf8
             block.append(UInt8(ascii: "="))
             block += value.utf8
@@ -93,12 +92,14 @@ extension CourierRequest {
     /// Reads what follows a header.
     init(_ header: CourierFrame.Header, body: [UInt8], namespace: NamespaceDescriptor?) throws(CourierMalformation) {
         guard body.count == header.first + header.second else { throw .short }
-        var environment: [String: String] = [:]
+        var environment = Variables()
         for piece in body.prefix(header.first).split(separator: 0) {
             guard let text = String(validating: piece, as: UTF8.self), let equals = text.firstIndex(of: "=") else {
                 throw .environment
             }
-            environment[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            // One of another release.
+            guard let variable = Variable(rawValue: String(text[..<equals])) else { continue }
+            environment.set(variable, to: String(text[text.index(after: equals)...]))
         }
         self.init(environment: environment, input: Array(body.dropFirst(header.first)), namespace: namespace)
     }

@@ -1,15 +1,13 @@
 /// What a courier carries to the agent.
 public struct CourierRequest: Sendable {
-    /// The variables of ``Variable`` that are set, and no others.
-    public var environment: [String: String]
+    public var environment: Variables
     /// Standard input, as the runtime wrote it.
     public var input: [UInt8]
     /// `CNI_NETNS`, opened where its path means something. Absent for verbs without one, and for a DEL whose namespace is gone.
     public var namespace: NamespaceDescriptor?
 
-    public init(environment: [String: String], input: [UInt8], namespace: NamespaceDescriptor? = nil) {
-        self.environment = [:]
-        for variable in Variable.allCases { self.environment[variable.rawValue] = environment[variable.rawValue] }
+    public init(environment: Variables, input: [UInt8], namespace: NamespaceDescriptor? = nil) {
+        self.environment = environment
         self.input = input
         self.namespace = namespace
     }

@@ -7,11 +7,11 @@
 /// | DEL | waits in the queue directory, and success: a pod must be able to end while we are being replaced |
 /// | VERSION | answered here, always |
 public struct Errand: Hashable, Sendable {
-    public var environment: [String: String]
+    public var environment: Variables
     public var input: [UInt8]
     public var patience: Duration
 
-    public init(environment: [String: String], input: [UInt8], patience: Duration = .seconds(60)) {
+    public init(environment: Variables, input: [UInt8], patience: Duration = .seconds(60)) {
         self.environment = environment
         self.input = input
         self.patience = patience

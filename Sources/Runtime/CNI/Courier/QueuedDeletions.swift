@@ -193,10 +193,12 @@ extension QueuedDeletions.Damage: CustomStringConvertible {
 
 /// Reads a file to its end, or to one byte past the limit.
 public func readToEnd(_ file: Int32, limit: Int, _ name: String) throws(SystemFailure) -> [UInt8] {
+    // Not an array of zeros: the pages that are not read into are never touched.
+    let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 1)
+    defer { chunk.deallocate() }
     var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16 << 10)
     while bytes.count <= limit {
-        let received = chunk.withUnsafeMutableBytes { read(file, $0.baseAddress, $0.count) }
+        let received = read(file, chunk.baseAddress, chunk.count)
         if received < 0, errno == EINTR { continue }
         guard received >= 0 else { throw .last("read", name) }
         if received == 0 { break }

@@ -5,8 +5,8 @@ public struct Invocation: Hashable, Sendable {
     public var operation: Operation
     /// The path of the pod's network namespace as the *runtime* sees it; `nil` when a DEL comes without one.
     public var namespacePath: String?
-    /// `CNI_ARGS`, such as `K8S_POD_NAME` and `K8S_POD_NAMESPACE`.
-    public var arguments: [String: String]
+    /// `CNI_ARGS`.
+    public var arguments: Arguments
     public var configuration: NetworkConfiguration
 
     public enum Operation: Hashable, Sendable {
@@ -21,12 +21,12 @@ public struct Invocation: Hashable, Sendable {
 
 extension Invocation {
     /// Reads a call of any verb but VERSION, which has no configuration.
-    public init(environment: [String: String], input: [UInt8]) throws(Failure) {
+    public init(environment: Variables, input: [UInt8]) throws(Failure) {
         let verb = try Self.verb(in: environment)
         let attachment = try Self.attachment(in: environment, for: verb)
         let namespacePath =
             verb == .add || verb == .check ? try environment.required(.namespace, for: verb) : environment[.namespace]
-        let arguments = try Self.arguments(environment[.arguments] ?? "")
+        let arguments = try Arguments(environment[.arguments] ?? "")
         let configuration = try NetworkConfiguration(reading: input)
         guard configuration.version >= verb.since else {
             throw Failure(
@@ -42,7 +42,7 @@ extension Invocation {
     }
 
     /// - Throws: when `CNI_COMMAND` is not set, or no verb.
-    public static func verb(in environment: [String: String]) throws(Failure) -> Verb {
+    public static func verb(in environment: Variables) throws(Failure) -> Verb {
         guard let text = environment[.command] else {
             throw Failure(
                 .badEnvironment, "CNI_COMMAND is not set", details: "a container runtime sets it; \(Verb.list)")
@@ -74,7 +74,7 @@ extension Invocation {
 }
 
 extension Invocation {
-    private static func attachment(in environment: [String: String], for verb: Verb) throws(Failure) -> Attachment? {
+    private static func attachment(in environment: Variables, for verb: Verb) throws(Failure) -> Attachment? {
         guard verb == .add || verb == .delete || verb == .check else { return nil }
         return try Attachment(
             containerID: environment.required(.containerID, for: verb), interface: environment.required(.interface, for: verb))
@@ -91,17 +91,5 @@ extension Invocation {
         case (.status, _): return .status
         default: throw Failure(.badEnvironment, "CNI_COMMAND \(verb.rawValue) has no configuration")
         }
-    }
-
-    /// `KEY=VALUE` pairs between semicolons. A value may hold `=`, a key may not.
-    private static func arguments(_ text: String) throws(Failure) -> [String: String] {
-        var arguments: [String: String] = [:]
-        for pair in text.split(separator: ";") {
-            guard let equals = pair.firstIndex(of: "="), equals != pair.startIndex else {
-                throw Failure(.badEnvironment, "CNI_ARGS holds “\(pair)”", details: "it is KEY=VALUE pairs between semicolons")
-            }
-            arguments[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
-        }
-        return arguments
     }
 }

@@ -12,7 +12,15 @@ public enum SpecVersion: String, Hashable, Sendable, CaseIterable, Comparable {
 
     public static func < (a: Self, b: Self) -> Bool { a.order < b.order }
 
-    private var order: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+    private var order: Int {
+        switch self {
+        case .v0_3_0: 0
+        case .v0_3_1: 1
+        case .v0_4_0: 2
+        case .v1_0_0: 3
+        case .v1_1_0: 4
+        }
+    }
 
     /// The answer to VERSION.
     ///
