@@ -34,16 +34,22 @@ private func removals(from observed: State, to desired: State, owned: Ownership,
 
 private func additions(from observed: State, to desired: State, owned: Ownership, keys: Set<Key>?) -> [Change] {
     var there = observed
+    // What is right is not put in order, and mostly everything is. The other end of a pair comes with the first: what it should be
+    // besides is a change.
+    let missing = parts(desired, keys).compactMap { key, wanted in
+        observed[key]?.satisfies(wanted) ?? false ? nil : wanted
+    }
     var changes: [Change] = []
-    for wanted in parts(desired, keys).values.sorted() {
-        guard let object = there[wanted.key] else {
+    changes.reserveCapacity(missing.count)
+    for wanted in inOrder(missing) {
+        let key = wanted.key
+        guard let object = there[key] else {
             changes.append(.add(wanted))
-            // The other end comes with this one: what it should be besides is a change.
             if let end = wanted.otherEnd, there[end.key] == nil { there.insert(end) }
             continue
         }
         if object.satisfies(wanted) { continue }
-        let isOurs = owned.owns(object) || observed[wanted.key] == nil
+        let isOurs = owned.owns(object) || observed[key] == nil
         changes.append(isOurs ? .change(from: object, to: wanted) : .add(wanted))
     }
     return changes

@@ -31,6 +31,9 @@ public struct State: Hashable, Sendable {
     /// Puts an object in, over one with the same key.
     public mutating func insert(_ object: Object) { objects[object.key] = object }
 
+    /// Room for so many, so that it need not grow step by step.
+    public mutating func reserveCapacity(_ count: Int) { objects.reserveCapacity(count) }
+
     /// The part of the state that these keys name.
     public func filter(_ keys: Set<Key>) -> State {
         var part = State()

@@ -16,11 +16,10 @@ struct MemberResolution {
     private var ranges = PrefixClaims()
 
     init(_ nodes: some Collection<Node>) {
-        let inOrder = nodes.sorted {
-            // A node without a timestamp comes from a file: it is as old as can be.
-            ($0.metadata.creationTimestamp ?? "", $0.metadata.name) < ($1.metadata.creationTimestamp ?? "", $1.metadata.name)
-        }
-        for node in inOrder { resolve(node) }
+        // Places are put in order, and not the objects, which are large. A node without a timestamp comes from a file: it is as old
+        // as can be.
+        let inOrder = nodes.indices.map { (nodes[$0].metadata.creationTimestamp ?? "", nodes[$0].metadata.name, $0) }
+        for (_, _, place) in inOrder.sorted(by: { ($0.0, $0.1) < ($1.0, $1.1) }) { resolve(nodes[place]) }
     }
 
     private mutating func resolve(_ node: Node) {

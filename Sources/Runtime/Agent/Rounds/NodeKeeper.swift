@@ -366,7 +366,7 @@ extension NodeKeeper {
                 restored.append(.object(key))
             }
             // A refusal stands until the same thing is said again and accepted.
-            refusedObjects[key] = nil
+            if !refusedObjects.isEmpty { refusedObjects[key] = nil }
             if case .link(let link) = object { refusedTunnels[link.name] = nil }
         }
         outcome.restored += restored.count

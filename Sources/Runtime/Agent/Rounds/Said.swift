@@ -22,20 +22,22 @@ struct Said {
     private(set) var holders: [IPAddress: Attachment.ID] = [:]
 
     init(_ parts: [NodePlan.Key: NodePlan.Part] = [:]) {
+        self.parts.reserveCapacity(parts.count)
+        objects.reserveCapacity(parts.values.reduce(0) { $0 + $1.network.count })
         for (key, part) in parts { self[key] = part }
     }
 
     subscript(key: NodePlan.Key) -> NodePlan.Part? {
         get { parts[key] }
         set {
-            if let old = parts[key] { forget(old) }
-            parts[key] = newValue
-            for object in newValue?.network.objects.values ?? [:].values { objects.insert(object) }
-            frames.merge(newValue?.tables ?? [:]) { _, new in new }
-            for (place, added) in newValue?.elements ?? [:] {
-                for (key, content) in added { elements[place, default: [:]][key] = content }
+            if let old = newValue.map({ parts.updateValue($0, forKey: key) }) ?? parts.removeValue(forKey: key) {
+                forget(old)
+                if !old.problems.isEmpty { problems[key] = nil }
             }
-            problems[key] = newValue.flatMap { $0.problems.isEmpty ? nil : $0.problems }
+            for (key, object) in newValue?.network.objects ?? [:] { objects[key] = object }
+            frames.merge(newValue?.tables ?? [:]) { _, new in new }
+            for (place, added) in newValue?.elements ?? [:] { elements[place, default: [:]].merge(added) { $1 } }
+            if let newValue, !newValue.problems.isEmpty { problems[key] = newValue.problems }
             if case .attachment(let id) = key {
                 owners[id.link] = newValue == nil ? nil : id
                 for object in newValue?.network.objects.values ?? [:].values {
