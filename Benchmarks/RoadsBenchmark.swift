@@ -40,16 +40,17 @@ enum RoadsBenchmark {
 
     private static func synthetic(_ count: Int) throws {
         let objects = (1...count).map(node)
-        var wholes: [Double] = []
+        var (wholes, processors): ([Double], [Double]) = ([], [])
         var added: [Double] = []
         for _ in 0..<9 {
             let namespace = try NetworkNamespace.new()
             try RoadStage.carryOut(try KernelHost(namespace), uplink: "uplink")
             var rounds = try RoundsAlone(
                 of: name(1), in: namespace, network: NetworkSettings(backend: .vxlan(.init())))
-            let begin = clinux_clock(CLOCK_MONOTONIC)
+            let (begin, used) = (clinux_clock(CLOCK_MONOTONIC), clinux_clock(CLOCK_PROCESS_CPUTIME_ID))
             _ = try rounds.list(objects)
             wholes.append(Double(clinux_clock(CLOCK_MONOTONIC) - begin) / 1e6)
+            processors.append(Double(clinux_clock(CLOCK_PROCESS_CPUTIME_ID) - used) / 1e6)
 
             for number in 1...9 {
                 let more = node(count + number)
@@ -68,7 +69,9 @@ enum RoadsBenchmark {
             }
         }
         print("roads to \(count) nodes, vxlan, both families (figures: ≤ 150 ms, one more ≤ 2 ms of processor time, ≤ 60 MiB)")
-        print("  all         \(text(median(wholes))) ms from the objects to the last commit, with the tables of masquerading")
+        print(
+            "  all         \(text(median(wholes))) ms from the objects to the last commit, with the tables of masquerading; "
+                + "\(text(median(processors))) ms of processor time")
         print("  one more    \(text(median(added))) ms of processor time, at most \(text(added.max() ?? 0))")
         print("  agent       \(text(try RoadAgent(objects.map(RoadAgent.text), node: name(1)).resident())) MiB, at rest")
     }
