@@ -73,7 +73,8 @@ struct MemberResolution {
 
     private mutating func reportMissing(_ node: Node, _ addresses: [IPAddress], _ prefixes: [IPPrefix]) {
         if node.spec.podCIDRs.isEmpty { report(.nodeWithoutPodCIDR, node, "it has no range for its pods") }
-        for family in Set(prefixes.map(\.family)).subtracting(addresses.map(\.family)).sorted() {
+        for family in IPFamily.allCases
+        where prefixes.contains(where: { $0.family == family }) && !addresses.contains(where: { $0.family == family }) {
             report(.nodeWithoutAddress, node, "it has pods of \(family.name) and no \(family.name) address of its own")
         }
     }
@@ -95,6 +96,7 @@ extension Node {
 
 /// What a node claims of its addresses.
 func firstOfEachFamily(_ addresses: [IPAddress]) -> [IPAddress] {
-    var seen: Set<IPFamily> = []
-    return addresses.filter { seen.insert($0.family).inserted }
+    var first: [IPAddress] = []
+    for address in addresses where !first.contains(where: { $0.family == address.family }) { first.append(address) }
+    return first
 }

@@ -118,7 +118,9 @@ extension Tunnel {
             // Without an address on a link, a node has its problem already.
             return (state, underlays.isEmpty || peer.addresses.isEmpty ? [] : [strange(peer)])
         }
-        for object in entries(peer, over: underlay, at: remote, wrapped, nodes) { state.insert(object) }
+        let entries = entries(peer, over: underlay, at: remote, wrapped, nodes)
+        state.reserveCapacity(state.count + entries.count)
+        for object in entries { state.insert(object) }
         return (state, [])
     }
 

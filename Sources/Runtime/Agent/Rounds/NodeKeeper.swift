@@ -208,9 +208,11 @@ extension NodeKeeper {
         let steps = difference(
             from: observed, to: desired, owned: owned, keys: plan.own == nil ? Set(desired.objects.keys) : nil)
         try say(steps, towards: new, &outcome, at: now)
-        let tried = Set(steps.map(\.object.key))
-        refusedObjects = refusedObjects.filter { tried.contains($0.key) }
-        refusedTunnels = refusedTunnels.filter { tried.contains(.link($0.key)) }
+        if !refusedObjects.isEmpty || !refusedTunnels.isEmpty {
+            let tried = Set(steps.map(\.object.key))
+            refusedObjects = refusedObjects.filter { tried.contains($0.key) }
+            refusedTunnels = refusedTunnels.filter { tried.contains(.link($0.key)) }
+        }
         stirred = []
         let ids = plan.own == nil ? Array(new.frames.keys) : duties.tables
         let known = generation

@@ -51,7 +51,10 @@ struct Said {
     func table(_ id: Table.ID) -> Table? {
         guard var table = frames[id] else { return nil }
         for (place, added) in elements where place.table == id {
-            table.sets[place.shape.name, default: NamedSet(place.shape)].elements.merge(added) { $1 }
+            // Mostly the frame has none of its own, and nothing is copied.
+            let own = table.sets[place.shape.name] ?? NamedSet(place.shape)
+            let all = own.elements.isEmpty ? added : own.elements.merging(added) { $1 }
+            table.sets[place.shape.name] = NamedSet(own.shape, all)
         }
         return table
     }
