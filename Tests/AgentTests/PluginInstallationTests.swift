@@ -178,52 +178,5 @@ extension KernelTests {
                     """)
             node.stop()
         }
-
-        // The delegate's configuration is what flannel's plugin makes of the file.
-        @Test("beside an agent with the overlay alone, Debian's bridge and host-local attach pods as flannel's plugin would")
-        func delegates() throws {
-            let node = try TestNode()
-            let path = node.directory.path
-            try node.launch(source: [
-                "--node", "n1", "--objects", "\(path)/objects.yaml", "--parts", "overlay", "--flannel-env", "\(path)/subnet.env",
-            ])
-            defer { node.stop() }
-            try eventually("flannel's file; there is \(node.log)") { Disk.isThere("\(path)/subnet.env") }
-            let facts = Dictionary(
-                uniqueKeysWithValues: node.directory.read("subnet.env").split(separator: "\n").map {
-                    let pair = $0.split(separator: "=", maxSplits: 1)
-                    return (String(pair[0]), String(pair[1]))
-                })
-            let subnet = try #require(facts["FLANNEL_SUBNET"])
-            #expect(facts["FLANNEL_IPMASQ"] == "false")
-            let configuration = """
-                {"cniVersion":"0.3.1","name":"cbr0","type":"bridge","mtu":\(facts["FLANNEL_MTU"] ?? ""),"isGateway":true,"ipMasq":true,\
-                "isDefaultGateway":true,"hairpinMode":true,"ipam":{"type":"host-local","dataDir":"\(path)/ipam",\
-                "ranges":[[{"subnet":"\(subnet.replacing(".1/", with: ".0/"))"}]],\
-                "routes":[{"dst":"\(facts["FLANNEL_NETWORK"] ?? "")"}]}}
-                """
-            let pods = try (0..<2).map { _ in try PodProcess() }
-            defer { for pod in pods { pod.end() } }
-            func plugin(_ verb: String, _ pod: PodProcess) throws -> Program.Outcome {
-                try Program(
-                    [
-                        try Program.product("tulle-pod"), "run", "--join", node.holder, "--namespaces", "net", "--",
-                        "/usr/lib/cni/bridge",
-                    ],
-                    environment: [
-                        "CNI_COMMAND": verb, "CNI_CONTAINERID": "c\(pod.holder)", "CNI_IFNAME": "eth0",
-                        "CNI_NETNS": "/proc/\(pod.holder)/ns/net", "CNI_PATH": "/usr/lib/cni",
-                    ]
-                ).finish(configuration)
-            }
-            let results = try pods.map { try plugin("ADD", $0) }
-            try #require(results.allSatisfy { $0.status == 0 }, "\(results)")
-            let addresses = try results.map { try AttachmentResult(json: try #require($0.document)).addresses.first ?? "" }
-            let echo = try Program(pods[0].command("echo", "--tcp", "80"))
-            defer { echo.end(by: SIGTERM) }
-            _ = echo.line()
-            #expect(try Program.run(pods[1].command("ask", "--tcp", addresses[0], "80")).status == 0)
-            for pod in pods { #expect(try plugin("DEL", pod).status == 0) }
-        }
     }
 }

@@ -139,19 +139,35 @@ struct TunnelTests {
     @Test(
         "number, port and size are as asked for; what does not fit is said and made smaller",
         arguments: [
-            (9000, 1500, 1450, [Problem.ID.mtuUnfit]), (1400, 1500, 1400, []), (nil, 9000, 8950, []),
-            (nil, 1320, 1270, [.mtuUnfit]), (1200, 1500, 1200, [.mtuUnfit]),
-        ] as [(Int?, Int, Int, [Problem.ID])])
-    func sizes(_ asked: Int?, _ below: Int, _ mtu: Int, _ problems: [Problem.ID]) throws {
+            (9000, 1500, 1450, 1450, [Problem.ID.mtuUnfit]), (1400, 1500, 1400, 1400, []), (nil, 9000, 8950, 8950, []),
+            // Pods have IPv6 among each other, and IPv4 through the tunnel.
+            (nil, 1320, 1280, 1270, [.mtuUnfit]), (1200, 1500, 1280, 1280, [.mtuUnfit]),
+        ] as [(Int?, Int, Int, Int, [Problem.ID])])
+    func sizes(_ asked: Int?, _ below: Int, _ pods: Int, _ mtu: Int, _ problems: [Problem.ID]) throws {
         var facts = try facts(1)
         for address in facts.uplinks.keys { facts.uplinks[address]?.mtu = below }
         let network = NetworkSettings(backend: .vxlan(.init(id: 7, port: 4789)), mtu: asked)
         let plan = NodePlan(facts, [try node(1), try node(2)], network: network)
-        #expect(plan.podMTU == mtu)
+        #expect(plan.podMTU == pods)
         let link = try #require(plan.whole.network.link("tulle4"))
+        #expect(plan.whole.network.routes.contains { $0.prefix.family == .v6 && $0.device == "tulle4" } == (mtu >= 1280))
         #expect(link.mtu == mtu)
         #expect(link.kind == .vxlan(Link.Overlay(id: 7, port: 4789, local: try ip("192.0.2.1"))))
         #expect(plan.whole.problems.map(\.id) == problems)
+    }
+
+    @Test(
+        "without a tunnel too, what does not fit is said, and pods with IPv6 have room for it",
+        arguments: [[.v4], [.v4, .v6]] as [[IPFamily]])
+    func sizesOfDirectRoads(_ families: [IPFamily]) throws {
+        var facts = try facts(1)
+        facts.families = Set(families)
+        let hasIPv6 = families.contains(.v6)
+        for (asked, mtu, problems) in [(1000, hasIPv6 ? 1280 : 1000, hasIPv6 ? 1 : 0), (9000, 1500, 1), (1400, 1400, 0)] {
+            let plan = NodePlan(facts, [try node(1), try node(2)], network: NetworkSettings(mtu: asked))
+            #expect(plan.podMTU == mtu)
+            #expect(plan.whole.problems.filter { $0.id == .mtuUnfit }.count == problems)
+        }
     }
 
     // 1,000 nodes with names as clouds give them, and as people do.

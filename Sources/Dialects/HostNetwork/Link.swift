@@ -104,6 +104,12 @@ extension Link {
 }
 
 extension Link {
+    /// The kernel takes IPv6, with its settings, off a link whose packets are smaller than that (RFC 8200 §5).
+    public static let leastIPv6MTU = 1280
+
+    /// Whether there can be IPv6 on it.
+    public var hasRoomForIPv6: Bool { mtu.map { $0 >= Self.leastIPv6MTU } ?? true }
+
     /// Whether this observed link is what `desired` asks for.
     func satisfies(_ desired: Link) -> Bool {
         func fits<Value: Equatable>(_ path: KeyPath<Link, Value?>) -> Bool {

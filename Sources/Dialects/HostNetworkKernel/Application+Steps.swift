@@ -48,7 +48,7 @@ extension Application {
         // before it goes up.
         var rest = LinkMessage()
         rest.alias = link.alias
-        rest.makesLinkLocal = link.makesLinkLocal == true ? nil : sayable(link.makesLinkLocal)
+        rest.makesLinkLocal = link.makesLinkLocal == true ? nil : sayable(link.makesLinkLocal, of: link)
         // Nor this, of a link that is no port yet. It must hold before the first frame.
         rest.port = link.port.map(BridgePort.init)
         let hasRest = rest.alias != nil || rest.makesLinkLocal != nil || rest.port != nil
@@ -80,7 +80,7 @@ extension Application {
         message.mtu = changed(\.mtu).map(UInt32.init(clamping:))
         message.master = try changed(\.master).map(index(of:))
         message.alias = changed(\.alias)
-        message.makesLinkLocal = sayable(changed(\.makesLinkLocal))
+        message.makesLinkLocal = sayable(changed(\.makesLinkLocal), of: new)
         var requests: [LinkMessage] = []
         let isSame = message.mac == nil && message.mtu == nil && message.master == nil && message.alias == nil
         if !isSame || message.makesLinkLocal != nil { requests.append(message) }

@@ -40,7 +40,7 @@ final class Application {
     // MARK: - Parts that requests are made of
 
     /// Without IPv6 the kernel refuses a link's attributes of it, and no link makes itself an address: nothing is said.
-    func sayable(_ makesLinkLocal: Bool?) -> Bool? { host.hasIPv6 ? makesLinkLocal : nil }
+    func sayable(_ makesLinkLocal: Bool?, of link: Link) -> Bool? { host.hasIPv6 && link.hasRoomForIPv6 ? makesLinkLocal : nil }
 
     /// The index of a link: asked once for each list of changes.
     func index(of link: String) throws(KernelError) -> Int32 {

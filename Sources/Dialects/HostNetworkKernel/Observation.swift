@@ -37,7 +37,7 @@ struct Observation {
         var objects = links.map { message in
             var link = Link(message, names)
             // Without IPv6 the kernel does not say so.
-            if !hasIPv6 { link.makesLinkLocal = false }
+            if !hasIPv6 || !link.hasRoomForIPv6 { link.makesLinkLocal = false }
             return Object.link(link)
         }
         objects += settings.map(Object.sysctl)

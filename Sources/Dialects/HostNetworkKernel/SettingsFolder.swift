@@ -58,7 +58,7 @@ extension SettingsFolder {
     /// `nil` for a setting that is not there.
     private func value(of path: String) -> String? {
         if !Self.hasIPv6, let none = Sysctl.withoutIPv6(path) { return none.value }
-        guard let file = try? open(path, O_RDONLY) else { return nil }
+        guard let file = try? open(path, O_RDONLY) else { return isOfNarrowLink(path) ? Sysctl.withoutIPv6(path)?.value : nil }
         return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
             var count = Glibc.read(file.rawValue, buffer.baseAddress, buffer.count)
             guard count >= 0 else { return nil }
@@ -78,8 +78,18 @@ extension SettingsFolder {
             }
             return nil
         } catch {
-            return error
+            let isSo = error.code == .noSuchEntry && Sysctl.withoutIPv6(setting.path) == setting && isOfNarrowLink(setting.path)
+            return isSo ? nil : error
         }
+    }
+
+    /// The kernel takes IPv6 off a link whose packets are smaller than 1280 bytes, with all its settings.
+    private func isOfNarrowLink(_ path: String) -> Bool {
+        let names = path.split(separator: "/")
+        guard names.count == 5, names[0...2].elementsEqual(["net", "ipv6", "conf"]), let folder = try? part("ipv4") else {
+            return false
+        }
+        return faccessat(folder.rawValue, "conf/\(names[3])", F_OK, 0) == 0
     }
 
     private func open(_ path: String, _ flags: CInt) throws(KernelError) -> Descriptor {

@@ -1,5 +1,4 @@
 public import HostNetwork
-public import NFTables
 
 /// What an agent does on its node: the parts of `tulle agent --parts`. What is not among them is left to somebody else.
 ///
@@ -18,9 +17,6 @@ public enum Duty: String, Hashable, Sendable, CaseIterable {
 
 extension Set<Duty> {
     public static var all: Set<Duty> { Set(Duty.allCases) }
-
-    /// The tables to look after.
-    public var tables: [Table.ID] { contains(.pods) ? NodePlan.tables : [] }
 
     /// Whether something on the node is to be looked at.
     public func concern(_ object: Object) -> Bool {

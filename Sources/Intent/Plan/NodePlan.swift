@@ -228,6 +228,7 @@ extension NodePlan {
         for address in own.addresses where facts.uplinks[address] == nil && facts.families.contains(address.family) {
             part.problems.append(Problem(.nodeAddressMissing, subject, "its address \(address) is on no link of this node"))
         }
+        part.problems += mtuProblems
         if duties.contains(.pods) { part.problems += facts.refusedPrefixes(of: snapshot.members[facts.name]) }
         if let rules = tunnel?.rules { for rule in rules { part.network.insert(rule) } }
         return part
@@ -278,21 +279,24 @@ extension NodePlan {
 
     private func masquerades(_ family: IPFamily) -> Bool { network.masquerades && hasPods(family) }
 
+    /// How pods talk to the world is this agent's business, whoever attaches them.
+    private var looksAfterPods: Bool { duties.contains(.pods) || network.isForFlannel }
+
     /// Whether pods of the family are this agent's business.
     private func hasPods(_ family: IPFamily) -> Bool {
-        duties.contains(.pods) && facts.families.contains(family)
-            && own?.podPrefixes.contains { $0.family == family } ?? false
+        looksAfterPods && facts.families.contains(family) && own?.podPrefixes.contains { $0.family == family } ?? false
     }
 
     /// A table only where this node has pods of the family. The other nodes' places in it are theirs.
     private func masqueradePart(_ family: IPFamily) -> Part {
-        guard let own, hasPods(family), network.masquerades || family == .v6 else { return Part() }
+        let checksSources = family == .v6 && duties.contains(.pods)
+        guard let own, hasPods(family), network.masquerades || checksSources else { return Part() }
         var table = Table(family == .v4 ? .ip : .ip6, PacketPath.podTable)
         if network.masquerades {
             table = masquerade(
                 family, podRanges: own.podPrefixes, nodeAddresses: own.addresses, reachable: network.reachable)
         }
-        if family == .v6 {
+        if checksSources {
             let chain = sourceCheck(.ip6)
             table.chains[chain.name] = chain
         }

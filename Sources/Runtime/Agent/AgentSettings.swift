@@ -42,6 +42,13 @@ public struct AgentSettings: Hashable, Sendable {
     /// How often tunnels that fail are tried again; a tenth as often while they do not fail; `nil`: they are never tried.
     public var probePeriod: Duration?
 
+    /// ``network``, with what the other settings say of it.
+    var plannedNetwork: NetworkSettings {
+        var network = network
+        network.isForFlannel = flannelFile != nil && duties.contains(.overlay) && !duties.contains(.pods)
+        return network
+    }
+
     public init(
         node: String, duties: Set<Duty> = .all, network: NetworkSettings = NetworkSettings(), origin: String = "the source",
         stateDirectory: String = "/run/tulle", socket: String? = nil, queueDirectory: String? = nil,

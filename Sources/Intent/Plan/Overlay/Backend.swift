@@ -51,6 +51,8 @@ public struct NetworkSettings: Hashable, Sendable {
     public var reachable: [IPPrefix]
     /// How pods that come hang on this node. Those that are there stay as they are. Nodes may differ.
     public var podMode: PodMode
+    /// Pods are attached by flannel's plugin, which is told that nobody but the agent masquerades.
+    public var isForFlannel = false
 
     public init(
         backend: Backend = .hostGateway, mtu: Int? = nil, masquerades: Bool = true, reachable: [IPPrefix] = [],

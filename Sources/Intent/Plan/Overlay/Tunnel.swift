@@ -75,7 +75,8 @@ extension Tunnel {
                     mac: Self.mac(of: own.name, id: settings.id), mtu: mtu, makesLinkLocal: false)),
             .sysctl(Sysctl("net/ipv4/conf/\(name)/rp_filter", "0")),
         ]
-        if podFamilies.contains(.v6) {
+        // The kernel takes IPv6 off a link that is too narrow for it, with its settings.
+        if podFamilies.contains(.v6), mtu >= Link.leastIPv6MTU {
             // Neighbours and forwarding entries say it all; nobody at the other end may tell more.
             objects.append(.sysctl(Sysctl("net/ipv6/conf/\(name)/accept_ra", "0")))
             objects.append(.sysctl(Sysctl("net/ipv6/conf/\(name)/disable_ipv6", "0")))
@@ -140,8 +141,9 @@ extension Tunnel {
                         prefix, via: gateway, device: link, isOnlink: prefix.family == .v4, source: source, table: table,
                         proto: PacketPath.routeProtocol)))
         }
-        for range in ranges { add(range, table: Route.mainTable) }
-        for node in nodes { add(IPPrefix(host: node), table: PacketPath.podRouteTable) }
+        let hasRoom = mtu(underlay).map { $0 >= Link.leastIPv6MTU } ?? false
+        for range in ranges where hasRoom || range.family == .v4 { add(range, table: Route.mainTable) }
+        for node in nodes where hasRoom || node.family == .v4 { add(IPPrefix(host: node), table: PacketPath.podRouteTable) }
         return objects
     }
 

@@ -145,7 +145,7 @@ extension PodPlumbing {
         made.insert(.link(Link("lo", .loopback, isUp: false)))
         if case .link(var link)? = network.pod[.link(attachment.id.interface)] {
             link.isUp = false
-            link.makesLinkLocal = true
+            link.makesLinkLocal = link.hasRoomForIPv6
             made.insert(.link(link))
         }
         return made

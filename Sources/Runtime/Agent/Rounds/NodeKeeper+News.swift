@@ -49,7 +49,7 @@ extension NodeKeeper {
 
     /// Whether somebody else committed tables since our last commit.
     mutating func isTableNews() -> Bool {
-        guard !duties.tables.isEmpty || !duties.isDisjoint(with: [.services, .policies]) else { return false }
+        guard !podTables.isEmpty || !duties.isDisjoint(with: [.services, .policies]) else { return false }
         guard let known = generation, let now = try? tables.generation() else { return true }
         return now != known
     }

@@ -125,8 +125,11 @@ struct NodeKeeper<Tables: NFTablesEnd>: ~Copyable {
         return FlannelFile(
             own: own.podPrefixes.filter { facts.families.contains($0.family) },
             ranges: snapshot.members.values.flatMap(\.podPrefixes), mtu: plan.podMTU,
-            masquerades: duties.contains(.pods) && network.masquerades)
+            masquerades: network.masquerades)
     }
+
+    /// The tables of pods' traffic, where they are this agent's.
+    var podTables: [Table.ID] { duties.contains(.pods) || network.isForFlannel ? NodePlan.tables : [] }
 
     private func words(_ thing: Thing) -> String {
         switch thing {
@@ -214,7 +217,7 @@ extension NodeKeeper {
             refusedTunnels = refusedTunnels.filter { tried.contains(.link($0.key)) }
         }
         stirred = []
-        let ids = plan.own == nil ? Array(new.frames.keys) : duties.tables
+        let ids = plan.own == nil ? Array(new.frames.keys) : podTables
         let known = generation
         let commits = settle(tables: ids, to: new, &outcome, at: now)
         // As long as nobody else commits, the tables hold what they were told.
@@ -250,7 +253,7 @@ extension NodeKeeper {
     mutating func settleTables(at now: Duration) -> Outcome {
         var outcome = Outcome()
         let isKnown = snapshot.members[facts.name] != nil
-        settle(tables: isKnown ? duties.tables : Array(said.frames.keys), to: said, &outcome, at: now)
+        settle(tables: isKnown ? podTables : Array(said.frames.keys), to: said, &outcome, at: now)
         settleServices(
             NodePlan(facts: facts, snapshot: snapshot, attachments: [:], duties: duties, network: network), &outcome, at: now)
         return outcome

@@ -56,7 +56,7 @@ actor Reconciler {
         keeper = NodeKeeper(
             node: settings.node, host: try KernelHost(namespace),
             tables: CountedTables(kernel: try KernelTables(in: namespace), policies: policies), pods: pods,
-            duties: settings.duties, network: settings.network,
+            duties: settings.duties, network: settings.plannedNetwork,
             services: ServiceKeeper(
                 ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
                 isOurs: settings.duties.contains(.services), connections: KernelConnections(in: namespace)))
