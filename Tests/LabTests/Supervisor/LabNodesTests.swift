@@ -21,6 +21,8 @@ struct LabNodesTests {
         try bench.up("--nodes", "2", "--families", "ipv4")
         #expect(try node(bench, "add").output == "node-3 172.30.0.13\n")
         #expect(try node(bench, "remove", "node-2").status == 0)
+        // What somebody took away is no hindrance.
+        #expect(try bench.tulle("node", "node-1", "--", "ip", "address", "flush", "dev", "eth0").status == 0)
         let moved = try node(bench, "renumber", "node-1")
         #expect(moved.output == "node-1 172.30.0.111\n", "\(moved.error)")
         try bench.eventually("the nodes are where they were put") { _ in
@@ -31,6 +33,12 @@ struct LabNodesTests {
             try bench.tulle("node", "node-2", "--", "true"),
         ] {
             #expect(outcome.status == 5 && outcome.error.contains("there are node-1, node-3"), "\(outcome.error)")
+        }
+        // When it returns, the roads are made.
+        #expect(try bench.tulle("backend", "vxlan").status == 0)
+        for name in ["node-1", "node-3"] {
+            let roads = try bench.tulle("node", name, "--", "ip", "route", "show", "proto", "84").output
+            #expect(roads.contains("dev tulle4"), "\(name): \(roads)")
         }
         #expect(try node(bench, "add", "web").status == 64)
         #expect(try node(bench, "add", "node-3").error.contains("there is a node node-3"))

@@ -105,7 +105,8 @@ extension Fabric {
         try host.carryOut([.remove(.link(link))])
     }
 
-    /// Gives a node other addresses on the wire that it is plugged in to.
+    /// Gives a node other addresses on the wire that it is plugged in to. What somebody took away or added before is no fault: this is
+    /// also how such a node is mended.
     ///
     /// - Parameter routers: the default routes go with the last address of a family, and are made again.
     static func renumber(
@@ -115,7 +116,10 @@ extension Fabric {
         func address(_ address: IPAddress) -> HostNetwork.Object {
             .address(Address(InterfaceAddress(address, length: lengths[address.family] ?? address.family.bitWidth), on: uplink))
         }
-        try inside.carryOut(old.map { .remove(address($0)) } + new.map { .add(address($0)) })
+        let there = Set(try inside.observe(Interest([.addresses])).addresses.filter { $0.link == uplink }.map(\.address.address))
+        try inside.carryOut(
+            old.filter(there.contains).map { .remove(address($0)) }
+                + new.filter { !there.contains($0) }.map { .add(address($0)) })
         for address in old { try inside.unsettleAddress(address) }
         for address in new { try inside.settleAddress(address) }
         let wanted = routers.map { Route(.all($0.family), via: $0, device: uplink, proto: routeProtocol) }

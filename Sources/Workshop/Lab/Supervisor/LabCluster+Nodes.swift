@@ -83,7 +83,7 @@ extension LabCluster {
         }
     }
 
-    /// Starts every agent again with another backend, one after the other.
+    /// Starts every agent again with another backend, one after the other, and waits until each has made its roads.
     func changeBackend(_ tree: JSONValue) async throws -> JSONValue {
         guard let backend = (tree["backend"]?.string).flatMap(LabSettings.Backend.init) else {
             throw LabError(.settingsRefused, "\(tree["backend"]?.string ?? "") is no backend")
@@ -95,13 +95,23 @@ extension LabCluster {
             }
             for machine in machines where machine.kubelet != nil {
                 let (agent, before) = (machine.agent, machine.agent.record)
+                let status = directory.agentState(machine.name) + "/status"
                 agent.startAgain()
                 try await until("\(agent.name) did not start again", log: agent.log) {
                     agent.record.process != nil && agent.record.starts > before.starts
+                        && Self.hasLookedAtEverything(status, since: agent.record.since)
                 }
             }
             return [:]
         }
+    }
+
+    /// Whether the agent that was started then has compared everything with the kernel. Earlier ones left what they said.
+    private static func hasLookedAtEverything(_ status: String, since start: Moment?) -> Bool {
+        guard let start, let written = Files.changed(status), written >= start, let text = Files.text(of: status) else {
+            return false
+        }
+        return text.split(separator: "\n").contains { $0.hasPrefix("whole-rounds ") && $0 != "whole-rounds 0" }
     }
 }
 

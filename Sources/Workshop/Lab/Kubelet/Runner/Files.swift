@@ -22,6 +22,13 @@ enum Files {
         }
     }
 
+    /// When it was written last.
+    static func changed(_ path: String) -> Moment? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return Moment(.seconds(status.st_mtim.tv_sec) + .nanoseconds(status.st_mtim.tv_nsec))
+    }
+
     static func text(of path: String) -> String? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
