@@ -151,5 +151,33 @@ extension KernelTests {
             #expect(node.log.contains("switched the checksum offload of a tunnel off"))
             #expect(!node.status.problems.contains { $0.contains("tunnel-silent") })
         }
+
+        @Test("a road that is narrower than the links say: senders are told by their node, and no more when it is wide again")
+        func workAround() throws {
+            let world = try RoutedNodes(2)
+            for line in chain { try nft(world, line) }
+            try nft(world, "add rule inet t f udp dport 8472 meta length > 1400 drop")
+            try world.start("--backend", "vxlan", "--probe-period", "1")
+            let node = world.nodes[0]
+            let pods = try world.nodes.map { try RoutedPod("c", on: $0) }
+            func sizes() throws -> Set<UInt32?> {
+                let routes = try node.host.observe(Interest([.routes], routeTables: PacketPath.routeTables)).routes
+                return Set(routes.filter { $0.device == "tulle4" }.map(\.mtu))
+            }
+            try eventually("the routes have the size; there is \(node.status)", within: .seconds(60)) {
+                try sizes().count == 1 && sizes().allSatisfy { $0.map { (1342...1350).contains($0) } ?? false }
+            }
+            #expect(node.status.problems.contains { $0.contains("tunnel-narrow") }, "\(node.status)")
+            for family in [IPFamily.v4, .v6] {
+                let (near, far) = try (pods[0].address(family), pods[1].address(family))
+                let sender = try Datagrams(in: pods[0].namespace, at: near.mapped)
+                sender.keepWhole()
+                let full = String(repeating: "x", count: 1400)
+                try eventually("the pod is told, over \(family)") { (try? sender.send(full, to: far.mapped, port: 4100)) == nil }
+                #expect(try exchange(1342, (pods[0].namespace, near), (pods[1].namespace, far)) == [near, far])
+            }
+            try nft(world, "flush chain inet t f")
+            try eventually("the size is taken back; there is \(node.status)", within: .seconds(60)) { try sizes() == [nil] }
+        }
     }
 }

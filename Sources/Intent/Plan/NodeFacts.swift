@@ -12,6 +12,8 @@ public struct NodeFacts: Hashable, Sendable {
     public var advertisedLinks: Set<String>
     /// Packets are shown to the hooks of IP also on their way through bridges (`br_netfilter`).
     public var filtersBridges: Bool
+    /// What tunnels take, where something on the way takes less than the links do and says nothing.
+    public var narrowRoads = NarrowRoads()
 
     public init(
         name: String, uplinks: [IPAddress: Uplink], families: Set<IPFamily> = Set(IPFamily.allCases),
@@ -22,6 +24,17 @@ public struct NodeFacts: Hashable, Sendable {
         self.families = families
         self.advertisedLinks = advertisedLinks
         self.filtersBridges = filtersBridges
+    }
+
+    /// The largest packets, in bytes, that come through tunnels which were tried.
+    public struct NarrowRoads: Hashable, Sendable {
+        public var toNode: [String: Int]
+        /// To nodes that were not tried, where each of those that were is behind a narrow road.
+        public var toOthers: Int?
+
+        public init(toNode: [String: Int] = [:], toOthers: Int? = nil) { (self.toNode, self.toOthers) = (toNode, toOthers) }
+
+        func to(_ node: String) -> Int? { toNode[node] ?? toOthers }
     }
 
     /// A link towards other nodes.

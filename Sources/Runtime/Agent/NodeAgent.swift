@@ -41,7 +41,7 @@ public struct NodeAgent: Service {
         /// Calls about attachments ended.
         case attachments
         /// Tunnels were tried, and this is wrong with them.
-        case probed([Problem])
+        case probed(TunnelProber.Report)
         case timer
     }
 
@@ -148,18 +148,18 @@ public struct NodeAgent: Service {
                     reconciler.take(notice)
                     if notice.hasNewTables { await yard.desk?.tablesChanged() }
                 case .attachments: reconciler.attachmentsChanged()
-                case .probed(let problems):
-                    schedule.ended(with: problems, at: surroundings.now())
-                    reconciler.take(probed: schedule.problems)
+                case .probed(let report):
+                    schedule.ended(with: report.problems, narrowRoads: report.narrowRoads, at: surroundings.now())
+                    reconciler.take(probed: schedule.problems, schedule.narrowRoads)
                 case .timer: alarm.rang()
                 }
             }
             let next = reconciler.advance()
             let targets = reconciler.tunnelTargets
             if let prober, schedule.begin(targets, at: surroundings.now()) {
-                probing = Task { post.put(.probed(await prober.problems(targets))) }
+                probing = Task { post.put(.probed(await prober.report(targets))) }
             } else if targets.isEmpty {
-                reconciler.take(probed: [])
+                reconciler.take(probed: [], NodeFacts.NarrowRoads())
             }
             doors = await keepDoors(yard, after: doors, on: reconciler)
             status.write(reconciler.report, waiting: waiting)

@@ -112,7 +112,12 @@ extension RouteMessage {
         writer.attribute(Name.source, source)
         writer.attribute(Name.metric, metric)
         writer.attribute(Name.expires, lifetime)
-        if let mtu { writer.nested(Name.metrics) { $0.attribute(Metric.mtu, mtu) } }
+        guard let mtu else { return }
+        writer.nested(Name.metrics) { writer in
+            writer.attribute(Metric.mtu, mtu)
+            // Where it forwards, IPv6 heeds a route's size only when it is locked (`ip6_dst_mtu_maybe_forward`).
+            if family.addresses == .v6 { writer.attribute(Metric.lock, UInt32(1) << UInt32(Metric.mtu.rawValue)) }
+        }
     }
 
     private func write(_ gateway: IPAddress, into writer: inout MessageWriter) {
@@ -151,6 +156,8 @@ extension RouteMessage {
     }
 
     private enum Metric: UInt16, AttributeName {
+        /// `RTAX_LOCK`
+        case lock = 1
         /// `RTAX_MTU`
         case mtu = 2
     }

@@ -139,7 +139,7 @@ extension Tunnel {
                 .route(
                     Route(
                         prefix, via: gateway, device: link, isOnlink: prefix.family == .v4, source: source, table: table,
-                        proto: PacketPath.routeProtocol)))
+                        proto: PacketPath.routeProtocol, mtu: room(to: peer, prefix.family))))
         }
         let hasRoom = mtu(underlay).map { $0 >= Link.leastIPv6MTU } ?? false
         for range in ranges where hasRoom || range.family == .v4 { add(range, table: Route.mainTable) }
@@ -156,6 +156,11 @@ extension Tunnel {
         case .v4: peer.address(.v4) ?? prefix.address
         case .v6: .v6(IPv6Address(linkLocal: mac))
         }
+    }
+
+    /// So that the node tells senders what the way does not say. IPv6 knows no smaller packets than 1280 bytes.
+    private func room(to peer: Member, _ family: IPFamily) -> UInt32? {
+        facts.narrowRoads.to(peer.name).flatMap { family == .v6 && $0 < Link.leastIPv6MTU ? nil : UInt32(clamping: $0) }
     }
 
     private func isDirect(_ address: IPAddress) -> Bool {

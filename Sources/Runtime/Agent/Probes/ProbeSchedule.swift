@@ -1,4 +1,5 @@
 import Cluster
+import KubeAPI
 import Plan
 
 /// When tunnels are tried, and what is said of it: at start, on change, and now and then.
@@ -12,6 +13,8 @@ struct ProbeSchedule: Sendable {
     private var isRunning = false
     private var failures: [Problem] = []
     private(set) var problems: [Problem] = []
+    /// Those of ``problems``.
+    private(set) var narrowRoads = NodeFacts.NarrowRoads()
 
     init(period: Duration?) { self.period = period }
 
@@ -20,6 +23,7 @@ struct ProbeSchedule: Sendable {
         guard period != nil, !isRunning else { return false }
         if wanted.isEmpty {
             (targets, next, failures, problems) = ([], nil, [], [])
+            narrowRoads = NodeFacts.NarrowRoads()
             return false
         }
         guard wanted != targets || next.map({ $0 <= now }) ?? true else { return false }
@@ -28,12 +32,17 @@ struct ProbeSchedule: Sendable {
         return true
     }
 
-    mutating func ended(with found: [Problem], at now: Duration) {
+    mutating func ended(
+        with found: [Problem], narrowRoads roads: NodeFacts.NarrowRoads = NodeFacts.NarrowRoads(), at now: Duration
+    ) {
         isRunning = false
         guard let period else { return }
         let isNew = !found.isEmpty && failures.isEmpty
         problems = found.filter { problem in failures.contains { $0.id == problem.id && $0.subject == problem.subject } }
         failures = found
+        let narrow = Set(problems.lazy.filter { $0.id == .tunnelNarrow }.compactMap { $0.subject?.name })
+        narrowRoads.toNode = roads.toNode.filter { narrow.contains($0.key) }
+        narrowRoads.toOthers = narrowRoads.toNode.count == roads.toNode.count ? roads.toOthers : nil
         next = now + (found.isEmpty ? period * 10 : isNew ? period / 4 : period)
     }
 

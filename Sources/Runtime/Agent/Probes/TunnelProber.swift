@@ -18,8 +18,14 @@ actor TunnelProber {
         self.logger = logger
     }
 
+    /// What trying tunnels came to.
+    struct Report: Sendable {
+        var problems: [Problem]
+        var narrowRoads: NodeFacts.NarrowRoads
+    }
+
     /// What is wrong now. A link that was mended is a problem for as long as it has to be.
-    func problems(_ targets: [TunnelTarget]) -> [Problem] {
+    func report(_ targets: [TunnelTarget]) -> Report {
         // A link that was made again computes as it likes.
         mended = mended.filter(probe.isOffloadOff)
         var findings = probe.findings(targets)
@@ -31,11 +37,20 @@ actor TunnelProber {
         if !wrong.isDisjoint(with: mended) { findings = probe.findings(targets) }
         let found = zip(targets, findings).compactMap { $1.problem($0) }
         let links = mended.filter { link in !found.contains { $0.id == .tunnelChecksum && $0.message.contains(link) } }
-        return found
-            + links.sorted().map {
-                Problem(
-                    .tunnelChecksum, nil,
-                    "a device computed checksums of what \($0) sends wrongly; the kernel does it now, and all is well but slower")
-            }
+        let slow = links.sorted().map {
+            Problem(
+                .tunnelChecksum, nil,
+                "a device computed checksums of what \($0) sends wrongly; the kernel does it now, and all is well but slower")
+        }
+        return Report(problems: found + slow, narrowRoads: Self.narrowRoads(targets, findings))
+    }
+
+    private static func narrowRoads(_ targets: [TunnelTarget], _ findings: [TunnelFindings]) -> NodeFacts.NarrowRoads {
+        let narrow = zip(targets, findings).compactMap { target, found in
+            found.verdict == .narrow ? found.largest.map { (target.node, $0) } : nil
+        }
+        let areAll = !narrow.isEmpty && narrow.count == targets.count
+        return NodeFacts.NarrowRoads(
+            toNode: Dictionary(narrow) { min($0, $1) }, toOthers: areAll ? narrow.map(\.1).min() : nil)
     }
 }

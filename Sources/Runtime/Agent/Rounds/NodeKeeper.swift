@@ -148,6 +148,16 @@ extension NodeKeeper {
         case keys(Set<NodePlan.Key>)
     }
 
+    /// What tunnels were found to take.
+    mutating func take(_ roads: NodeFacts.NarrowRoads) -> Due {
+        let old = facts.narrowRoads
+        guard roads != old else { return .keys([]) }
+        facts.narrowRoads = roads
+        guard roads.toOthers == old.toOthers else { return .all }
+        let names = Set(roads.toNode.keys).union(old.toNode.keys).filter { roads.toNode[$0] != old.toNode[$0] }
+        return .keys(Set(names.map(NodePlan.Key.peer)))
+    }
+
     mutating func list(_ objects: [any KubernetesObject]) -> Due { due(snapshot.replace(with: objects)) }
     mutating func set(_ object: any KubernetesObject) -> Due { due(snapshot.set(object)) }
     mutating func remove(_ key: ObjectKey) -> Due { due(snapshot.remove(key)) }
@@ -176,7 +186,9 @@ extension NodeKeeper {
         )
         if !duties.contains(.pods) { observed = observed.filter(duties.concern) }
         let after = pods.attachments()
+        let narrowRoads = facts.narrowRoads
         facts = NodeFacts(name: facts.name, observed: observed, hasIPv6: host.hasIPv6)
+        facts.narrowRoads = narrowRoads
         let plan = NodePlan(facts: facts, snapshot: snapshot, attachments: after.all, duties: duties, network: network)
         let links = PodLinks(observed, before: before, after: after, known: unknownLinks)
         adoptNode(plan, also: links.addresses(in: observed))

@@ -121,7 +121,8 @@ extension Reconciler {
     }
 
     /// What trying the tunnels came to.
-    func take(probed problems: [Problem]) {
+    func take(probed problems: [Problem], _ narrowRoads: NodeFacts.NarrowRoads) {
+        mark(keeper.take(narrowRoads))
         guard problems != probeProblems else { return }
         probeProblems = problems
         publish()
