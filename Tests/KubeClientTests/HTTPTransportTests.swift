@@ -45,7 +45,8 @@ struct HTTPTransportTests {
             collections, transport: transport, clock: ContinuousClock(), random: { 0.5 }, logger: Logger(label: "test"))
         let feeding = Task { await source.run() }
         var (isListed, watched) = (false, 0)
-        for await event in source.events {
+        for await events in source.events {
+            for event in events {
             switch event {
             case .listed(let objects):
                 isListed = true
@@ -55,6 +56,7 @@ struct HTTPTransportTests {
                 #expect(isListed)
                 #expect(object.metadata.annotations["token"] == "Bearer secret")
             default: Issue.record("unexpected \(event)")
+            }
             }
             if watched == 20 { feeding.cancel() }
         }

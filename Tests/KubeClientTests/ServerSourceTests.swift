@@ -58,9 +58,9 @@ struct ServerSourceTests {
             clock: clock, random: { 0 }, logger: Logger(label: "test"))
         let feeding = Task { await source.run() }
         var result: [String] = []
-        for await event in source.events {
-            result.append(event.description)
-            if result.count == count { feeding.cancel() }
+        for await events in source.events {
+            result += events.map(\.description)
+            if result.count >= count { feeding.cancel() }
         }
         await feeding.value
         return result

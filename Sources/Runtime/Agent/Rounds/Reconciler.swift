@@ -61,7 +61,7 @@ actor Reconciler {
                 ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
                 isOurs: settings.duties.contains(.services), connections: KernelConnections(in: namespace)))
         rounds = Rounds(
-            start: surroundings.now(), period: settings.period, pace: Pace(distance: .milliseconds(20)),
+            start: surroundings.now(), period: settings.period, pace: Pace(distance: .milliseconds(10)),
             debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
     }
 

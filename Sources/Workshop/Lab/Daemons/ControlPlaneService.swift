@@ -81,7 +81,8 @@ extension ControlPlaneService {
         await withDiscardingTaskGroup { group in
             group.addTask { await source.run() }
             for recorder in recorders.values { group.addTask { await recorder.run() } }
-            for await event in source.events {
+            for await events in source.events {
+                for event in events {
                 switch event {
                 case .listed(let objects):
                     await driver.learn(objects.compactMap(\.tree))
@@ -91,6 +92,7 @@ extension ControlPlaneService {
                 case .deleted(let key, let uid): await driver.forget(key, uid: uid)
                 case .faults(let faults):
                     logger.debug("following the server", metadata: ["faults": "\(faults.map(\.description))"])
+                }
                 }
             }
             group.cancelAll()
