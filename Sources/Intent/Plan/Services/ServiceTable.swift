@@ -216,12 +216,13 @@ extension ServiceTable {
             for way in ways { for kind in way.classes where isNew(kind, way.door) { chains += make(kind, way.door) } }
         }
         var edits = ElementEdits()
+        edits.reserve(before.map(\.port))
         for (port, ways) in before {
             for way in ways { port.elements(way) { edits.old[ElementKey(set: $0, key: $1)] = $2 } }
             port.sharedElements(ways) { edits.shared[ElementKey(set: $0, key: $1), default: 0] -= 1 }
         }
         for (port, ways) in after {
-            for way in ways { port.elements(way) { edits.new[ElementKey(set: $0, key: $1)] = $2 } }
+            for way in ways { port.elements(way) { edits.add(ElementKey(set: $0, key: $1), $2) } }
             port.sharedElements(ways) { edits.shared[ElementKey(set: $0, key: $1), default: 0] += 1 }
         }
         let (deleted, added) = edits.result(&shared)
@@ -277,21 +278,31 @@ extension ServiceTable {
 
 /// What a change comes to, element by element.
 private struct ElementEdits {
+    /// Those that nothing new is like.
     var old: [ServiceTable.ElementKey: NamedSet.Content] = [:]
-    var new: [ServiceTable.ElementKey: NamedSet.Content] = [:]
     /// How many more want an element.
     var shared: [ServiceTable.ElementKey: Int] = [:]
 
     typealias Elements = [ServiceSet: [Change.Element]]
 
-    func result(_ known: inout [ServiceTable.ElementKey: Int]) -> (deleted: Elements, added: Elements) {
-        var (deleted, added): (Elements, Elements) = ([:], [:])
-        for (element, content) in old where new[element] != content {
-            deleted[element.set, default: []].append(Change.Element(element.key, content))
+    private var deleted: Elements = [:]
+    private var added: Elements = [:]
+
+    mutating func reserve(_ ports: [ServedPort]) {
+        old.reserveCapacity(ports.reduce(0) { $0 + ($1.cluster.count + $1.local.count + 2) * $1.ways.count })
+    }
+
+    /// An element that is to be there; once what is there is known.
+    mutating func add(_ element: ServiceTable.ElementKey, _ content: NamedSet.Content) {
+        if let before = old.removeValue(forKey: element) {
+            guard before != content else { return }
+            deleted[element.set, default: []].append(Change.Element(element.key, before))
         }
-        for (element, content) in new where old[element] != content {
-            added[element.set, default: []].append(Change.Element(element.key, content))
-        }
+        added[element.set, default: []].append(Change.Element(element.key, content))
+    }
+
+    mutating func result(_ known: inout [ServiceTable.ElementKey: Int]) -> (deleted: Elements, added: Elements) {
+        for (element, content) in old { deleted[element.set, default: []].append(Change.Element(element.key, content)) }
         for (element, more) in shared where more != 0 {
             let before = known[element] ?? 0
             known[element] = before + more == 0 ? nil : before + more
