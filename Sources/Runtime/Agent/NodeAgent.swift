@@ -99,7 +99,7 @@ public struct NodeAgent: Service {
                     await source.run()
                     post.close()
                 }
-                group.addTask { await hear(post, on: yard.reconciler) }
+                group.addTask(executorPreference: yard.reconciler.thread) { await hear(post, on: yard.reconciler) }
                 group.addTask { try await watch.run { post.put(.kernel($0)) } }
                 // Many pods come at once, and what the kernel says of them comes a little later: it is to come first.
                 group.addTask {
@@ -110,7 +110,9 @@ public struct NodeAgent: Service {
                     }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
-                group.addTask { try await follow(post, yard, isReady: isReady, on: yard.reconciler) }
+                group.addTask(executorPreference: yard.reconciler.thread) {
+                    try await follow(post, yard, isReady: isReady, on: yard.reconciler)
+                }
                 // Whichever ends first, by itself or by an error, ends the others.
                 defer { group.cancelAll() }
                 try await group.next()

@@ -93,8 +93,6 @@ actor PodDesk {
 }
 
 /// When the desk is gone to: once to open it, and to tidy after something happened, but not after every little thing.
-///
-/// On whichever thread the caller is: to look whether it is time is no reason to go to another one.
 struct DeskHours {
     private let desk: PodDesk?
     private let now: @Sendable () -> Duration
@@ -107,13 +105,13 @@ struct DeskHours {
 
     init(desk: PodDesk?, now: @escaping @Sendable () -> Duration) { (self.desk, self.now) = (desk, now) }
 
-    nonisolated(nonsending) mutating func open() async throws {
+    mutating func open() async throws {
         guard let desk, !isOpen else { return }
         try await desk.open()
         isOpen = true
     }
 
-    nonisolated(nonsending) mutating func tidy() async {
+    mutating func tidy() async {
         guard let desk else { return }
         let now = now()
         if let lastTidying, now < lastTidying + Self.distance {

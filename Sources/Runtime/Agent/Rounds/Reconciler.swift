@@ -15,7 +15,9 @@ import Reconcile
 /// tables after somebody committed some; of all at start, at a slow period, after a refusal and after somebody changed what the
 /// node stands on. What a round does, and which changes matter, ``NodeKeeper`` knows.
 actor Reconciler {
-    private let executor = SessionExecutor(name: "reconciler")
+    private let executor: SessionExecutor
+    /// For tasks whose steps are all to be on the thread of this actor.
+    nonisolated let thread: SessionTasks
     private let surroundings: Surroundings
     private let hasServices: Bool
     /// Takes what is to be told on objects.
@@ -46,6 +48,8 @@ actor Reconciler {
         policies: PolicyKeeper? = nil, surroundings: Surroundings,
         tell: @escaping @Sendable (EventNote) -> Void = { _ in }, logger: Logger
     ) throws(KernelError) {
+        executor = SessionExecutor(name: "reconciler")
+        thread = SessionTasks(on: executor)
         node = settings.node
         self.surroundings = surroundings
         self.tell = tell
