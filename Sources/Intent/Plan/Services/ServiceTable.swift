@@ -102,15 +102,32 @@ extension ServiceTable {
         // By their positions: to look each element's set up would cost as much as to put it there.
         var sets = ServiceSet.all.map(fixedElements)
         for (set, count) in counts where set.isSized { sets[set.position].reserveCapacity(count) }
-        for ports in entries.values {
-            for port in ports { for way in owned(port) { port.elements(way) { sets[$0.position][$1] = $2 } } }
-        }
-        for element in shared.keys { sets[element.set.position][element.key] = NamedSet.Content() }
+        eachElement { sets[$0.position][$1] = $2 }
+        return table(holding: sets)
+    }
+
+    /// What makes the table where there is none: what the difference of nothing and ``table`` comes to, in less memory than the
+    /// table takes.
+    public var creation: [Change] {
+        var elements = ServiceSet.all.map { _ in [Change.Element]() }
+        for (set, count) in counts where set.isSized { elements[set.position].reserveCapacity(count) }
+        eachElement { elements[$0.position].append(Change.Element($1, $2)) }
+        return difference(from: nil, to: table(holding: ServiceSet.all.map(fixedElements)))
+            + ServiceSet.all.map { .addElements(id, shape($0), elements[$0.position]) }.filter { !$0.isVoid }
+    }
+
+    private func table(holding elements: [[Value: NamedSet.Content]]) -> Table {
         let chains = ServiceChains(family: family, facts: facts)
         return Table(
             id.family, id.name,
             chains: chains.standing + kinds.flatMap { door, kinds in kinds.compactMap { chains.chain($0, door) } },
-            sets: ServiceSet.all.map { NamedSet(shape($0), sets[$0.position]) })
+            sets: ServiceSet.all.map { NamedSet(shape($0), elements[$0.position]) })
+    }
+
+    /// What comes from services, each once.
+    private func eachElement(_ body: (ServiceSet, Value, NamedSet.Content) -> Void) {
+        for ports in entries.values { for port in ports { for way in owned(port) { port.elements(way, body) } } }
+        for element in shared.keys { body(element.set, element.key, NamedSet.Content()) }
     }
 
     private func shape(_ set: ServiceSet) -> NamedSet.Shape { set.shape(family, limit: limits[set] ?? ServiceSet.smallest) }
@@ -234,7 +251,7 @@ extension ServiceTable {
                 limits[set] = ServiceSet.limit(for: count)
             }
             update.isAnew = true
-            update.changes = [.deleteTable(id)] + difference(from: nil, to: table)
+            update.changes = [.deleteTable(id)] + creation
             return update
         }
         func changes(_ sets: [ServiceSet: [Change.Element]], _ change: (NamedSet.Shape, [Change.Element]) -> Change) -> [Change] {

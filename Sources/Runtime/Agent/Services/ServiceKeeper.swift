@@ -152,7 +152,8 @@ struct ServiceKeeper {
     ) throws -> [NFTables.Change] {
         guard let table = tables[id] else { return [] }
         let isWanted = !table.isEmpty
-        let changes = difference(from: observed, to: isWanted ? table.table : nil)
+        let changes =
+            isWanted && observed == nil ? table.creation : difference(from: observed, to: isWanted ? table.table : nil)
         if !changes.isEmpty { try kernel.apply(changes) }
         if isWanted { said.insert(id) } else { said.remove(id) }
         return changes
