@@ -44,13 +44,14 @@ struct Informer {
         }
     }
 
-    /// - Parameter loop: more may come at once: it is told together with that.
-    private func tell(_ events: [ObjectEvent], _ outbox: Outbox, soonOn loop: LoopExecutor? = nil) {
+    private func tell(_ events: [ObjectEvent], _ outbox: Outbox) {
+        keep(events, outbox)
+        outbox.send()
+    }
+
+    private func keep(_ events: [ObjectEvent], _ outbox: Outbox) {
         // A request that ends because we end is no fault of the server, and nobody is to hear of it.
-        guard !Task.isCancelled else { return }
-        let isFirst = outbox.put(events)
-        guard let loop else { return outbox.send() }
-        if isFirst { loop.afterwards { outbox.send() } }
+        if !Task.isCancelled { outbox.put(events) }
     }
 }
 
@@ -116,11 +117,18 @@ extension Informer {
         // Nothing that was read is kept from anybody by how the watch ends.
         defer { outbox.send() }
         for try await chunk in response.body {
+            let isFirst = outbox.isEmpty
             for document in try stream.feed(chunk.readableBytesView) {
                 let step = machine.watched(try event(document), random: random())
-                tell(step.events, outbox, soonOn: response.loop)
+                keep(step.events, outbox)
                 guard step.action == .read else { return step.action }
             }
+            guard let loop = response.loop else {
+                outbox.send()
+                continue
+            }
+            // More chunks may have been read with this one: they are told together.
+            if isFirst, !outbox.isEmpty { loop.afterwards { outbox.send() } }
         }
         // A server that ends a watch cuts it between two events; a cut inside one is a broken connection.
         try stream.finish()

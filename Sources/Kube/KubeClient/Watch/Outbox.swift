@@ -7,14 +7,9 @@ final class Outbox: Sendable {
 
     init(_ deliver: @escaping @Sendable ([ObjectEvent]) -> Void) { self.deliver = deliver }
 
-    /// - Returns: whether these are the first to wait.
-    func put(_ events: [ObjectEvent]) -> Bool {
-        waiting.withLock { waiting in
-            let isFirst = waiting.isEmpty
-            waiting += events
-            return isFirst && !events.isEmpty
-        }
-    }
+    var isEmpty: Bool { waiting.withLock(\.isEmpty) }
+
+    func put(_ events: [ObjectEvent]) { waiting.withLock { $0 += events } }
 
     /// Under the lock, so that what is sent by two comes in its order.
     func send() {
