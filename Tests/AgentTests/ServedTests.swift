@@ -186,12 +186,16 @@ extension KernelTests {
                 return before["tulle_whole_rounds_total"] ?? 0 >= 1
             }
             #expect(before["tulle_services"] == 1 && before["tulle_nftables_elements_written_total"] ?? 0 > 10)
-            #expect(before["kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"}"] == 1)
-            #expect(before["kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"internal\"}"] == 0)
             #expect(
-                before["kubeproxy_sync_proxy_rules_duration_seconds_bucket{le=\"+Inf\"}"]
-                    == before["kubeproxy_sync_proxy_rules_duration_seconds_count"])
-            #expect(before["kubeproxy_sync_proxy_rules_last_timestamp_seconds"] ?? 0 > 1_700_000_000)
+                before["kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv4\",traffic_policy=\"external\"}"] == 1
+            )
+            #expect(
+                before["kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv4\",traffic_policy=\"internal\"}"] == 0
+            )
+            #expect(
+                before["kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv6\",le=\"+Inf\"}"]
+                    == before["kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv6\"}"])
+            #expect(before["kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"}"] ?? 0 > 1_700_000_000)
             #expect(before["tulle_problems{id=\"service-front-taken\",severity=\"error\"}"] == 0)
             #expect(before["process_resident_memory_bytes"] ?? 0 > 1_000_000 && before["process_open_fds"] ?? 0 > 3)
 
@@ -204,7 +208,8 @@ extension KernelTests {
             // A change to one service writes elements alone.
             try node.directory.write(objects(here: 1), to: "objects.yaml")
             try eventually("an endpoint is here\n\(node.log)") {
-                try figures(node)["kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"}"] == 0
+                try figures(node)[
+                    "kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv4\",traffic_policy=\"external\"}"] == 0
             }
             // The slices of both families changed: the first is a round at once.
             var after = try figures(node)
@@ -213,7 +218,7 @@ extension KernelTests {
                 return after["kubeproxy_sync_proxy_rules_endpoint_changes_total"] ?? 0 >= 2
                     && after["kubeproxy_sync_proxy_rules_endpoint_changes_pending"] == 0
             }
-            #expect(after["kubeproxy_sync_partial_proxy_rules_duration_seconds_count"] ?? 0 >= 1)
+            #expect(after["kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"}"] ?? 0 >= 1)
 
             let target = try SocketAddress(ip("192.0.2.1"), 10249)
             for (path, status, body) in [

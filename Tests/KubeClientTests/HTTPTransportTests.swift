@@ -47,16 +47,16 @@ struct HTTPTransportTests {
         var (isListed, watched) = (false, 0)
         for await events in source.events {
             for event in events {
-            switch event {
-            case .listed(let objects):
-                isListed = true
-                #expect(objects.count == 20)
-            case .added(let object):
-                watched += 1
-                #expect(isListed)
-                #expect(object.metadata.annotations["token"] == "Bearer secret")
-            default: Issue.record("unexpected \(event)")
-            }
+                switch event {
+                case .listed(let objects):
+                    isListed = true
+                    #expect(objects.count == 20)
+                case .added(let object):
+                    watched += 1
+                    #expect(isListed)
+                    #expect(object.metadata.annotations["token"] == "Bearer secret")
+                default: Issue.record("unexpected \(event)")
+                }
             }
             if watched == 20 { feeding.cancel() }
         }

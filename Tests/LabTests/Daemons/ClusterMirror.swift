@@ -43,12 +43,14 @@ final class ClusterMirror: Sendable {
         await withDiscardingTaskGroup { group in
             group.addTask { await source.run() }
             for await events in source.events {
-                for event in events { switch event {
-                case .listed(let objects): change { view in for object in objects { view.objects[object.key] = object.tree } }
-                case .added(let object), .modified(let object): change { $0.objects[object.key] = object.tree }
-                case .deleted(let key, _): change { $0.objects[key] = nil }
-                case .faults: break
-                } }
+                for event in events {
+                    switch event {
+                    case .listed(let objects): change { view in for object in objects { view.objects[object.key] = object.tree } }
+                    case .added(let object), .modified(let object): change { $0.objects[object.key] = object.tree }
+                    case .deleted(let key, _): change { $0.objects[key] = nil }
+                    case .faults: break
+                    }
+                }
             }
             group.cancelAll()
         }

@@ -161,6 +161,7 @@ extension Reconciler {
     var state: StatusBoard.State {
         StatusBoard.State(
             report: report, figures: figures, deserted: keeper.localServices.deserted, services: keeper.snapshot.services.count,
+            families: Set(keeper.facts.families),
             areServicesRight: keeper.areServicesRight, isNodeEligible: isNodeEligible)
     }
 
