@@ -103,16 +103,22 @@ extension KernelTests {
             #expect(
                 reply.body.hasPrefix(#"{"lastUpdated": ""#) && reply.body.hasSuffix(#", "nodeEligible": true}"#), "\(reply.body)")
             #expect(try ask("/metrics")?.status == 404)
-            // The autoscaler takes it away: no new connections from outside.
+            // The autoscaler takes it away, somebody deletes it, it is gone: no new connections from outside.
             let taint = "spec: {taints: [{key: ToBeDeletedByClusterAutoscaler, effect: NoSchedule}], podCIDRs: [10.244.1"
-            try node.directory.write(
-                objects(here: 1).replacing("spec: {podCIDRs: [10.244.1", with: taint), to: "objects.yaml")
-            try eventually("the node is to go\n\(node.log)") { try ask("/healthz")?.status == 503 }
-            #expect(try ask("/healthz")?.body.hasSuffix(#""nodeEligible": false}"#) == true)
-            let livez = try #require(try ask("/livez"))
-            #expect(livez.status == 200 && !livez.body.contains("nodeEligible"))
-            try node.directory.write(objects(here: 1), to: "objects.yaml")
-            try eventually("it stays\n\(node.log)") { try ask("/healthz")?.status == 200 }
+            let ending = #"metadata: {name: n1, deletionTimestamp: "2026-01-01T00:00:00Z", finalizers: [example.org/wait]}"#
+            for (what, text) in [
+                ("to be taken away", objects(here: 1).replacing("spec: {podCIDRs: [10.244.1", with: taint)),
+                ("being deleted", objects(here: 1).replacing("metadata: {name: n1}", with: ending)),
+                ("gone", objects(here: 1).replacing(TestNode.objects(1) + "---\n", with: "")),
+            ] {
+                try node.directory.write(text, to: "objects.yaml")
+                try eventually("the node is \(what)\n\(node.log)") { try ask("/healthz")?.status == 503 }
+                #expect(try ask("/healthz")?.body.hasSuffix(#""nodeEligible": false}"#) == true, "\(what)")
+                let livez = try #require(try ask("/livez"))
+                #expect(livez.status == 200 && !livez.body.contains("nodeEligible"), "\(what)")
+                try node.directory.write(objects(here: 1), to: "objects.yaml")
+                try eventually("it stays\n\(node.log)") { try ask("/healthz")?.status == 200 }
+            }
             #expect(node.status.problems == [] && node.stop() == 0)
             for options in [
                 ["--parts", "pods,overlay"], ["--health-address", "off"], ["--healthz-bind-address", "192.0.2.1:10300"],
