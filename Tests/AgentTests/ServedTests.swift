@@ -119,7 +119,9 @@ extension KernelTests {
                 try node.directory.write(objects(here: 1), to: "objects.yaml")
                 try eventually("it stays\n\(node.log)") { try ask("/healthz")?.status == 200 }
             }
-            #expect(node.status.problems == [] && node.stop() == 0)
+            // That the node is there again is known before everything was looked at again.
+            try eventually("nothing is wrong any more\n\(node.log)") { node.status.problems == [] }
+            #expect(node.stop() == 0)
             for options in [
                 ["--parts", "pods,overlay"], ["--health-address", "off"], ["--healthz-bind-address", "192.0.2.1:10300"],
             ] {
