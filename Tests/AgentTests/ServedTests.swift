@@ -283,7 +283,10 @@ extension KernelTests {
                 try eventually("services are served\n\(node.log)") { try ask(node)?.status == 200 }
             }
             try eventually("it is over\n\(node.log)") { node.status.problems == [] }
-            #expect(try figures(node)["tulle_problems{id=\"metrics-address-taken\",severity=\"warning\"}"] == 0)
+            // The file is written a moment before the figures are hung out.
+            try eventually("the figures say so too\n\(node.log)") {
+                try figures(node)["tulle_problems{id=\"metrics-address-taken\",severity=\"warning\"}"] == 0
+            }
         }
     }
 }
