@@ -148,7 +148,7 @@ var tests: [Target] {
         suite("KubeAPI", ["Addressing"]),
         suite(
             "KubeClient",
-            ["Addressing", "Identity", "KubeAPI", "Reconcile", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .logging]),
+            ["Addressing", "Identity", "KubeAPI", "Reconcile", .nioCore, .nioPosix, .nioEmbedded, .nioHTTP1, .nioSSL, .logging]),
         suite("Identity", ["Addressing", .x509, .asn1]),
         suite(
             "APIServer",
@@ -220,6 +220,7 @@ extension Target.Dependency {
     static var nioHTTP1: Self { .product(name: "NIOHTTP1", package: "swift-nio") }
     static var nioHTTPTypes: Self { .product(name: "NIOHTTPTypes", package: "swift-nio-extras") }
     static var nioHTTPTypesHTTP1: Self { .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras") }
+    static var nioEmbedded: Self { .product(name: "NIOEmbedded", package: "swift-nio") }
     static var nioPosix: Self { .product(name: "NIOPosix", package: "swift-nio") }
     static var nioSSL: Self { .product(name: "NIOSSL", package: "swift-nio-ssl") }
     static var nioWebSocket: Self { .product(name: "NIOWebSocket", package: "swift-nio") }

@@ -9,7 +9,10 @@ extension AgentStage {
     static func wholeRounds(in namespace: NetworkNamespace) throws -> (seconds: Double, count: Int)? {
         let page = try page("/metrics", in: namespace)
         let name = "kubeproxy_sync_full_proxy_rules_duration_seconds"
-        guard let count = value("\(name)_count", in: page), count > 0, let sum = value("\(name)_sum", in: page) else {
+        let family = #"{ip_family="IPv4"}"#
+        guard let count = value("\(name)_count\(family)", in: page), count > 0,
+            let sum = value("\(name)_sum\(family)", in: page)
+        else {
             return nil
         }
         return (sum, Int(count))

@@ -45,16 +45,18 @@ struct HTTPTransportTests {
             collections, transport: transport, clock: ContinuousClock(), random: { 0.5 }, logger: Logger(label: "test"))
         let feeding = Task { await source.run() }
         var (isListed, watched) = (false, 0)
-        for await event in source.events {
-            switch event {
-            case .listed(let objects):
-                isListed = true
-                #expect(objects.count == 20)
-            case .added(let object):
-                watched += 1
-                #expect(isListed)
-                #expect(object.metadata.annotations["token"] == "Bearer secret")
-            default: Issue.record("unexpected \(event)")
+        for await events in source.events {
+            for event in events {
+                switch event {
+                case .listed(let objects):
+                    isListed = true
+                    #expect(objects.count == 20)
+                case .added(let object):
+                    watched += 1
+                    #expect(isListed)
+                    #expect(object.metadata.annotations["token"] == "Bearer secret")
+                default: Issue.record("unexpected \(event)")
+                }
             }
             if watched == 20 { feeding.cancel() }
         }

@@ -58,12 +58,38 @@ struct ServerSourceTests {
             clock: clock, random: { 0 }, logger: Logger(label: "test"))
         let feeding = Task { await source.run() }
         var result: [String] = []
-        for await event in source.events {
-            result.append(event.description)
-            if result.count == count { feeding.cancel() }
+        for await events in source.events {
+            result += events.map(\.description)
+            if result.count >= count { feeding.cancel() }
         }
         await feeding.value
         return result
+    }
+
+    @Test("what comes in one piece is told in one piece", .timeLimit(.minutes(5)))
+    func together() async {
+        let transport = ScriptedTransport([
+            list(["a"], version: "10"),
+            .init(chunks: [
+                event("ADDED", "b", "11") + event("ADDED", "c", "12") + event("BOOKMARK", "", "13") + event("DELETED", "a", "14"),
+                event("ADDED", "d", "15"),
+            ]),
+        ])
+        let source = ServerObjectSource(
+            [ServerObjectSource.Collection(Namespace.resource)], transport: transport, clock: InstantClock(), random: { 0 },
+            logger: Logger(label: "test"))
+        let feeding = Task { await source.run() }
+        var told: [[String]] = []
+        for await events in source.events {
+            told.append(events.map(\.description))
+            if told.count == 3 { feeding.cancel() }
+        }
+        #expect(
+            told == [
+                ["listed Namespace a"], ["added Namespace b", "added Namespace c", "deleted Namespace a"],
+                ["added Namespace d"],
+            ])
+        await feeding.value
     }
 
     @Test(

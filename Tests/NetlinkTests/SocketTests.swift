@@ -227,7 +227,14 @@ struct SubscriptionTests {
 @Suite("an actor on a thread of its own")
 struct SessionExecutorTests {
     private actor Session {
-        private let executor = SessionExecutor(name: "session")
+        private let executor: SessionExecutor
+        nonisolated let tasks: SessionTasks
+
+        init() {
+            executor = SessionExecutor(name: "session")
+            tasks = SessionTasks(on: executor)
+        }
+
         nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
         private var count = 0
 
@@ -247,4 +254,26 @@ struct SessionExecutorTests {
         #expect(await session.thread() == first)
         #expect(await Session().thread() != first)
     }
+
+    @Test("a task that prefers the thread takes every step there, also those that are no actor's")
+    func preferring() async {
+        let session = Session()
+        let thread = await session.thread()
+        let (stream, continuation) = AsyncStream.makeStream(of: Int.self)
+        let reading = Task(executorPreference: session.tasks) {
+            var threads = [Self.thread()]
+            for await _ in stream {
+                threads.append(Self.thread())
+                await session.increment()
+                threads.append(Self.thread())
+            }
+            return threads
+        }
+        for number in 0..<10 { continuation.yield(number) }
+        continuation.finish()
+        #expect(await reading.value == Array(repeating: thread, count: 21))
+        #expect(await session.total() == 10)
+    }
+
+    private static func thread() -> UInt { UInt(pthread_self()) }
 }

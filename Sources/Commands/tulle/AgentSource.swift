@@ -73,7 +73,9 @@ enum AgentOrigin {
         case .files(let paths):
             try await body(FileObjectSource(paths: paths, interval: .milliseconds(500), clock: clock, logger: logger), nil)
         case .server(let access, _):
-            let transport = try access.transport(clock: clock)
+            var limits = HTTPTransport.Limits()
+            limits.gathering = .milliseconds(20)
+            let transport = try access.transport(limits: limits, clock: clock)
             let client = APIClient(
                 transport: transport, fieldManager: "tulle-agent", clock: clock, random: { Double.random(in: 0..<1) },
                 logger: logger)
@@ -81,9 +83,7 @@ enum AgentOrigin {
                 EventAggregator(component: "tulle", namesByContent: true), client: client, now: Surroundings.real.date,
                 logger: logger)
             let outcome: Result<Void, any Error>
-            do { outcome = .success(try await body(client.source(collections, gathering: .milliseconds(10)), events)) } catch {
-                outcome = .failure(error)
-            }
+            do { outcome = .success(try await body(client.source(collections), events)) } catch { outcome = .failure(error) }
             try await transport.shutdown()
             try outcome.get()
         }

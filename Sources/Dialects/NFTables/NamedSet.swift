@@ -57,14 +57,36 @@ public struct NamedSet: Hashable, Sendable {
     /// What an element holds beside its key.
     public struct Content: Hashable, Sendable {
         public var data: Datum
-        /// The last key of a range, for interval sets; `nil` for a range of one.
-        public var last: Value?
-        public var timeout: Duration?
+        /// What few elements have lies elsewhere, because there are hundreds of thousands of those that have not.
+        private var rarity: Rarity?
 
         public init(_ data: Datum = .none, last: Value? = nil, timeout: Duration? = nil) {
             self.data = data
-            self.last = last
-            self.timeout = timeout
+            rarity = last == nil && timeout == nil ? nil : Rarity(last, timeout)
+        }
+
+        /// The last key of a range, for interval sets; `nil` for a range of one.
+        public var last: Value? {
+            get { rarity?.last }
+            set { self = Content(data, last: newValue, timeout: timeout) }
+        }
+
+        public var timeout: Duration? {
+            get { rarity?.timeout }
+            set { self = Content(data, last: last, timeout: newValue) }
+        }
+
+        private final class Rarity: Hashable, Sendable {
+            let last: Value?
+            let timeout: Duration?
+
+            init(_ last: Value?, _ timeout: Duration?) { (self.last, self.timeout) = (last, timeout) }
+
+            static func == (a: Rarity, b: Rarity) -> Bool { a.last == b.last && a.timeout == b.timeout }
+            func hash(into hasher: inout Hasher) {
+                hasher.combine(last)
+                hasher.combine(timeout)
+            }
         }
     }
 

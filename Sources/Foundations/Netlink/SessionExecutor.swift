@@ -19,7 +19,7 @@ public final class SessionExecutor: SerialExecutor {
     deinit { queue.push(nil) }
 
     public func enqueue(_ job: consuming ExecutorJob) {
-        queue.push(Work(job: UnownedJob(job), executor: self))
+        queue.push(Work(job: UnownedJob(job), executor: self, tasks: nil))
     }
 
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
@@ -30,7 +30,11 @@ public final class SessionExecutor: SerialExecutor {
         let start = Unmanaged<Start>.fromOpaque(pointer).takeRetainedValue()
         clinux_name_thread(start.name)
         while let work = start.queue.pop() {
-            work.job.runSynchronously(on: work.executor.asUnownedSerialExecutor())
+            if let tasks = work.tasks {
+                work.job.runSynchronously(on: tasks.asUnownedTaskExecutor())
+            } else {
+                work.job.runSynchronously(on: work.executor.asUnownedSerialExecutor())
+            }
         }
         return nil
     }
@@ -49,6 +53,12 @@ public final class SessionExecutor: SerialExecutor {
         let job: UnownedJob
         // Keeps the executor, and with it the thread, until the job has run.
         let executor: SessionExecutor
+        let tasks: SessionTasks?
+    }
+
+    /// See ``SessionTasks``.
+    fileprivate func enqueue(_ job: UnownedJob, of tasks: SessionTasks) {
+        queue.push(Work(job: job, executor: self, tasks: tasks))
     }
 
     // Safe: every access to `items` is between pthread_mutex_lock and pthread_mutex_unlock.
@@ -85,4 +95,14 @@ public final class SessionExecutor: SerialExecutor {
             return first
         }
     }
+}
+
+/// Runs tasks on the thread of a ``SessionExecutor``, also those steps of them that belong to no actor: a task that waits for
+/// something and then goes on with the actor wakes that thread alone.
+public final class SessionTasks: TaskExecutor {
+    private let executor: SessionExecutor
+
+    public init(on executor: SessionExecutor) { self.executor = executor }
+
+    public func enqueue(_ job: consuming ExecutorJob) { executor.enqueue(UnownedJob(job), of: self) }
 }

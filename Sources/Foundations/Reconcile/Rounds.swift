@@ -92,8 +92,8 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
 
     /// - Parameters:
     ///   - scope: what was run, or more, when the round's outcome puts more in doubt.
-    ///   - random: 0 ..< 1, spreads retries.
-    public mutating func finished(_ scope: Scope, succeeded: Bool, at now: Duration, random: Double) {
+    ///   - random: 0 ..< 1, spreads retries; asked for when there is to be one.
+    public mutating func finished(_ scope: Scope, succeeded: Bool, at now: Duration, random: @autoclosure () -> Double) {
         isRunning = false
         pace.end(at: now)
         switch (scope, succeeded) {
@@ -101,13 +101,13 @@ public struct Rounds<Key: Hashable & Sendable>: Sendable {
             (isFullFailing, nextFull) = (false, now + period)
         case (.all, false):
             // What fails meanwhile must not put off the next try of everything.
-            let retry = now + backoff.next(random: random)
+            let retry = now + backoff.next(random: random())
             (isFullFailing, nextFull) = (true, isFullFailing && nextFull > now ? min(nextFull, retry) : retry)
         case (.keys(let keys), true):
             failed.subtract(keys)
         case (.keys(let keys), false):
             failed.formUnion(keys)
-            retryFailed = now + backoff.next(random: random)
+            retryFailed = now + backoff.next(random: random())
         }
         if failed.isEmpty, !isFullFailing { backoff.reset() }
     }

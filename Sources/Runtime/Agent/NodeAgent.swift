@@ -36,7 +36,7 @@ public struct NodeAgent: Service {
     }
 
     private enum Event: Sendable {
-        case object(ObjectEvent)
+        case objects([ObjectEvent])
         case kernel(KernelWatch.Notice)
         /// Calls about attachments ended.
         case attachments
@@ -99,7 +99,7 @@ public struct NodeAgent: Service {
                     await source.run()
                     post.close()
                 }
-                group.addTask { for await event in source.events { post.put(.object(event)) } }
+                group.addTask(executorPreference: yard.reconciler.thread) { await hear(post, on: yard.reconciler) }
                 group.addTask { try await watch.run { post.put(.kernel($0)) } }
                 // Many pods come at once, and what the kernel says of them comes a little later: it is to come first. What was
                 // made is looked at once more, which nobody waits for, and which would take the time of those that are made.
@@ -111,12 +111,19 @@ public struct NodeAgent: Service {
                     }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
-                group.addTask { try await follow(post, yard, isReady: isReady, on: yard.reconciler) }
+                group.addTask(executorPreference: yard.reconciler.thread) {
+                    try await follow(post, yard, isReady: isReady, on: yard.reconciler)
+                }
                 // Whichever ends first, by itself or by an error, ends the others.
                 defer { group.cancelAll() }
                 try await group.next()
             }
         }
+    }
+
+    /// On the reconciler's thread too, so that what is heard wakes no other.
+    private func hear(_ post: Mailbox<Event>, on reconciler: isolated Reconciler) async {
+        for await events in source.events { post.put(.objects(events)) }
     }
 
     /// On the reconciler's thread: going to another one and back for every step would cost more than most steps.
@@ -138,12 +145,16 @@ public struct NodeAgent: Service {
         // What an earlier agent of this node learned is enough to attach pods.
         if isReady { try await desk.open() }
         for await _ in post.bell {
+            // What came so soon cannot be acted upon at once: nor need what comes until then wake anybody, one by one.
+            if let rest = reconciler.rest { try? await Task.sleep(for: rest) }
             yard.board.begin()
             for event in post.take() {
                 switch event {
-                case .object(let event):
-                    if case .listed = event { waiting = nil }
-                    reconciler.take(event)
+                case .objects(let events):
+                    for event in events {
+                        if case .listed = event { waiting = nil }
+                        reconciler.take(event)
+                    }
                 case .kernel(let notice):
                     reconciler.take(notice)
                     if notice.hasNewTables { await yard.desk?.tablesChanged() }
@@ -168,8 +179,6 @@ public struct NodeAgent: Service {
             await desk.tidy()
             yard.board.show(reconciler.state)
             alarm.set([next, schedule.waking, status.waking, desk.waking].compactMap(\.self).min())
-            // What comes in the meantime cannot be acted upon sooner: it need not wake anybody, one by one.
-            if let rest = reconciler.rest { try? await Task.sleep(for: rest) }
         }
         status.write(reconciler.report, waiting: waiting, isLast: true)
     }

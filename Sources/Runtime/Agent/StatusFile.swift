@@ -14,7 +14,7 @@ struct StatusFile {
     /// When to write what could not be written so soon after the last time.
     private(set) var waking: Duration?
 
-    private static let distance = Duration.milliseconds(100)
+    private static let distance = Duration.milliseconds(500)
 
     /// What is written at once.
     private struct News: Hashable {

@@ -41,13 +41,19 @@ public struct Exposition: Sendable {
     }
 
     /// A histogram, as buckets that each hold what is in those before.
-    public mutating func add(_ name: String, _ help: String, _ histogram: Histogram) {
+    public mutating func add(_ name: String, _ help: String, _ histogram: Histogram) { add(name, help, [(histogram, [:])]) }
+
+    /// Several of them, which differ by their labels; none: the family is left out.
+    public mutating func add(_ name: String, _ help: String, _ histograms: [(histogram: Histogram, labels: [String: String])]) {
+        guard !histograms.isEmpty else { return }
         begin(name, .histogram, help)
-        for (bound, count) in histogram.cumulative {
-            add("\(name)_bucket", Sample(Double(count), ["le": Self.number(bound)]))
+        for (histogram, labels) in histograms {
+            for (bound, count) in histogram.cumulative {
+                add("\(name)_bucket", Sample(Double(count), labels.merging(["le": Self.number(bound)]) { $1 }))
+            }
+            add("\(name)_sum", Sample(histogram.sum, labels))
+            add("\(name)_count", Sample(Double(histogram.count), labels))
         }
-        add("\(name)_sum", Sample(histogram.sum))
-        add("\(name)_count", Sample(Double(histogram.count)))
     }
 
     private mutating func begin(_ name: String, _ kind: Kind, _ help: String) {

@@ -42,12 +42,14 @@ final class ClusterMirror: Sendable {
             backoff: Backoff(first: .milliseconds(10), limit: .milliseconds(100)))
         await withDiscardingTaskGroup { group in
             group.addTask { await source.run() }
-            for await event in source.events {
-                switch event {
-                case .listed(let objects): change { view in for object in objects { view.objects[object.key] = object.tree } }
-                case .added(let object), .modified(let object): change { $0.objects[object.key] = object.tree }
-                case .deleted(let key, _): change { $0.objects[key] = nil }
-                case .faults: break
+            for await events in source.events {
+                for event in events {
+                    switch event {
+                    case .listed(let objects): change { view in for object in objects { view.objects[object.key] = object.tree } }
+                    case .added(let object), .modified(let object): change { $0.objects[object.key] = object.tree }
+                    case .deleted(let key, _): change { $0.objects[key] = nil }
+                    case .faults: break
+                    }
                 }
             }
             group.cancelAll()

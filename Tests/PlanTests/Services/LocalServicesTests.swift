@@ -56,13 +56,18 @@ import Testing
         #expect(local(try web("") { $0.externalTrafficPolicy = .cluster }).healthChecks == [])
     }
 
-    @Test("what is served elsewhere and not here is counted, by policy")
+    @Test("what is served elsewhere and not here is counted, by family and policy")
     func deserted() throws {
-        #expect(local(try web("10.244.2.2@n2")).deserted == .init(inside: 0, outside: 1))
-        #expect(local(try web("10.244.2.2@n2") { $0.internalTrafficPolicy = .local }).deserted == .init(inside: 1, outside: 1))
+        #expect(local(try web("10.244.2.2@n2")).deserted == [.v4: .init(inside: 0, outside: 1)])
+        #expect(
+            local(try web("10.244.2.2@n2") { $0.internalTrafficPolicy = .local }).deserted == [.v4: .init(inside: 1, outside: 1)])
+        // What one family has here is nothing to the other.
+        #expect(
+            local(try web("10.244.2.2@n2 fd00:10:244:1::2@n1 fd00:10:244:2::2@n2")).deserted
+                == [.v4: .init(inside: 0, outside: 1)])
         // One that ends is here all the same; where nobody serves at all it is no question of policy.
         for endpoints in ["10.244.1.2@n1", "10.244.1.2@n1! 10.244.2.2@n2", ""] {
-            #expect(local(try web(endpoints)).deserted == .init(), "\(endpoints)")
+            #expect(local(try web(endpoints)).deserted == [:], "\(endpoints)")
         }
     }
 
@@ -85,8 +90,8 @@ import Testing
         )
         #expect(local.revision == revision)
         local.set([name: try web("10.244.1.3@n1")], node: "n1")
-        #expect(local.revision != revision && local.deserted == .init())
+        #expect(local.revision != revision && local.deserted == [:])
         local.replace(with: [:], node: "n1")
-        #expect(local.healthChecks == [] && local.deserted == .init())
+        #expect(local.healthChecks == [] && local.deserted == [:])
     }
 }

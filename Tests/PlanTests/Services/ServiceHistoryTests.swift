@@ -32,6 +32,9 @@ import Testing
                 let fresh = ServiceTable(.n1, family, services)
                 if step % 8 == 0 { Self.check(fresh.table, services, family) }
                 #expect(fresh.problems == table.problems)
+                var empty = MemoryTables()
+                try empty.apply(fresh.creation)
+                #expect(try empty.observe(fresh.id)?.table == fresh.table, "made anew it is the same")
                 // One that starts finds nothing to do but chains that nobody needs any more.
                 let adopted = ServiceTable(.n1, family, services, after: observed.table)
                 for change in difference(from: observed, to: adopted.table) {

@@ -169,13 +169,17 @@ struct ServiceKernelTests {
     func internalLocal(_ kind: Kind) throws {
         var port = try kind.web("b", "c") { $0.internalTrafficPolicy = .local }
         try stage.serve(port, try kind.witness())
-        for _ in 0..<8 { #expect(try stage.ask("a", kind.transport, kind.clusterIP, 80).name == "b") }
+        for _ in 0..<8 {
+            for place in ["a", "node"] {
+                #expect(try stage.ask(place, kind.transport, kind.clusterIP, 80).name == "b", "\(place)")
+            }
+        }
         port.endpoints.removeFirst()
         try stage.change(port)
         #expect(try stage.isSilent("a", kind.transport, kind.clusterIP, 80, witness: kind.witnessAddress))
         port.endpoints = []
         try stage.change(port)
-        #expect(try stage.ask("a", kind.transport, kind.clusterIP, 80) == .refused)
+        for place in ["a", "node"] { #expect(try stage.ask(place, kind.transport, kind.clusterIP, 80) == .refused, "\(place)") }
     }
 
     @Test("an endpoint that ends and still serves is asked when nothing else is left", arguments: Kind.all)
@@ -194,6 +198,17 @@ struct ServiceKernelTests {
         var names: Set<String?> = []
         for _ in 0..<64 where names.count < 2 { names.insert(try stage.ask("a", kind.transport, kind.clusterIP, 80).name) }
         #expect(names == ["b", "c"])
+        // Under policy Cluster those of other nodes are asked from outside too.
+        port.externalTrafficPolicy = .cluster
+        try stage.change(port)
+        names = []
+        let node = try kind.address("node")
+        for _ in 0..<64 where names.count < 2 { names.insert(try stage.ask("client", kind.transport, node, 30080).name) }
+        #expect(names == ["b", "c"])
+        // One that is ready again is the only one.
+        port.endpoints[1] = try ServiceStage.endpoint("c", kind.family)
+        try stage.change(port)
+        for _ in 0..<8 { #expect(try stage.ask("client", kind.transport, node, 30080).name == "c") }
     }
 
     @Test("loadBalancerSourceRanges keep others from the balancer's address, and from nowhere else", arguments: Kind.all)

@@ -8,14 +8,14 @@ import KubeAPI
 /// It is kept service by service, as ``ServiceTable`` is; services under policy Cluster cost a look at two fields.
 public struct LocalServices: Sendable {
     private var entries: [ServiceIndex.Name: Entry] = [:]
-    /// Of all services together.
-    public private(set) var deserted = Deserted()
+    /// Of all services together, by family.
+    public private(set) var deserted: [IPFamily: Deserted] = [:]
     /// Another whenever ``healthChecks`` are others: who has seen them need not look again.
     public private(set) var revision = 0
 
     private struct Entry: Hashable, Sendable {
         var check: HealthCheck?
-        var deserted = Deserted()
+        var deserted: [IPFamily: Deserted] = [:]
     }
 
     /// What a load balancer asks of this node about one service.
@@ -50,8 +50,13 @@ public struct LocalServices: Sendable {
         let old = entries[name]
         guard new != old else { return }
         entries[name] = new
-        deserted.inside += (new?.deserted.inside ?? 0) - (old?.deserted.inside ?? 0)
-        deserted.outside += (new?.deserted.outside ?? 0) - (old?.deserted.outside ?? 0)
+        for family in IPFamily.allCases {
+            let (new, old) = (new?.deserted[family], old?.deserted[family])
+            var sum = deserted[family] ?? Deserted()
+            sum.inside += (new?.inside ?? 0) - (old?.inside ?? 0)
+            sum.outside += (new?.outside ?? 0) - (old?.outside ?? 0)
+            deserted[family] = sum == Deserted() ? nil : sum
+        }
         if new?.check != old?.check { revision += 1 }
     }
 
@@ -67,13 +72,15 @@ public struct LocalServices: Sendable {
         }
         var entry = Entry(check: check(name, ports, node))
         for port in ports {
-            let choices = IPFamily.allCases.map { EndpointChoice(port, $0, node: node, zone: "") }
-            guard choices.contains(where: \.isServed), choices.allSatisfy(\.local.isEmpty) else { continue }
-            if port.internalTrafficPolicy == .local { entry.deserted.inside += 1 }
-            let isExternal = port.nodePort != nil || !port.loadBalancerIPs.isEmpty || !port.externalIPs.isEmpty
-            if port.externalTrafficPolicy == .local, isExternal { entry.deserted.outside += 1 }
+            for family in IPFamily.allCases {
+                let choice = EndpointChoice(port, family, node: node, zone: "")
+                guard choice.isServed, choice.local.isEmpty else { continue }
+                if port.internalTrafficPolicy == .local { entry.deserted[family, default: Deserted()].inside += 1 }
+                let isExternal = port.nodePort != nil || !port.loadBalancerIPs.isEmpty || !port.externalIPs.isEmpty
+                if port.externalTrafficPolicy == .local, isExternal { entry.deserted[family, default: Deserted()].outside += 1 }
+            }
         }
-        return entry.check == nil && entry.deserted == Deserted() ? nil : entry
+        return entry.check == nil && entry.deserted.isEmpty ? nil : entry
     }
 
     private static func check(_ name: ServiceIndex.Name, _ ports: [ServicePort], _ node: String) -> HealthCheck? {

@@ -12,6 +12,9 @@ extension ServiceTable {
     ) -> ([ServedPort], [Problem]) {
         var problems: [Problem] = []
         let served = ports.compactMap { port -> ServedPort? in
+            guard (port.clusterIPs + port.loadBalancerIPs + port.externalIPs).contains(where: { $0.family == family }) else {
+                return nil
+            }
             var port = port
             port.endpoints = port.endpoints.filter { endpoint in
                 guard endpoint.address.family == family else { return false }

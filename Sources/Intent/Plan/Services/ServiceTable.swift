@@ -102,15 +102,32 @@ extension ServiceTable {
         // By their positions: to look each element's set up would cost as much as to put it there.
         var sets = ServiceSet.all.map(fixedElements)
         for (set, count) in counts where set.isSized { sets[set.position].reserveCapacity(count) }
-        for ports in entries.values {
-            for port in ports { for way in owned(port) { port.elements(way) { sets[$0.position][$1] = $2 } } }
-        }
-        for element in shared.keys { sets[element.set.position][element.key] = NamedSet.Content() }
+        eachElement { sets[$0.position][$1] = $2 }
+        return table(holding: sets)
+    }
+
+    /// What makes the table where there is none: what the difference of nothing and ``table`` comes to, in less memory than the
+    /// table takes.
+    public var creation: [Change] {
+        var elements = ServiceSet.all.map { _ in [Change.Element]() }
+        for (set, count) in counts where set.isSized { elements[set.position].reserveCapacity(count) }
+        eachElement { elements[$0.position].append(Change.Element($1, $2)) }
+        return difference(from: nil, to: table(holding: ServiceSet.all.map(fixedElements)))
+            + ServiceSet.all.map { .addElements(id, shape($0), elements[$0.position]) }.filter { !$0.isVoid }
+    }
+
+    private func table(holding elements: [[Value: NamedSet.Content]]) -> Table {
         let chains = ServiceChains(family: family, facts: facts)
         return Table(
             id.family, id.name,
             chains: chains.standing + kinds.flatMap { door, kinds in kinds.compactMap { chains.chain($0, door) } },
-            sets: ServiceSet.all.map { NamedSet(shape($0), sets[$0.position]) })
+            sets: ServiceSet.all.map { NamedSet(shape($0), elements[$0.position]) })
+    }
+
+    /// What comes from services, each once.
+    private func eachElement(_ body: (ServiceSet, Value, NamedSet.Content) -> Void) {
+        for ports in entries.values { for port in ports { for way in owned(port) { port.elements(way, body) } } }
+        for element in shared.keys { body(element.set, element.key, NamedSet.Content()) }
     }
 
     private func shape(_ set: ServiceSet) -> NamedSet.Shape { set.shape(family, limit: limits[set] ?? ServiceSet.smallest) }
@@ -216,12 +233,13 @@ extension ServiceTable {
             for way in ways { for kind in way.classes where isNew(kind, way.door) { chains += make(kind, way.door) } }
         }
         var edits = ElementEdits()
+        edits.reserve(before.map(\.port))
         for (port, ways) in before {
             for way in ways { port.elements(way) { edits.old[ElementKey(set: $0, key: $1)] = $2 } }
             port.sharedElements(ways) { edits.shared[ElementKey(set: $0, key: $1), default: 0] -= 1 }
         }
         for (port, ways) in after {
-            for way in ways { port.elements(way) { edits.new[ElementKey(set: $0, key: $1)] = $2 } }
+            for way in ways { port.elements(way) { edits.add(ElementKey(set: $0, key: $1), $2) } }
             port.sharedElements(ways) { edits.shared[ElementKey(set: $0, key: $1), default: 0] += 1 }
         }
         let (deleted, added) = edits.result(&shared)
@@ -233,7 +251,7 @@ extension ServiceTable {
                 limits[set] = ServiceSet.limit(for: count)
             }
             update.isAnew = true
-            update.changes = [.deleteTable(id)] + difference(from: nil, to: table)
+            update.changes = [.deleteTable(id)] + creation
             return update
         }
         func changes(_ sets: [ServiceSet: [Change.Element]], _ change: (NamedSet.Shape, [Change.Element]) -> Change) -> [Change] {
@@ -277,21 +295,31 @@ extension ServiceTable {
 
 /// What a change comes to, element by element.
 private struct ElementEdits {
+    /// Those that nothing new is like.
     var old: [ServiceTable.ElementKey: NamedSet.Content] = [:]
-    var new: [ServiceTable.ElementKey: NamedSet.Content] = [:]
     /// How many more want an element.
     var shared: [ServiceTable.ElementKey: Int] = [:]
 
     typealias Elements = [ServiceSet: [Change.Element]]
 
-    func result(_ known: inout [ServiceTable.ElementKey: Int]) -> (deleted: Elements, added: Elements) {
-        var (deleted, added): (Elements, Elements) = ([:], [:])
-        for (element, content) in old where new[element] != content {
-            deleted[element.set, default: []].append(Change.Element(element.key, content))
+    private var deleted: Elements = [:]
+    private var added: Elements = [:]
+
+    mutating func reserve(_ ports: [ServedPort]) {
+        old.reserveCapacity(ports.reduce(0) { $0 + ($1.cluster.count + $1.local.count + 2) * $1.ways.count })
+    }
+
+    /// An element that is to be there; once what is there is known.
+    mutating func add(_ element: ServiceTable.ElementKey, _ content: NamedSet.Content) {
+        if let before = old.removeValue(forKey: element) {
+            guard before != content else { return }
+            deleted[element.set, default: []].append(Change.Element(element.key, before))
         }
-        for (element, content) in new where old[element] != content {
-            added[element.set, default: []].append(Change.Element(element.key, content))
-        }
+        added[element.set, default: []].append(Change.Element(element.key, content))
+    }
+
+    mutating func result(_ known: inout [ServiceTable.ElementKey: Int]) -> (deleted: Elements, added: Elements) {
+        for (element, content) in old { deleted[element.set, default: []].append(Change.Element(element.key, content)) }
         for (element, more) in shared where more != 0 {
             let before = known[element] ?? 0
             known[element] = before + more == 0 ? nil : before + more

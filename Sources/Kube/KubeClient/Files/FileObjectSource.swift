@@ -9,9 +9,9 @@ public import Logging
 /// read once it has not changed between two looks: one that is being written may look whole in the middle. To take objects away,
 /// take them out of the file.
 public struct FileObjectSource: ObjectSource {
-    public let events: AsyncStream<ObjectEvent>
+    public let events: AsyncStream<[ObjectEvent]>
 
-    private let continuation: AsyncStream<ObjectEvent>.Continuation
+    private let continuation: AsyncStream<[ObjectEvent]>.Continuation
     private let follower: FileFollower
     private let interval: Duration
     private let clock: any Clock<Duration>
@@ -35,8 +35,8 @@ public struct FileObjectSource: ObjectSource {
             let events = follower.look()
             if !events.isEmpty {
                 logger.debug("files changed", metadata: ["paths": "\(follower.paths)", "events": "\(events.count)"])
+                continuation.yield(events)
             }
-            for event in events { continuation.yield(event) }
             do { try await clock.sleep(for: interval) } catch { return }
         }
     }

@@ -197,16 +197,13 @@ extension APIClient {
 extension APIClient {
     /// Follows collections over the same transport. The source retries in its own rhythm, not as ``Retries`` says.
     ///
-    /// - Parameters:
-    ///   - backoff: of lists and watches that came to nothing.
-    ///   - gathering: for how long events are gathered while they follow each other closely.
+    /// - Parameter backoff: of lists and watches that came to nothing.
     public func source(
-        _ collections: [ServerObjectSource.Collection], registry: Registry = .standard, backoff: Backoff = Backoff(),
-        gathering: Duration = .zero
+        _ collections: [ServerObjectSource.Collection], registry: Registry = .standard, backoff: Backoff = Backoff()
     ) -> ServerObjectSource {
         ServerObjectSource(
-            collections, registry: registry, backoff: backoff, gathering: gathering, transport: transport, clock: clock,
-            random: random, logger: logger)
+            collections, registry: registry, backoff: backoff, transport: transport, clock: clock, random: random,
+            logger: logger)
     }
 }
 

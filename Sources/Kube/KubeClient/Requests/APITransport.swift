@@ -51,6 +51,8 @@ public struct APIResponse {
     /// The server asks not to come back before this has passed (`Retry-After`).
     public var retryAfter: Duration?
     public var body: any AsyncSequence<ByteBuffer, any Error>
+    /// Where the body comes in: whoever reads it there is not woken by another thread.
+    var loop: LoopExecutor?
 
     public init(status: Int, retryAfter: Duration? = nil, body: any AsyncSequence<ByteBuffer, any Error>) {
         self.status = status

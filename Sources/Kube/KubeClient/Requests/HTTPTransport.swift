@@ -22,11 +22,15 @@ public struct HTTPTransport: APITransport {
         public var watchSilence = Duration.seconds(300)
         /// How long an answer may pause that is no watch.
         public var answerSilence = Duration.seconds(60)
+        /// For how long what a watch says is gathered while it says more and more. What it says after a pause is never late.
+        public var gathering = Duration.zero
 
         public init() {}
     }
 
     private let watching: HTTPClient
+    /// All watches come in here.
+    private let loop: LoopExecutor
     private let asking: HTTPClient
     private let base: String
     private let host: String?
@@ -58,8 +62,13 @@ public struct HTTPTransport: APITransport {
         // Every watch keeps a connection for itself. Above the default of 8 the ninth would wait for ever.
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
         configuration.timeout.read = TimeAmount(limits.watchSilence)
+        configuration.http1_1ConnectionDebugInitializer = { channel in
+            Self.keepAlive(channel).flatMap { Self.gather(limits.gathering, channel) }
+        }
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        self.loop = LoopExecutor(loop)
+        watching = HTTPClient(eventLoopGroupProvider: .shared(loop), configuration: configuration)
         configuration.http1_1ConnectionDebugInitializer = Self.keepAlive
-        watching = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 32
         configuration.timeout.read = TimeAmount(limits.answerSilence)
         asking = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
@@ -84,6 +93,14 @@ public struct HTTPTransport: APITransport {
         return EventLoopFuture.andAllComplete(set, on: channel.eventLoop)
     }
 
+    private static func gather(_ distance: Duration, _ channel: any Channel) -> EventLoopFuture<Void> {
+        guard distance > .zero else { return channel.eventLoop.makeSucceededVoidFuture() }
+        return channel.eventLoop.submit {
+            // The first: below TLS, whose records are no measure of anything.
+            try channel.pipeline.syncOperations.addHandler(ReadGathering(TimeAmount(distance)), position: .first)
+        }
+    }
+
     /// Ends all connections. To be called once, after the last use; a transport that is dropped without it is a programming error
     /// that debug builds end on.
     public func shutdown() async throws {
@@ -94,8 +111,14 @@ public struct HTTPTransport: APITransport {
     public func send(_ request: APIRequest) async throws -> APIResponse {
         let response = try await execute(request)
         // 401 was no use of the request: it can be repeated with another token, if there is one now.
-        guard response.status == .unauthorized, await refused() else { return APIResponse(response) }
-        return APIResponse(try await execute(request))
+        guard response.status == .unauthorized, await refused() else { return answer(request, response) }
+        return answer(request, try await execute(request))
+    }
+
+    private func answer(_ request: APIRequest, _ response: HTTPClientResponse) -> APIResponse {
+        var answer = APIResponse(response)
+        if request.isWatch { answer.loop = loop }
+        return answer
     }
 
     private func execute(_ request: APIRequest) async throws -> HTTPClientResponse {

@@ -14,19 +14,16 @@ struct Informer {
     let transport: any APITransport
     let clock: any Clock<Duration>
     let random: @Sendable () -> Double
-    /// For how long events are gathered while they follow each other closely; zero: each is told of at once.
-    let gathering: Duration
     let logger: Logger
 
     /// How long a watch is asked to last, before the spread: as client-go does, 5 to 10 minutes.
     private static var watchSeconds: Double { 300 }
 
     /// Follows until the task is cancelled.
-    func run(_ deliver: (ObjectEvent) -> Void) async {
-        // A request that ends because we end is no fault of the server, and nobody is to hear of it.
-        func tell(_ event: ObjectEvent) {
-            if !Task.isCancelled { deliver(event) }
-        }
+    ///
+    /// - Parameter deliver: takes what came together.
+    func run(_ deliver: @escaping @Sendable ([ObjectEvent]) -> Void) async {
+        let outbox = Outbox(deliver)
         var machine = InformerStateMachine(origin: path, backoff: backoff)
         var action = machine.start()
         while !Task.isCancelled {
@@ -34,10 +31,10 @@ struct Informer {
             switch action {
             case .list(let token, let limit):
                 let step = await list(token, limit, &machine)
-                for event in step.events { tell(event) }
+                tell(step.events, outbox)
                 action = step.action
             case .watch(let version):
-                action = await watch(version, &machine, tell)
+                action = await watch(version, &machine, outbox)
             case .wait(let duration):
                 do { try await clock.sleep(for: duration) } catch { return }
                 action = machine.waited()
@@ -45,6 +42,16 @@ struct Informer {
                 preconditionFailure("asked to read a watch that is not open")
             }
         }
+    }
+
+    private func tell(_ events: [ObjectEvent], _ outbox: Outbox) {
+        keep(events, outbox)
+        outbox.send()
+    }
+
+    private func keep(_ events: [ObjectEvent], _ outbox: Outbox) {
+        // A request that ends because we end is no fault of the server, and nobody is to hear of it.
+        if !Task.isCancelled { outbox.put(events) }
     }
 }
 
@@ -74,7 +81,7 @@ extension Informer {
 
 extension Informer {
     private func watch(
-        _ version: String, _ machine: inout InformerStateMachine, _ deliver: (ObjectEvent) -> Void
+        _ version: String, _ machine: inout InformerStateMachine, _ outbox: Outbox
     ) async -> InformerStateMachine.Action {
         let seconds = Int(Self.watchSeconds * (1 + random()))
         let query =
@@ -85,8 +92,11 @@ extension Informer {
         do {
             let response = try await transport.send(APIRequest(.get, target(query), isWatch: true))
             if response.status == 200 {
-                for event in machine.watchOpened() { deliver(event) }
-                if let action = try await read(response, &machine, deliver) { return action }
+                tell(machine.watchOpened(), outbox)
+                let wanted = try await withTaskExecutorPreference(response.loop) {
+                    try await read(response, &machine, outbox)
+                }
+                if let wanted { return wanted }
                 step = machine.watchEnded(nil, after: lasted(), random: random())
             } else {
                 step = machine.watchEnded(failure(response.status, try await response.bytes()), after: lasted(), random: random())
@@ -95,26 +105,30 @@ extension Informer {
             step = machine.watchEnded(
                 InformerStateMachine.Failure(status: nil, message: "\(error)"), after: lasted(), random: random())
         }
-        for event in step.events { deliver(event) }
+        tell(step.events, outbox)
         return step.action
     }
 
     /// Reads a watch until it ends in order (`nil`) or the machine wants something else.
     private func read(
-        _ response: APIResponse, _ machine: inout InformerStateMachine, _ deliver: (ObjectEvent) -> Void
+        _ response: APIResponse, _ machine: inout InformerStateMachine, _ outbox: Outbox
     ) async throws -> InformerStateMachine.Action? {
         var stream = JSONStream()
-        var waited = clock.stopwatch()
+        // Nothing that was read is kept from anybody by how the watch ends.
+        defer { outbox.send() }
         for try await chunk in response.body {
-            // Waited for, but not for long: there is a stream of them, and each would wake a thread or two of its own.
-            let isOneOfMany = gathering > .zero && waited() < gathering && waited() > gathering / 50
-            defer { waited = clock.stopwatch() }
+            let isFirst = outbox.isEmpty
             for document in try stream.feed(chunk.readableBytesView) {
                 let step = machine.watched(try event(document), random: random())
-                for event in step.events { deliver(event) }
+                keep(step.events, outbox)
                 guard step.action == .read else { return step.action }
             }
-            if isOneOfMany { try await clock.sleep(for: gathering) }
+            guard let loop = response.loop else {
+                outbox.send()
+                continue
+            }
+            // More chunks may have been read with this one: they are told together.
+            if isFirst, !outbox.isEmpty { loop.afterwards { outbox.send() } }
         }
         // A server that ends a watch cuts it between two events; a cut inside one is a broken connection.
         try stream.finish()

@@ -135,7 +135,8 @@ extension InformerStateMachine {
         return faultEvents()
     }
 
-    public mutating func watched(_ event: WatchEvent, random: Double) -> Step {
+    /// - Parameter random: 0 ..< 1, spreads retries; asked for when there is to be one.
+    public mutating func watched(_ event: WatchEvent, random: @autoclosure () -> Double) -> Step {
         guard case .watching(let before, _) = state else { return misplaced() }
         switch event {
         case .added(let reading, let version), .modified(let reading, let version):
@@ -150,7 +151,7 @@ extension InformerStateMachine {
         case .bookmark(let version):
             return went(on: version, before, [])
         case .error(let failure):
-            return watchEnded(failure, after: .zero, random: random)
+            return watchEnded(failure, after: .zero, random: random())
         }
     }
 

@@ -24,17 +24,16 @@ public struct ServerObjectSource: ObjectSource {
         }
     }
 
-    public let events: AsyncStream<ObjectEvent>
+    public let events: AsyncStream<[ObjectEvent]>
 
-    private let continuation: AsyncStream<ObjectEvent>.Continuation
+    private let continuation: AsyncStream<[ObjectEvent]>.Continuation
     private let informers: [Informer]
 
     /// - Parameters:
     ///   - backoff: of lists and watches that came to nothing.
     ///   - random: 0 ..< 1, spreads watches and retries.
-    ///   - gathering: for how long events are gathered while they follow each other closely. The first ones are never late.
     public init(
-        _ collections: [Collection], registry: Registry = .standard, backoff: Backoff = Backoff(), gathering: Duration = .zero,
+        _ collections: [Collection], registry: Registry = .standard, backoff: Backoff = Backoff(),
         transport: any APITransport, clock: any Clock<Duration>, random: @escaping @Sendable () -> Double, logger: Logger
     ) {
         (events, continuation) = AsyncStream.makeStream()
@@ -42,7 +41,7 @@ public struct ServerObjectSource: ObjectSource {
             Informer(
                 kind: collection.resource.kind, path: collection.resource.path(namespace: collection.namespace),
                 selection: collection.selection, registry: registry, backoff: backoff, transport: transport, clock: clock,
-                random: random, gathering: gathering, logger: logger)
+                random: random, logger: logger)
         }
     }
 
@@ -69,17 +68,18 @@ extension ServerObjectSource.Collection {
 /// Makes one stream of several: the first lists are held back until all are there, since half a cluster is none.
 private final class Gathering: Sendable {
     private let merger: Mutex<EventMerger>
-    private let continuation: AsyncStream<ObjectEvent>.Continuation
+    private let continuation: AsyncStream<[ObjectEvent]>.Continuation
 
-    init(count: Int, continuation: AsyncStream<ObjectEvent>.Continuation) {
+    init(count: Int, continuation: AsyncStream<[ObjectEvent]>.Continuation) {
         merger = Mutex(EventMerger(count: count))
         self.continuation = continuation
     }
 
-    func receive(_ event: ObjectEvent, from position: Int) {
+    func receive(_ events: [ObjectEvent], from position: Int) {
         // Under the lock, so that all hear the events in the order in which they were merged.
         merger.withLock { merger in
-            for event in merger.receive(event, from: position) { continuation.yield(event) }
+            let merged = events.flatMap { merger.receive($0, from: position) }
+            if !merged.isEmpty { continuation.yield(merged) }
         }
     }
 }

@@ -461,7 +461,7 @@ extension NodeKeeper {
         let ids = NodePlan.serviceTables.filter { !resting.contains(.table($0)) }
         if !isUntouched { unreadTables.formUnion(NodePlan.serviceTables) }
         let isOfAll = duties.contains(.services) && !unreadTables.isDisjoint(with: ids)
-        let everything = isOfAll ? ServiceKeeper.Everything(plan.snapshot) : nil
+        let everything = isOfAll ? ServiceKeeper.Resolved(plan.snapshot) : nil
         let before = try? tables.generation()
         var commits: UInt32 = 0
         var areAllSettled = ids.count == NodePlan.serviceTables.count && plan.own != nil
@@ -496,8 +496,9 @@ extension NodeKeeper {
         let before = try? tables.generation()
         var commits: UInt32 = 0
         defer { count(commits, since: before) }
+        let resolved = ServiceKeeper.Resolved(snapshot, names)
         for id in NodePlan.serviceTables {
-            let changes = try services.settle(names, of: id, snapshot, &tables)
+            let changes = try services.settle(resolved, of: id, &tables)
             if !changes.isEmpty { commits += 1 }
             outcome.note(changes)
         }

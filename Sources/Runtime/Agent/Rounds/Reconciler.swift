@@ -15,7 +15,9 @@ import Reconcile
 /// tables after somebody committed some; of all at start, at a slow period, after a refusal and after somebody changed what the
 /// node stands on. What a round does, and which changes matter, ``NodeKeeper`` knows.
 actor Reconciler {
-    private let executor = SessionExecutor(name: "reconciler")
+    private let executor: SessionExecutor
+    /// For tasks whose steps are all to be on the thread of this actor.
+    nonisolated let thread: SessionTasks
     private let surroundings: Surroundings
     private let hasServices: Bool
     /// Takes what is to be told on objects.
@@ -46,6 +48,8 @@ actor Reconciler {
         policies: PolicyKeeper? = nil, surroundings: Surroundings,
         tell: @escaping @Sendable (EventNote) -> Void = { _ in }, logger: Logger
     ) throws(KernelError) {
+        executor = SessionExecutor(name: "reconciler")
+        thread = SessionTasks(on: executor)
         node = settings.node
         self.surroundings = surroundings
         self.tell = tell
@@ -61,7 +65,7 @@ actor Reconciler {
                 ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
                 isOurs: settings.duties.contains(.services), connections: KernelConnections(in: namespace)))
         rounds = Rounds(
-            start: surroundings.now(), period: settings.period, pace: Pace(distance: .milliseconds(20)),
+            start: surroundings.now(), period: settings.period, pace: Pace(distance: .milliseconds(10)),
             debounce: Debounce(quiet: .milliseconds(5), limit: .milliseconds(50)))
     }
 
@@ -158,6 +162,7 @@ extension Reconciler {
     var state: StatusBoard.State {
         StatusBoard.State(
             report: report, figures: figures, deserted: keeper.localServices.deserted, services: keeper.snapshot.services.count,
+            families: Set(keeper.facts.families),
             areServicesRight: keeper.areServicesRight, isNodeEligible: isNodeEligible)
     }
 

@@ -44,18 +44,19 @@ struct ServiceKeeper {
     /// Connections still lead to where they no longer should: it has to be tried again.
     var isBehind: Bool { !refusals.isEmpty }
 
-    /// All services as they are understood: made once for the tables of both families.
-    struct Everything {
+    /// Services as they are understood: made once for the tables of both families.
+    struct Resolved {
         let services: [ServiceIndex.Name: [ServicePort]]
 
-        init(_ snapshot: Snapshot) {
+        /// - Parameter names: also of services that are gone; `nil`: all there are.
+        init(_ snapshot: Snapshot, _ names: Set<ServiceIndex.Name>? = nil) {
             let index = snapshot.services
-            services = Dictionary(uniqueKeysWithValues: index.names.map { ($0, index.ports(of: $0)) })
+            services = Dictionary(uniqueKeysWithValues: (names ?? index.names).map { ($0, index.ports(of: $0)) })
         }
     }
 
     /// At most so many services are worked out again in one go: a change must not wait long for it.
-    private static let auditSize = 512
+    private static let auditSize = 128
 
     /// A table, compared with the kernel.
     ///
@@ -69,7 +70,7 @@ struct ServiceKeeper {
     /// - Returns: what was changed, and whether that was to be so already.
     mutating func settle<Tables: NFTablesEnd>(
         _ id: Table.ID, _ plan: NodePlan, changed: Set<ServiceIndex.Name>? = nil, _ kernel: inout Tables,
-        _ everything: Everything? = nil
+        _ everything: Resolved? = nil
     ) throws -> (changes: [NFTables.Change], isRestored: Bool) {
         let family: IPFamily = id.family == .ip ? .v4 : .v6
         guard isOurs, plan.facts.families.contains(family) else {
@@ -85,9 +86,9 @@ struct ServiceKeeper {
             if names.isEmpty { names = Array(index.names.union(tables[id]?.serviceNames ?? [])) }
             let slice = changed.union(names.suffix(Self.auditSize))
             audits[id] = names.dropLast(Self.auditSize)
-            return (try settle(slice, of: id, plan.snapshot, &kernel), false)
+            return (try settle(Resolved(plan.snapshot, slice), of: id, &kernel), false)
         }
-        let services = (everything ?? Everything(plan.snapshot)).services
+        let services = (everything ?? Resolved(plan.snapshot)).services
         local.replace(with: services, node: facts.node)
         let observed = try kernel.observe(id)
         // None of a table that is made anew.
@@ -112,14 +113,13 @@ struct ServiceKeeper {
 
     /// Some services in a table, compared with what was last said.
     mutating func settle<Tables: NFTablesEnd>(
-        _ names: Set<ServiceIndex.Name>, of id: Table.ID, _ snapshot: Snapshot, _ kernel: inout Tables
+        _ resolved: Resolved, of id: Table.ID, _ kernel: inout Tables
     ) throws -> [NFTables.Change] {
         guard var table = tables[id] else { return [] }
         // One copy, changed in place.
         tables[id] = nil
-        let services = Dictionary(uniqueKeysWithValues: names.map { ($0, snapshot.services.ports(of: $0)) })
-        local.set(services, node: table.facts.node)
-        let update = table.set(services)
+        local.set(resolved.services, node: table.facts.node)
+        let update = table.set(resolved.services)
         tables[id] = table
         let isThere = said.contains(id) && !table.isEmpty
         let changes = try commit(update.flows, of: id) { keeper in
@@ -152,7 +152,8 @@ struct ServiceKeeper {
     ) throws -> [NFTables.Change] {
         guard let table = tables[id] else { return [] }
         let isWanted = !table.isEmpty
-        let changes = difference(from: observed, to: isWanted ? table.table : nil)
+        let changes =
+            isWanted && observed == nil ? table.creation : difference(from: observed, to: isWanted ? table.table : nil)
         if !changes.isEmpty { try kernel.apply(changes) }
         if isWanted { said.insert(id) } else { said.remove(id) }
         return changes

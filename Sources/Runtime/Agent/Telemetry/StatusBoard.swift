@@ -1,3 +1,4 @@
+import Addressing
 import Cluster
 import KubeAPI
 import Plan
@@ -16,8 +17,10 @@ final class StatusBoard: Sendable {
     struct State: Sendable {
         var report = Reconciler.Report()
         var figures = AgentFigures()
-        var deserted = LocalServices.Deserted()
+        var deserted: [IPFamily: LocalServices.Deserted] = [:]
         var services = 0
+        /// The node's.
+        var families: Set<IPFamily> = []
         /// Services are served as they were asked for.
         var areServicesRight = true
         /// The node's object neither ends nor is about to be taken away by an autoscaler.
@@ -112,7 +115,8 @@ final class StatusBoard: Sendable {
             Problem.ID.allCases.map {
                 Exposition.Sample(problems[$0]?.count ?? 0, ["id": $0.rawValue, "severity": $0.severity.rawValue])
             })
-        state.figures.add(to: &page, hasServices: hasServices, state.deserted, services: state.services)
+        state.figures.add(
+            to: &page, hasServices: hasServices, families: state.families, state.deserted, services: state.services)
         ProcessFigures.add(to: &page)
         return page
     }

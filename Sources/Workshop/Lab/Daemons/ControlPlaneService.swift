@@ -81,16 +81,18 @@ extension ControlPlaneService {
         await withDiscardingTaskGroup { group in
             group.addTask { await source.run() }
             for recorder in recorders.values { group.addTask { await recorder.run() } }
-            for await event in source.events {
-                switch event {
-                case .listed(let objects):
-                    await driver.learn(objects.compactMap(\.tree))
-                    group.addTask { await driver.run() }
-                    group.addTask { await review(driver) }
-                case .added(let object), .modified(let object): if let tree = object.tree { await driver.learn(tree) }
-                case .deleted(let key, let uid): await driver.forget(key, uid: uid)
-                case .faults(let faults):
-                    logger.debug("following the server", metadata: ["faults": "\(faults.map(\.description))"])
+            for await events in source.events {
+                for event in events {
+                    switch event {
+                    case .listed(let objects):
+                        await driver.learn(objects.compactMap(\.tree))
+                        group.addTask { await driver.run() }
+                        group.addTask { await review(driver) }
+                    case .added(let object), .modified(let object): if let tree = object.tree { await driver.learn(tree) }
+                    case .deleted(let key, let uid): await driver.forget(key, uid: uid)
+                    case .faults(let faults):
+                        logger.debug("following the server", metadata: ["faults": "\(faults.map(\.description))"])
+                    }
                 }
             }
             group.cancelAll()
