@@ -175,29 +175,42 @@ extension TulleBench {
         func run() throws { try DNSBenchmark.run(runs: runs) }
     }
 
-    struct Soak: ParsableCommand {
+    struct Soak: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "soak",
-            abstract: "Services, pods and nodes that change by chance, for a while, and nobody may be misled by it.",
+            abstract: "Services or policies that change by chance, for a while, and nobody may be misled by it.",
             discussion: "No figures but an outcome: 0 when all was well, 1 when not. Not among “all”.")
 
-        @Argument(help: "What is soaked; there is: services.")
-        var what = "services"
+        enum Subject: String, ExpressibleByArgument, CaseIterable {
+            case services, policies
+        }
+
+        @Argument(help: "What is soaked.")
+        var what = Subject.services
 
         @Option(help: "For how long.")
         var seconds = 600
+
+        @Option(help: "Policies: how many sets of them, however long it takes.")
+        var sets: Int?
 
         @Option(help: "To have the same changes again. [default: another one each time]")
         var seed: UInt64?
 
         func validate() throws {
-            guard what == "services" else { throw ValidationError("“\(what)” cannot be soaked; there is: services") }
+            guard sets == nil || what == .policies else { throw ValidationError("--sets counts sets of policies") }
         }
 
-        func run() throws {
-            guard try ServiceSoak.run(seconds: max(1, seconds), seed: seed ?? .random(in: .min ... .max)) else {
-                throw ExitCode(1)
-            }
+        func run() async throws {
+            let seed = seed ?? .random(in: .min ... .max)
+            let isWell =
+                switch what {
+                case .services: try ServiceSoak.run(seconds: max(1, seconds), seed: seed)
+                case .policies:
+                    try await PolicySoak.run(
+                        .init(sets: sets.map { max(1, $0) }, seconds: max(1, seconds)), seed: seed)
+                }
+            guard isWell else { throw ExitCode(1) }
         }
     }
 
