@@ -125,7 +125,8 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "Agent", "APIServer", "Cluster", "DNS", "KubeAPI", "KubeClient", "Plan", "PolicyTrials", .argumentParser, .grdb, .lifecycle,
+                "Agent", "APIServer", "Cluster", "DNS", "KubeAPI", "KubeClient", "Plan", "PolicyTrials", .argumentParser, .grdb,
+                .lifecycle,
                 .nioPosix,
                 .logging,
             ],

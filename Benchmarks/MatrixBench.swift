@@ -54,10 +54,10 @@ final class MatrixBench {
 
     private static let transports = [TransportProtocol.tcp, .udp, .sctp]
 
-    /// Every pair, port and protocol, of both families, at the pods' and at the services' addresses.
-    func askAll(_ title: String) throws {
+    /// Every pair, port and protocol, at the pods' and at the services' addresses.
+    func askAll(_ families: [IPFamily], _ title: String) throws {
         let state = cluster.state
-        for family in IPFamily.allCases {
+        for family in families {
             for isOfService in [false, true] {
                 let probes = try probes(state, family, isOfService)
                 try ask(probes, state, family, title)
@@ -71,7 +71,9 @@ final class MatrixBench {
         for from in state.pods.keys.sorted() {
             for to in state.pods.keys.sorted() {
                 for transport in Self.transports {
-                    for port in MatrixProber.ports { probes.append(try probe(state, from, to, family, transport, port, isOfService)) }
+                    for port in MatrixProber.ports {
+                        probes.append(try probe(state, from, to, family, transport, port, isOfService))
+                    }
                 }
             }
         }
@@ -161,7 +163,8 @@ final class MatrixBench {
             let (right, there) = (wanted.refused[node] ?? [:], seen.refused[node] ?? [:])
             for refusal in Set(right.keys).union(there.keys) where right[refusal] != there[refusal] {
                 mismatch(
-                    "\(title): \(node) \(refusal.set) \(refusal.address): counted \(there[refusal] ?? 0) of \(right[refusal] ?? 0)")
+                    "\(title): \(node) \(refusal.set) \(refusal.address): counted \(there[refusal] ?? 0) of \(right[refusal] ?? 0)"
+                )
             }
         }
     }
@@ -244,7 +247,8 @@ extension MatrixBench {
         for probe in probes {
             let answer = prober.answers[probe.id]
             if required.contains(probe.id), answer != probe.to {
-                mismatch("\(title): \(describe(probe)) is allowed before and after; \(answer.map { "\($0)" } ?? "nobody") answered")
+                mismatch(
+                    "\(title): \(describe(probe)) is allowed before and after; \(answer.map { "\($0)" } ?? "nobody") answered")
             }
             if forbidden.contains(probe.id), answer != nil {
                 mismatch("\(title): \(describe(probe)) is denied before and after, and was answered")

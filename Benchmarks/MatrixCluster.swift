@@ -42,6 +42,13 @@ final class MatrixCluster {
     /// What was asked for.
     private(set) var objects: [Tree.Name: Tree] = [:]
     private(set) var state = MatrixState()
+    /// As the server listed them, by kind, and which kinds were written since.
+    private var listed: [String: [JSONValue]] = [:]
+    private var written = Set(MatrixCluster.kinds.map(\.kind.kind))
+
+    private static let kinds = [
+        Node.resource, Namespace.resource, Pod.resource, NetworkPolicy.resource, Service.resource,
+    ]
 
     init(_ lab: MatrixLab) async throws {
         self.lab = lab
@@ -51,7 +58,8 @@ final class MatrixCluster {
         for (position, number) in [1, 1, 2, 2, 3, 3, 3, 1, 2].enumerated() { world.pods[position].node = "node-\(number)" }
         let nodes = try await lab.client.list(Node.resource).items.compactMap { Registry.standard.read($0).object as? Node }
         world.nodes = nodes.map {
-            TrialWorld.Node(name: $0.metadata.name, addresses: $0.internalAddresses.map(\.description), labels: $0.metadata.labels)
+            TrialWorld.Node(
+                name: $0.metadata.name, addresses: $0.internalAddresses.map(\.description), labels: $0.metadata.labels)
         }
     }
 
@@ -66,7 +74,9 @@ final class MatrixCluster {
     func steps(to wanted: [Tree]) -> [Step] {
         let kinds = ["Namespace", "NetworkPolicy", "ClusterNetworkPolicy", "Pod"]
         let names = Set(wanted.map(\.name).filter { $0.kind == "Namespace" }.map(\.name))
-        let new = wanted.filter { kinds.contains($0.name.kind) && ($0.name.namespace.isEmpty || names.contains($0.name.namespace)) }
+        let new = wanted.filter {
+            kinds.contains($0.name.kind) && ($0.name.namespace.isEmpty || names.contains($0.name.namespace))
+        }
         let next = Dictionary(new.map { ($0.name, Self.essence(of: $0)) }, uniquingKeysWith: { $1 })
         let gone = objects.keys.filter { next[$0] == nil }
         let ending = Set(gone.filter { $0.kind == "Namespace" }.map(\.name))
@@ -105,6 +115,10 @@ final class MatrixCluster {
 extension MatrixCluster {
     func carryOut(_ step: Step) async throws {
         switch step {
+        case .put(let tree, _): note(tree.name)
+        case .delete(let name): note(name)
+        }
+        switch step {
         case .put(let tree, let old):
             try await put(tree, over: old)
             objects[tree.name] = tree
@@ -121,6 +135,11 @@ extension MatrixCluster {
             objects[name] = nil
             if name.kind == "Namespace" { objects = objects.filter { $0.key.namespace != name.name } }
         }
+    }
+
+    /// What this changes.
+    private func note(_ name: Tree.Name) {
+        if name.kind.hasSuffix("Policy") { written.insert(name.kind) } else { written.formUnion(Self.kinds.map(\.kind.kind)) }
     }
 
     private static func resource(of name: Tree.Name) throws -> ResourceType {
@@ -218,16 +237,17 @@ extension MatrixCluster {
 
     /// `nil` while something is on its way.
     private func look() async throws -> MatrixState? {
+        for resource in Self.kinds where written.contains(resource.kind.kind) {
+            listed[resource.kind.kind] = try await lab.client.list(resource).items
+        }
         var state = MatrixState()
         var found: [any KubernetesObject] = []
-        for resource in [Node.resource, Namespace.resource, Pod.resource, NetworkPolicy.resource] {
-            for item in try await lab.client.list(resource).items {
-                guard let object = Registry.standard.read(item).object else { throw MatrixLab.Trouble("cannot read \(item)") }
-                found.append(object)
-                state.trees.append(Tree(item))
-            }
+        for item in listed.values.joined() {
+            guard let object = Registry.standard.read(item).object else { throw MatrixLab.Trouble("cannot read \(item)") }
+            found.append(object)
+            state.trees.append(Tree(item))
         }
-        let services = try await lab.client.list(Service.resource).items.compactMap { Registry.standard.read($0).object as? Service }
+        let services = found.compactMap { $0 as? Service }
         for service in services {
             let name = String(service.metadata.name.dropFirst("behind-".count))
             guard let number = number(of: Tree.Name("Pod", service.metadata.namespace, name)) else { continue }
@@ -235,7 +255,9 @@ extension MatrixCluster {
         }
         for pod in found.compactMap({ $0 as? Pod }) {
             guard let number = number(of: Tree.Name("Pod", pod.metadata.namespace, pod.metadata.name)) else { continue }
-            guard pod.metadata.deletionTimestamp == nil, pod.status.podIPs.count == 2, pod.status.phase == .running else { return nil }
+            guard pod.metadata.deletionTimestamp == nil, pod.status.podIPs.count == 2, pod.status.phase == .running else {
+                return nil
+            }
             state.pods[number] = MatrixState.Pod(
                 uid: pod.metadata.uid, node: pod.spec.nodeName,
                 addresses: Dictionary(pod.status.podIPs.map { ($0.family, $0) }, uniquingKeysWith: { $1 }))
@@ -248,6 +270,7 @@ extension MatrixCluster {
             _ = index.takeChanges()
             state.indices[node] = index
         }
+        written = []
         return state
     }
 
@@ -299,7 +322,8 @@ extension Tree {
         case .number(let value): self = value.integer.map { .number(Int($0)) } ?? .text("\(value)")
         case .string(let value): self = .text(value)
         case .array(let values): self = .list(values.map(Tree.init))
-        case .object(let object): self = .map(Dictionary(object.members.map { ($0.key, Tree($0.value)) }, uniquingKeysWith: { $1 }))
+        case .object(let object):
+            self = .map(Dictionary(object.members.map { ($0.key, Tree($0.value)) }, uniquingKeysWith: { $1 }))
         }
     }
 }

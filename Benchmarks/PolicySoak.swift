@@ -69,7 +69,9 @@ final class PolicySoak {
             thirds[min(2, Int(part * 3))].append(cluster.lab.footprint())
             if ContinuousClock.now - told > .seconds(60) {
                 told = .now
-                print("  after \(Int(elapsed / .seconds(1))) s: \(sets) sets, \(bench.counts.answered + bench.counts.refused) questions")
+                print(
+                    "  after \(Int(elapsed / .seconds(1))) s: \(sets) sets, \(bench.counts.answered + bench.counts.refused) questions"
+                )
             }
         }
         // Back to the beginning: what is there now must be what was there then.
@@ -92,12 +94,12 @@ final class PolicySoak {
         let trial = PolicyTrial(seed: seed, in: cluster.world, hasClusterPolicies: false, isReadable: true)
         for form in trial.forms { coverage[form, default: 0] += 1 }
         try await move(to: trial.objects(after: 0), title: "\(trial)")
-        if !trial.changes.isEmpty { try bench.askAll("\(trial)") }
+        if !trial.changes.isEmpty { try bench.askAll([IPFamily.allCases[sets % 2]], "\(trial)") }
         for number in trial.changes.indices where bench.mismatches.isEmpty {
             try await change(to: trial.objects(after: number + 1), title: "\(trial), change \(number + 1)")
         }
         guard bench.mismatches.isEmpty else { return explain(trial) }
-        try bench.askAll("\(trial), at the end")
+        try bench.askAll(IPFamily.allCases, "\(trial), at the end")
         compareJudges("\(trial)")
         if !bench.mismatches.isEmpty { explain(trial) }
     }
@@ -199,8 +201,12 @@ final class PolicySoak {
         }
         let counts = bench.counts
         print("  \(sets) sets and \(changes) changes under traffic in \(Int(seconds)) s")
-        line(counts.answered > 0 && counts.refused > 0, "\(counts.answered) questions answered, \(counts.refused) refused, by evidence")
-        line(changes == 0 || counts.meanwhile > 0, "\(counts.meanwhile) judged in \(counts.batches) batches while something changed")
+        line(
+            counts.answered > 0 && counts.refused > 0,
+            "\(counts.answered) questions answered, \(counts.refused) refused, by evidence")
+        line(
+            changes == 0 || counts.meanwhile > 0,
+            "\(counts.meanwhile) judged in \(counts.batches) batches while something changed")
         line(bench.mismatches.isEmpty, "\(bench.mismatches.count) mismatches with the evaluator")
         for text in bench.mismatches + disagreements { print("      \(text)") }
         line(disagreements.isEmpty, "\(disagreements.count) disagreements of the evaluator and the slow judge")
