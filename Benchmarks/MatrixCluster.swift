@@ -64,9 +64,23 @@ final class MatrixCluster {
     }
 
     /// One write to the server.
-    enum Step {
+    enum Step: CustomStringConvertible {
         case put(Tree, over: Tree?)
         case delete(Tree.Name)
+
+        var name: Tree.Name {
+            switch self {
+            case .put(let tree, _): tree.name
+            case .delete(let name): name
+            }
+        }
+
+        var description: String {
+            switch self {
+            case .put(let tree, let old): "\(old == nil ? "create" : "change") \(tree.name)"
+            case .delete(let name): "delete \(name)"
+            }
+        }
     }
 
     /// What has to be written for these objects to be there, and no others of their kinds. What has no namespace is left out: no
@@ -114,10 +128,7 @@ final class MatrixCluster {
 
 extension MatrixCluster {
     func carryOut(_ step: Step) async throws {
-        switch step {
-        case .put(let tree, _): note(tree.name)
-        case .delete(let name): note(name)
-        }
+        note(step.name)
         switch step {
         case .put(let tree, let old):
             try await put(tree, over: old)

@@ -29,6 +29,8 @@ final class MatrixLab {
     }
 
     static let image = "matrix"
+    /// For how many seconds the nodes remember a datagram.
+    static let memory = 10
 
     init(nodes count: Int) async throws {
         var template = Array("/tmp/tulle-matrix-XXXXXX".utf8CString)
@@ -69,7 +71,7 @@ final class MatrixLab {
         // What is asked once and never again is not to fill the table of connections for minutes.
         let timeouts = ["udp_timeout", "udp_timeout_stream", "tcp_timeout_close"]
         let refusals = try KernelHost(namespace).apply(
-            timeouts.map { .add(.sysctl(Sysctl("net/netfilter/nf_conntrack_\($0)", "2"))) })
+            timeouts.map { .add(.sysctl(Sysctl("net/netfilter/nf_conntrack_\($0)", "\(Self.memory)"))) })
         if let refusal = refusals.first { throw refusal.kernelError }
         return Node(namespace: namespace, tables: try KernelTables(in: namespace), agent: agent)
     }

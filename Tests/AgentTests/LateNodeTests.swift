@@ -100,7 +100,9 @@ extension KernelTests {
         /// Whether some rule of the far node means this address.
         private func isMember(_ address: IPAddress) throws -> Bool {
             let found = try KernelTables(in: nodes.nodes[1].namespace).observe(Table.ID(.ip, PacketPath.policyTable))?.table
-            return (found?.sets ?? [:]).contains { $0.key.hasPrefix("pods-") && $0.value.elements[Value(.address(address))] != nil }
+            return (found?.sets ?? [:]).contains {
+                $0.key.hasPrefix("pods-") && $0.value.elements[Value(.address(address))] != nil
+            }
         }
     }
 }
