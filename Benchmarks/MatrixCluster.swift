@@ -44,7 +44,11 @@ final class MatrixCluster {
     private(set) var state = MatrixState()
     /// As the server listed them, by kind, and which kinds were written since.
     private var listed: [String: [JSONValue]] = [:]
-    private var written = Set(MatrixCluster.kinds.map(\.kind.kind))
+    private var written: Set<String>
+
+    /// Whether the server knows ClusterNetworkPolicy.
+    let hasClusterPolicies: Bool
+    private var kinds: [ResourceType] { Self.kinds + (hasClusterPolicies ? [ClusterNetworkPolicy.resource] : []) }
 
     private static let kinds = [
         Node.resource, Namespace.resource, Pod.resource, NetworkPolicy.resource, Service.resource,
@@ -52,9 +56,17 @@ final class MatrixCluster {
 
     init(_ lab: MatrixLab) async throws {
         self.lab = lab
+        do {
+            _ = try await lab.client.list(ClusterNetworkPolicy.resource)
+            hasClusterPolicies = true
+        } catch APIFailure.notFound {
+            hasClusterPolicies = false
+        }
+        written = []
         world = .standard
         world.pods.removeAll(where: \.usesHostNetwork)
         // On each node are some, and each has some of its own namespace beside it and some elsewhere.
+        written = Set(kinds.map(\.kind.kind))
         for (position, number) in [1, 1, 2, 2, 3, 3, 3, 1, 2].enumerated() { world.pods[position].node = "node-\(number)" }
         let nodes = try await lab.client.list(Node.resource).items.compactMap { Registry.standard.read($0).object as? Node }
         world.nodes = nodes.map {
@@ -150,7 +162,7 @@ extension MatrixCluster {
 
     /// What this changes.
     private func note(_ name: Tree.Name) {
-        if name.kind.hasSuffix("Policy") { written.insert(name.kind) } else { written.formUnion(Self.kinds.map(\.kind.kind)) }
+        if name.kind.hasSuffix("Policy") { written.insert(name.kind) } else { written.formUnion(kinds.map(\.kind.kind)) }
     }
 
     private static func resource(of name: Tree.Name) throws -> ResourceType {
@@ -248,7 +260,7 @@ extension MatrixCluster {
 
     /// `nil` while something is on its way.
     private func look() async throws -> MatrixState? {
-        for resource in Self.kinds where written.contains(resource.kind.kind) {
+        for resource in kinds where written.contains(resource.kind.kind) {
             listed[resource.kind.kind] = try await lab.client.list(resource).items
         }
         var state = MatrixState()
@@ -275,9 +287,13 @@ extension MatrixCluster {
         }
         let wanted = Set(objects.keys.filter { $0.kind == "Pod" }.compactMap(number))
         guard Set(state.pods.keys) == wanted, wanted.isSubset(of: state.services.keys) else { return nil }
+        let members = found.compactMap { $0 as? Node }.map {
+            Member(name: $0.metadata.name, addresses: $0.internalAddresses, podPrefixes: [])
+        }
         for node in lab.nodes.keys {
             var index = PolicyIndex(node: node)
             index.replace(with: found)
+            index.setNodes(members)
             _ = index.takeChanges()
             state.indices[node] = index
         }
