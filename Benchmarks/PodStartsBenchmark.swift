@@ -57,6 +57,7 @@ final class PodStartsBenchmark: Sendable {
         let bench = PodStartsBenchmark(scene, web: try SoakSocket.open(in: web, isStream: false), after: last)
         let gun = try SoakSocket.open(in: prober, isStream: false)
         print("\(pods) pods that start under a policy, four at a time (figure: nothing comes through)")
+        fflush(nil)
         let begin = ContinuousClock.now
         // The gun is the first hand, and stops when the others are done.
         let isDone = Mutex(4)
