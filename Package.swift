@@ -125,7 +125,8 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "Agent", "APIServer", "Cluster", "DNS", "KubeAPI", "KubeClient", "Plan", .argumentParser, .grdb, .lifecycle,
+                "Agent", "APIServer", "Cluster", "DNS", "KubeAPI", "KubeClient", "Plan", "PolicyTrials", .argumentParser, .grdb,
+                .lifecycle,
                 .nioPosix,
                 .logging,
             ],
@@ -161,6 +162,7 @@ var tests: [Target] {
             "Plan",
             [
                 "Addressing", "KubeAPI", "Cluster", "HostNetwork", "HostNetworkKernel", "NFTables", "NFTablesKernel", "Netlink",
+                "PolicyTrials",
             ]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),

@@ -32,7 +32,7 @@ final class AgentStage {
     private let directory: Directory
     private let socket: IsolatedSocket
     private let server: ServerProcess
-    private var agent: pid_t = 0
+    private var agent: MeasuredAgent?
     /// How many endpoints were made so far: their number is their address.
     private var made: Int
     /// The one of each service that is replaced again and again.
@@ -62,10 +62,7 @@ final class AgentStage {
     }
 
     func end() {
-        if agent > 0 {
-            kill(agent, SIGTERM)
-            waitpid(agent, nil, 0)
-        }
+        agent?.end()
         server.kill()
         close(socket.descriptor)
         _ = try? Call(["/bin/rm", "-r", directory.file("")]).run()
@@ -93,30 +90,11 @@ final class AgentStage {
 extension AgentStage {
     /// From the program's start to the table with everything in it.
     func start() throws {
-        let kubeconfig = directory.file("kubeconfig")
-        let text = """
-            apiVersion: v1
-            kind: Config
-            current-context: c
-            clusters: [{name: c, cluster: {server: "http://127.0.0.1:\(socket.port)"}}]
-            users: [{name: c, user: {}}]
-            contexts: [{name: c, context: {cluster: c, user: c}}]
-
-            """
-        let file = open(kubeconfig, O_WRONLY | O_CREAT, 0o600)
-        _ = write(file, text, text.utf8.count)
-        close(file)
         // No ear meanwhile: the kernel would make a message of every element, at several times the price of the element.
         let tables = try KernelTables(in: socket.namespace)
         let before = try tables.generation()
         let begin = ContinuousClock.now
-        agent = try Call(
-            [
-                try RoadAgent.program(), "agent", "--node", "n1", "--kubeconfig", kubeconfig, "--parts", "services", "--state",
-                directory.file("state"),
-            ],
-            log: directory.file("log")
-        ).spawn(in: socket.namespace).process
+        agent = try MeasuredAgent(parts: "services", directory: directory.path, in: socket)
         // The first table is committed whole.
         while try tables.generation() == before, ContinuousClock.now - begin < .seconds(120) { poll(nil, 0, 2) }
         let end = ContinuousClock.now
@@ -141,16 +119,7 @@ extension AgentStage {
         printMemory("with everything in it")
     }
 
-    func printMemory(_ when: String) {
-        let text = (try? Call(["/bin/cat", "/proc/\(agent)/status"]).run().output) ?? ""
-        func megabytes(_ name: Substring) -> Int {
-            for line in text.split(separator: "\n") where line.hasPrefix(name) {
-                return (line.split { !$0.isNumber }.first.flatMap { Int($0) } ?? 0) / 1024
-            }
-            return 0
-        }
-        print("  memory \(when): \(megabytes("VmRSS:")) MiB, at most \(megabytes("VmHWM:")) MiB")
-    }
+    func printMemory(_ when: String) { print("  memory \(when): \(agent?.memory ?? "")") }
 
     /// One endpoint of one service replaced by another, each after the last one has come to rest.
     func changeOne(times: Int) throws {
@@ -250,14 +219,7 @@ extension AgentStage {
         return (endpoint, .now)
     }
 
-    /// What the agent's process has used so far.
-    private func cpu() -> Duration {
-        var clock = clockid_t()
-        guard clock_getcpuclockid(agent, &clock) == 0 else { return .zero }
-        var time = timespec()
-        clock_gettime(clock, &time)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
-    }
+    private func cpu() -> Duration { agent?.cpu ?? .zero }
 
     private static func milliseconds(_ duration: Duration) -> String { rounded(duration / .milliseconds(1)) }
 }

@@ -15,7 +15,7 @@ struct TulleBench: AsyncParsableCommand {
             """,
         subcommands: [
             Services.self, AgentServices.self, Rollout.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self,
-            Roads.self, Policies.self, DNS.self, Lab.self, Soak.self, All.self,
+            Roads.self, Policies.self, AgentPolicies.self, PodStarts.self, DNS.self, Lab.self, Soak.self, All.self,
         ],
         defaultSubcommand: All.self)
 }
@@ -79,10 +79,32 @@ extension TulleBench {
             commandName: "policies",
             abstract: "10,000 pods and 5,000 network policies: computed, committed, changed; connections under 1,000 policies.")
 
-        @Option(help: "Rounds of connections, times twenty.")
-        var runs = 60
+        @Option(help: "How many pairs of measurements, with and without policies in turns.")
+        var pairs = 9
 
-        func run() throws { try PoliciesBenchmark.run(runs: max(1, runs)) }
+        @Option(help: "Seconds for each measurement of throughput.")
+        var seconds = 1
+
+        func run() throws { try PoliciesBenchmark.run(pairs: max(1, pairs), seconds: max(1, seconds)) }
+    }
+
+    struct AgentPolicies: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "agent-policies",
+            abstract: "The whole agent with 10,000 pods and 5,000 network policies: start, memory, pods and labels that change.")
+
+        func run() async throws { try await AgentPoliciesBenchmark.run() }
+    }
+
+    struct PodStarts: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "pod-starts",
+            abstract: "Pods that start under a policy while somebody fires at them: nothing that it denies may come through.")
+
+        @Option(help: "How many pods.")
+        var pods = 10_000
+
+        func run() throws { guard try PodStartsBenchmark.run(pods: max(1, pods)) else { throw ExitCode(1) } }
     }
 
     struct Services: ParsableCommand {
@@ -175,29 +197,42 @@ extension TulleBench {
         func run() throws { try DNSBenchmark.run(runs: runs) }
     }
 
-    struct Soak: ParsableCommand {
+    struct Soak: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "soak",
-            abstract: "Services, pods and nodes that change by chance, for a while, and nobody may be misled by it.",
+            abstract: "Services or policies that change by chance, for a while, and nobody may be misled by it.",
             discussion: "No figures but an outcome: 0 when all was well, 1 when not. Not among “all”.")
 
-        @Argument(help: "What is soaked; there is: services.")
-        var what = "services"
+        enum Subject: String, ExpressibleByArgument, CaseIterable {
+            case services, policies
+        }
+
+        @Argument(help: "What is soaked.")
+        var what = Subject.services
 
         @Option(help: "For how long.")
         var seconds = 600
+
+        @Option(help: "Policies: how many sets of them, however long it takes.")
+        var sets: Int?
 
         @Option(help: "To have the same changes again. [default: another one each time]")
         var seed: UInt64?
 
         func validate() throws {
-            guard what == "services" else { throw ValidationError("“\(what)” cannot be soaked; there is: services") }
+            guard sets == nil || what == .policies else { throw ValidationError("--sets counts sets of policies") }
         }
 
-        func run() throws {
-            guard try ServiceSoak.run(seconds: max(1, seconds), seed: seed ?? .random(in: .min ... .max)) else {
-                throw ExitCode(1)
-            }
+        func run() async throws {
+            let seed = seed ?? .random(in: .min ... .max)
+            let isWell =
+                switch what {
+                case .services: try ServiceSoak.run(seconds: max(1, seconds), seed: seed)
+                case .policies:
+                    try await PolicySoak.run(
+                        .init(sets: sets.map { max(1, $0) }, seconds: max(1, seconds)), seed: seed)
+                }
+            guard isWell else { throw ExitCode(1) }
         }
     }
 
@@ -213,7 +248,9 @@ extension TulleBench {
             try PodDataplaneBenchmark.run(runs: 300)
             try CNIBenchmark.run(pairs: 50, crowd: 100)
             try RoadsBenchmark.run(nodes: 1000, pairs: 9, seconds: 2)
-            try PoliciesBenchmark.run(runs: 60)
+            try PoliciesBenchmark.run(pairs: 9, seconds: 1)
+            try await AgentPoliciesBenchmark.run()
+            _ = try PodStartsBenchmark.run(pods: 10_000)
             try DNSBenchmark.run(runs: 50)
             try await LabBenchmark.run(rounds: 5, pods: 100, idleSeconds: 60)
         }

@@ -10,9 +10,9 @@ import Plan
 
 /// Network policies at size: what a node computes and commits, what a change costs, and what a connection costs under many.
 enum PoliciesBenchmark {
-    static func run(runs: Int) throws {
+    static func run(pairs: Int, seconds: Int) throws {
         try size()
-        try connections(runs: runs)
+        try connections(pairs: pairs, seconds: seconds)
     }
 
     // MARK: - Size
@@ -121,9 +121,14 @@ enum PoliciesBenchmark {
 
     /// Each with its own port; peers of its own namespace, of a team's, and a block.
     private static func policy(_ number: Int, in namespace: Int) throws -> NetworkPolicy {
+        try policy("p\(number)", in: "ns\(namespace)", spec(number, in: namespace))
+    }
+
+    /// Of the policy with this number in its namespace.
+    static func spec(_ number: Int, in namespace: Int) -> JSONValue {
         func digits(_ number: Int) -> JSONValue { .number(JSONNumber(Int64(number))) }
         let app = { (number: Int) -> JSONValue in ["matchLabels": ["app": .string("a\(number % 10)")]] }
-        let spec: JSONValue = [
+        return [
             "podSelector": app(number), "policyTypes": number % 3 == 0 ? ["Ingress", "Egress"] : ["Ingress"],
             "ingress": [
                 [
@@ -140,7 +145,6 @@ enum PoliciesBenchmark {
             ],
             "egress": [["to": [["podSelector": app(number + 2)]], "ports": [["port": digits(9000 + number)]]]],
         ]
-        return try policy("p\(number)", in: "ns\(namespace)", spec)
     }
 
     private static func policy(_ name: String, in namespace: String, _ spec: JSONValue) throws -> NetworkPolicy {
@@ -156,23 +160,30 @@ enum PoliciesBenchmark {
 
     // MARK: - Connections
 
-    private static func connections(runs: Int) throws {
+    private static func connections(pairs: Int, seconds: Int) throws {
         print(
-            "a pod's new connections under policies, each with a selector, port and block of its own, \(runs) × 20 in turns (figure: ≥ 0.97)"
-        )
-        let stages = try [0, 1, 100, 1000].map { try PolicyRoad(policies: try policies($0)) }
+            "a pod under policies, each with a selector, port and block of its own: ratio to a pod without, the median of \(pairs) "
+                + "in turns (figure: ≥ 0.97); and the same policies as chains")
+        var stages = try [0, 1, 100, 1000].map { try PolicyRoad(policies: try policies($0)) }
+        stages += try [1, 100, 1000].map { try PolicyRoad(policies: try policies($0), as: .chains) }
         defer { for stage in stages { stage.end() } }
-        var times: [[Double]] = stages.map { _ in [] }
-        for _ in 0..<runs {
-            for (position, stage) in stages.enumerated() { times[position].append(try stage.latency(times: 20)) }
+        var rates: [[Double]] = stages.map { _ in [] }
+        var streams: [[Double]] = stages.map { _ in [] }
+        for _ in 0..<pairs {
+            // Connections in many short turns: what disturbs the machine for a moment disturbs all.
+            var times: [[Double]] = stages.map { _ in [] }
+            for _ in 0..<20 {
+                for (position, stage) in stages.enumerated() { times[position].append(try stage.latency(times: 20)) }
+            }
+            for position in stages.indices { rates[position].append(1 / Figures(times[position]).median) }
+            for (position, stage) in stages.enumerated() { streams[position].append(try stage.throughput(seconds: seconds)) }
         }
-        let plain = Figures(times[0]).median
         for (position, stage) in stages.enumerated() {
-            let median = Figures(times[position]).median
-            let ratios = zip(times[0], times[position]).map { $0 / $1 }
+            func ratio(_ values: [[Double]]) -> String { rounded(Figures(zip(values[position], values[0]).map(/)).median) }
             print(
-                "  \(stage.count) policies  \(rounded(median * 1e6)) µs, as a rate \(rounded(plain / median)) of none"
-                    + ", median of the ratios \(rounded(Figures(ratios).median))")
+                "  \(stage.count) \(stage.form.rawValue): new connections \(ratio(rates)) "
+                    + "(\(Int(Figures(rates[position]).median)) a second, one after the other), iperf3 \(ratio(streams)) "
+                    + "(\(rounded(Figures(streams[position]).median / 1e9)) Gbit/s)")
         }
     }
 
@@ -180,7 +191,8 @@ enum PoliciesBenchmark {
     private static func policies(_ count: Int) throws -> [NetworkPolicy] {
         try (0..<count).map { number in
             let isLast = number == count - 1
-            let port = JSONValue.number(JSONNumber(isLast ? Int64(PolicyRoad.port) : Int64(10_000 + number)))
+            let numbers = isLast ? [Int64(PolicyRoad.port), Int64(PolicyRoad.streamPort)] : [Int64(10_000 + number)]
+            let ports = JSONValue.array(numbers.map { ["port": .number(JSONNumber($0))] })
             let block = isLast ? "198.18.1.0/24" : "203.0.\(number / 256).\(number % 256)/32"
             return try policy(
                 "p\(number)", in: "shop",
@@ -191,7 +203,7 @@ enum PoliciesBenchmark {
                             "from": [
                                 ["podSelector": ["matchLabels": ["app": .string("a\(number)")]]],
                                 ["ipBlock": ["cidr": .string(block)]],
-                            ], "ports": [["port": port]],
+                            ], "ports": ports,
                         ]
                     ],
                 ])

@@ -19,15 +19,32 @@ final class PolicyRoad {
     private lazy var connector = SocketMaker(in: client)
 
     static let port: UInt16 = 8080
+    /// Where iperf3 serves.
+    static let streamPort: UInt16 = 5201
     private static let address = IPAddress.v4(IPv4Address(198, 18, 2, 2))
 
-    init(policies: [NetworkPolicy]) throws {
+    /// How the policies are said to the kernel.
+    enum Form: String {
+        /// As the agent does.
+        case classes = "policies"
+        /// A chain for the pod and one for each policy, in iptables, as kube-router and Canal do.
+        case chains = "policies as chains of iptables"
+    }
+
+    let form: Form
+
+    init(policies: [NetworkPolicy], as form: Form = .classes) throws {
         count = policies.count
+        self.form = form
         client = try .new()
         node = try .new()
         pod = try .new()
         try Self.wire(client, node, pod)
         acceptor = try Acceptor(in: pod, port: Self.port)
+        guard form == .classes else {
+            try PolicyChains.load(policies, at: Self.address, in: node)
+            return
+        }
         var subject = Pod(metadata: ObjectMeta(name: "db", namespace: "shop"))
         subject.spec.nodeName = "n1"
         subject.status.podIPs = [Self.address]
@@ -89,5 +106,24 @@ final class PolicyRoad {
             measured.append(seconds(CLOCK_MONOTONIC) - begin)
         }
         return Figures(measured).median
+    }
+
+    /// Bits a second by iperf3, one TCP stream into the pod.
+    func throughput(seconds: Int) throws -> Double {
+        let program = "/usr/bin/iperf3"
+        guard access(program, X_OK) == 0 else { throw KernelError(.noSuchEntry, "find iperf3 (apt install iperf3)") }
+        var server = try Call([program, "--server", "--one-off", "--port", "\(Self.streamPort)", "--forceflush"]).spawn(in: pod)
+        defer {
+            kill(server.process, SIGKILL)
+            _ = server.end()
+        }
+        let words = [program, "--client", "\(Self.address)", "--port", "\(Self.streamPort)", "--time", "\(seconds)", "--json"]
+        for _ in 0..<100 {
+            let tree = try JSONReader().value(Array(try Call(words).run(in: client).output.utf8))
+            // It listens a moment after it was started.
+            if let rate = tree["end"]?["sum_received"]?["bits_per_second"]?.number?.double { return rate }
+            poll(nil, 0, 20)
+        }
+        throw KernelError(.inputOutput, "measure with iperf3")
     }
 }

@@ -11,12 +11,14 @@ import Plan
 /// A node that is a namespace, with a real agent that reads its objects from a file.
 final class SoakScene {
     let responder = SoakResponder()
+    /// How runtimes ask the agent.
+    let courier: Courier
+    let node: NetworkNamespace
     private let directory: String
     private let programs: String
-    private let node: NetworkNamespace
+    private let tables: KernelTables
     private let far: NetworkNamespace
     private let host: KernelHost
-    private let tables: KernelTables
     private let connections: NetlinkSocket
     private var agent: Call.Running?
     private var writes = 0
@@ -34,6 +36,7 @@ final class SoakScene {
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
         let own = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
         programs = String(own[..<(own.lastIndex(of: "/") ?? own.startIndex)])
+        courier = Courier(programs: programs, directory: directory)
         node = try .new()
         far = try .new()
         host = try KernelHost(node)
@@ -76,7 +79,7 @@ final class SoakScene {
             ], log: "\(directory)/log"
         ).spawn(in: node)
         try wait("the agent is ready") {
-            guard try call("STATUS", "", "").run().status == 0, status("whole-rounds") > 0 else { return "it is not" }
+            guard try courier.call("STATUS", "", "").run().status == 0, status("whole-rounds") > 0 else { return "it is not" }
             return nil
         }
     }
@@ -104,12 +107,14 @@ final class SoakScene {
         return Footprint(kibibytes: size ?? 0, descriptors: open)
     }
 
+    func write(_ model: SoakModel) throws { try write(model.documents) }
+
     /// A new file in the place of the old one.
-    func write(_ model: SoakModel) throws {
+    func write(_ documents: [String]) throws {
         writes += 1
         let (draft, path) = ("\(directory)/draft", "\(directory)/objects.yaml")
         guard let file = fopen(draft, "we") else { throw KernelError(Errno(rawValue: errno), "write \(draft)") }
-        fputs(model.documents.joined(separator: "\n---\n") + "\n", file)
+        fputs(documents.joined(separator: "\n---\n") + "\n", file)
         fclose(file)
         guard rename(draft, path) == 0 else { throw KernelError(Errno(rawValue: errno), "write \(path)") }
     }
@@ -118,29 +123,51 @@ final class SoakScene {
 
     func attach(_ name: String) throws -> SoakPod {
         let namespace = try NetworkNamespace.new()
-        let outcome = try call("ADD", name, "/proc/\(getpid())/fd/\(namespace.descriptor.rawValue)").run()
-        let addresses = outcome.output.split(separator: "\"").compactMap { InterfaceAddress(String($0))?.address }
-        guard outcome.status == 0, case .v4(let address)? = addresses.first(where: { $0.family == .v4 }) else {
-            throw KernelError(.inputOutput, "attach \(name): \(outcome.output)")
-        }
         return SoakPod(
-            name: name, namespace: namespace, address: address, responder: try SoakResponder.Seat(name, in: namespace))
+            name: name, namespace: namespace, address: try courier.add(name, namespace),
+            responder: try SoakResponder.Seat(name, in: namespace))
     }
 
-    func detach(_ pod: SoakPod) throws {
-        let outcome = try call("DEL", pod.name, "/proc/\(getpid())/fd/\(pod.namespace.descriptor.rawValue)").run()
-        guard outcome.status == 0 else { throw KernelError(.inputOutput, "detach \(pod.name): \(outcome.output)") }
-    }
+    func detach(_ pod: SoakPod) throws { try courier.delete(pod.name, pod.namespace) }
 
-    private func call(_ verb: String, _ container: String, _ pod: String) -> Call {
-        Call(
-            ["\(programs)/tulle-cni"],
-            environment: [
-                "CNI_COMMAND=\(verb)", "CNI_CONTAINERID=\(container)", "CNI_NETNS=\(pod)", "CNI_IFNAME=eth0",
-                "CNI_PATH=/usr/lib/cni", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-            ],
-            input: #"{"cniVersion":"1.1.0","name":"soak","type":"tulle-cni","agentSocket":"\#(directory)/state/cni.sock""#
-                + #","queueDirectory":"\#(directory)/state/deletions"}"#)
+    /// Calls `tulle-cni`.
+    struct Courier: Sendable {
+        let programs: String
+        let directory: String
+
+        /// - Parameter kubernetes: the namespace of the pod of this name; `nil`: it is none of Kubernetes'.
+        /// - Returns: its address of IPv4.
+        func add(_ name: String, _ namespace: NetworkNamespace, kubernetes: String? = nil) throws -> IPv4Address {
+            let outcome = try call("ADD", name, Self.path(namespace), kubernetes: kubernetes).run()
+            let addresses = outcome.output.split(separator: "\"").compactMap { InterfaceAddress(String($0))?.address }
+            guard outcome.status == 0, case .v4(let address)? = addresses.first(where: { $0.family == .v4 }) else {
+                throw KernelError(.inputOutput, "attach \(name): \(outcome.output)")
+            }
+            return address
+        }
+
+        func delete(_ name: String, _ namespace: NetworkNamespace) throws {
+            let outcome = try call("DEL", name, Self.path(namespace)).run()
+            guard outcome.status == 0 else { throw KernelError(.inputOutput, "detach \(name): \(outcome.output)") }
+        }
+
+        private static func path(_ namespace: NetworkNamespace) -> String {
+            "/proc/\(getpid())/fd/\(namespace.descriptor.rawValue)"
+        }
+
+        func call(_ verb: String, _ container: String, _ pod: String, kubernetes: String? = nil) -> Call {
+            let arguments = kubernetes.map {
+                ["CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=\($0);K8S_POD_NAME=\(container)"]
+            }
+            return Call(
+                ["\(programs)/tulle-cni"],
+                environment: [
+                    "CNI_COMMAND=\(verb)", "CNI_CONTAINERID=\(container)", "CNI_NETNS=\(pod)", "CNI_IFNAME=eth0",
+                    "CNI_PATH=/usr/lib/cni", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                ] + (arguments ?? []),
+                input: #"{"cniVersion":"1.1.0","name":"soak","type":"tulle-cni","agentSocket":"\#(directory)/state/cni.sock""#
+                    + #","queueDirectory":"\#(directory)/state/deletions"}"#)
+        }
     }
 }
 

@@ -28,6 +28,13 @@ import Testing
         #expect(missing.isEmpty, "\(table)")
     }
 
+    @Test("sets that an API server is to take have every form that it takes, and no other")
+    func served() {
+        let counts = PolicyTrial.coverage(of: Self.batches.joined().map { PolicyTrial(seed: $0, isReadable: true) })
+        let served = Set(PolicyForm.allCases.filter(\.isServed))
+        #expect(Set(counts.keys) == served, "\(Set(counts.keys).symmetricDifference(served))")
+    }
+
     @Test("a set that an API server is to take has no fault, also in a world of one family")
     func readable() throws {
         var world = TrialWorld.standard

@@ -147,13 +147,13 @@ extension Room {
             others: ["Glibc"]),
 
         // GRDB is here for plain SQLite, which the store is compared with. Agent and Plan: a pod's dataplane is measured as the
-        // agent makes it, and not as a copy of it.
+        // agent makes it, and not as a copy of it. PolicyTrials: what the soak of policies asks.
         Room(
             name: "tulle-bench", floor: .benchmarks, purpose: "the figures behind the decisions",
             ours: [
                 "APIServer", "Addressing", "Agent", "CLinux", "CNI", "Cluster", "DNS", "HostNetwork", "HostNetworkKernel",
                 "KubeAPI",
-                "KubeClient", "NFTables", "NFTablesKernel", "Netlink", "Plan",
+                "KubeClient", "NFTables", "NFTablesKernel", "Netlink", "Plan", "PolicyTrials",
             ],
             others: [
                 "ArgumentParser", "GRDB", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization",

@@ -25,32 +25,11 @@ struct ServiceRequirementTests {
         "TCP", "UDP", "SCTP",
     ]
 
-    /// What each row says, and the tests it names.
-    private static func rows() throws -> [(behaviour: String, tests: [String])] {
-        try Repository.text("docs/services.md").split(separator: "\n").filter { $0.hasPrefix("| ") && $0.contains("“") }.map {
-            let cells = $0.split(separator: "|").map { $0.trimmingSpaces }
-            return (cells.first ?? "", $0.matches(of: #/“([^”]*)”/#).map { String($0.1) })
-        }
-    }
+    private static let table = RequirementTable(page: "docs/services.md", requirements: behaviours)
 
     @Test("has a row for each behaviour, and none twice")
-    func complete() throws {
-        #expect(try Self.rows().map(\.behaviour) == Self.behaviours)
-    }
+    func complete() throws { try Self.table.expectComplete() }
 
     @Test("names tests that exist")
-    func names() throws {
-        let declared = Set(
-            try Repository.swift(in: "Tests").filter { !$0.path.hasPrefix("Tests/HouseTests/") }.flatMap { file in
-                file.lines.joined(separator: "\n").matches(of: #/(?m)@Test\s*\(\s*"((?:[^"\\]|\\.)*)"/#).map { String($0.1) }
-            })
-        for (behaviour, tests) in try Self.rows() {
-            #expect(!tests.isEmpty, "\(behaviour)")
-            for name in tests { #expect(declared.contains(name), "\(behaviour): no test is called “\(name)”") }
-        }
-    }
-}
-
-extension Substring {
-    fileprivate var trimmingSpaces: String { String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
+    func names() throws { try Self.table.expectTests() }
 }

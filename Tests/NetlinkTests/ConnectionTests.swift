@@ -88,4 +88,17 @@ struct ConnectionTests {
         let each = try filters.reduce(into: Set<UInt32?>()) { $0.formUnion(try socket.connections($1).map(\.id)) }
         #expect(try Set(socket.connections(filters).map(\.id)) == each && each.count > 30 && !each.contains(nil))
     }
+
+    @Test("one walk finds those that are meant, of both families and all protocols")
+    func whole() throws {
+        let all = try IPFamily.allCases.flatMap { family in
+            [try connection(family), try connection(family, client: 4001, 6), try connection(family, client: 4003, 132)]
+        }
+        for connection in all { try socket.make(connection) }
+        #expect(try Set(socket.connections { _ in true }.map(\.original)) == Set(all.map(\.original)))
+        let doomed = try socket.connections { $0.original.source.family == .v6 && $0.original.transport == 132 }
+        #expect(doomed.map(\.original) == [all[5].original])
+        #expect(try socket.end(doomed) == 1)
+        #expect(try socket.connections { _ in true }.count == 5)
+    }
 }

@@ -40,4 +40,14 @@ public enum PolicyForm: String, Hashable, Sendable, CaseIterable {
     case clusterPolicyChanged, clusterPolicyDeleted
 
     public var isOfClusterPolicies: Bool { rawValue.hasPrefix("cluster") }
+
+    /// Whether an API server takes what has this form.
+    public var isServed: Bool {
+        switch self {
+        case .peerOfNothing, .peerOfBlockAndSelector, .hostBits, .exceptOutside, .exceptHostBits, .endPortBelow, .endPortOfName,
+            .endPortAlone, .clusterPeerOfNothing, .clusterPeerOfTwo, .clusterNameBesideNetworks, .clusterDomainNames:
+            false
+        default: !rawValue.lowercased().contains("unreadable")
+        }
+    }
 }

@@ -79,7 +79,13 @@ final class RoutedNodes {
 
     /// Tells every node that there are these.
     func write(_ numbers: [Int]) throws {
-        let text = try numbers.map { number in
+        let text = try text(numbers)
+        for node in nodes { try node.directory.write(text, to: "objects.yaml") }
+    }
+
+    /// The nodes' objects.
+    func text(_ numbers: [Int]) throws -> String {
+        try numbers.map { number in
             let addresses = try families.map { "{type: InternalIP, address: \"\(try address(of: number, $0))\"}" }
             return """
                 apiVersion: v1
@@ -90,7 +96,6 @@ final class RoutedNodes {
 
                 """
         }.joined(separator: "---\n")
-        for node in nodes { try node.directory.write(text, to: "objects.yaml") }
     }
 
     func start(_ options: String...) throws { try start(options) }

@@ -2,6 +2,7 @@ import Addressing
 import NFTables
 import NFTablesKernel
 import Netlink
+import PolicyTrials
 import Testing
 
 @testable import Cluster

@@ -4,6 +4,7 @@ import HostNetwork
 import HostNetworkKernel
 import KubeAPI
 import Netlink
+import PolicyTrials
 import Testing
 
 @testable import Cluster

@@ -10,20 +10,19 @@ protocol PolicyConnections: Sendable {
     func cut(_ families: Set<IPFamily>, _ isForbidden: (Connection) -> Bool) throws -> Int
 }
 
-/// The connections of one network namespace. One walk through all of them for each family and protocol: policies that begin to deny
-/// are rare.
+/// The connections of one network namespace. One walk through all of them, which is most of what a change costs that takes a right away.
 struct KernelPolicyConnections: PolicyConnections {
     let namespace: NetworkNamespace
 
+    private static let transports = Set([TransportProtocol.tcp, .udp, .sctp].map(\.number))
+
     func cut(_ families: Set<IPFamily>, _ isForbidden: (Connection) -> Bool) throws -> Int {
         let socket = try NetlinkSocket(.netfilter, in: namespace)
-        var doomed: [Connection] = []
-        for family in families.sorted(by: { $0.name < $1.name }) {
-            for transport in [TransportProtocol.tcp, .udp, .sctp] {
-                doomed += try socket.connections(ConnectionFilter(family, transport.number)).filter(isForbidden)
-            }
-        }
-        return try socket.end(doomed)
+        return try socket.end(
+            socket.connections { connection in
+                families.contains(connection.original.source.family)
+                    && Self.transports.contains(connection.original.transport) && isForbidden(connection)
+            })
     }
 }
 
