@@ -16,6 +16,8 @@ struct Informer {
     let random: @Sendable () -> Double
     /// For how long events are gathered while they follow each other closely; zero: each is told of at once.
     let gathering: Duration
+    /// Whether the server need not serve the kind.
+    let isOptional: Bool
     let logger: Logger
 
     /// How long a watch is asked to last, before the spread: as client-go does, 5 to 10 minutes.
@@ -27,7 +29,7 @@ struct Informer {
         func tell(_ event: ObjectEvent) {
             if !Task.isCancelled { deliver(event) }
         }
-        var machine = InformerStateMachine(origin: path, backoff: backoff)
+        var machine = InformerStateMachine(origin: path, backoff: backoff, isOptional: isOptional)
         var action = machine.start()
         while !Task.isCancelled {
             logger.debug("informer", metadata: ["path": "\(path)", "action": "\(action)"])
