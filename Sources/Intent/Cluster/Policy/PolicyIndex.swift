@@ -47,6 +47,12 @@ public struct PolicyIndex: Sendable {
     /// The policies that isolate here.
     var force: [ObjectKey: Force] = [:]
 
+    /// Of policies that cannot be carried out as written.
+    private var troubles: [ObjectKey: [Problem]] = [:]
+
+    /// What of the policies cannot be carried out as written, whichever pods they are about.
+    public var problems: [Problem] { troubles.values.flatMap(\.self) }
+
     public init(node: String) { self.node = node }
 
     /// What is known of a pod, as far as policies are concerned.
@@ -207,8 +213,12 @@ extension PolicyIndex {
     /// An object is new or changed. Kinds that mean nothing to policies are passed over.
     public mutating func set(_ object: any KubernetesObject) {
         switch object {
-        case let policy as NetworkPolicy: set(policy)
-        case let policy as ClusterNetworkPolicy: set(policy)
+        case let policy as NetworkPolicy:
+            note(policy.problems, of: policy.key)
+            set(policy)
+        case let policy as ClusterNetworkPolicy:
+            note(policy.problems, of: policy.key)
+            set(policy)
         case let node as Node:
             if nodes.set(node, &peers) { world.set(node) }
         case let namespace as Namespace: set(namespace)
@@ -217,8 +227,13 @@ extension PolicyIndex {
         }
     }
 
+    private mutating func note(_ problems: [Problem], of policy: ObjectKey) {
+        troubles[policy] = problems.isEmpty ? nil : problems
+    }
+
     /// Forgets an object. Forgetting what is not known changes nothing.
     public mutating func remove(_ key: ObjectKey) {
+        troubles[key] = nil
         switch (key.group, key.kind) {
         case (NetworkPolicy.resource.kind.group, NetworkPolicy.resource.kind.kind):
             world.remove(key)

@@ -148,6 +148,15 @@ extension PolicyWorld {
         return nodes[address].map(End.node) ?? .other
     }
 
+    /// For people: the pod or node whose address it is, such as `shop/db`; empty when it is none's.
+    public func name(of address: IPAddress) -> String {
+        switch end(at: address) {
+        case .pod(let pod): "\(pod.metadata.namespace)/\(pod.metadata.name)"
+        case .node(let name): "node \(name)"
+        case .other: ""
+        }
+    }
+
     func labels(ofNamespace name: String) -> [String: String]? { namespaces[name] }
 
     /// Of every node whose object names the address.

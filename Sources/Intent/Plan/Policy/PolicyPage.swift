@@ -32,7 +32,7 @@ struct PolicyPage {
         name = id.chain + (isTrial ? "-shadow" : "")
         let policies = course.admin.isEmpty ? name : name + "-policies"
         // Not in the rule that refuses: there it would be a condition.
-        if !isTrial, course.steps.contains(where: { $0.effect == .refuse }) { chains.append((refusal, counted + [Line(drop)])) }
+        if !isTrial, course.steps.contains(where: { $0.effect == .refuse }) { chains.append((refusal, [Line(counted()), Line(drop)])) }
         if course.isRestRefused {
             open(course, in: policies)
         } else {
@@ -88,20 +88,26 @@ struct PolicyPage {
         let tally = tally(course.isolating, "", .denied, .shadowDenied)
         var lines = logged([], tally)
         if isTrial {
-            lines.append(Line(Rule(table, .counter, .decide(.comeBack), comment: "would be refused"), tally))
+            lines.append(Line(Rule(table, .counter, .decide(.comeBack), comment: Self.comment("would be refused", tally)), tally))
         } else {
-            lines += counted.map { Line($0.rule, tally) } + [Line(drop, tally)]
+            lines += [Line(counted(Self.comment("refused", tally)), tally), Line(drop, tally)]
         }
         return lines
+    }
+
+    /// For people: of many policies the first ones, as far as a comment goes.
+    private static func comment(_ word: String, _ tally: PolicyTally) -> String {
+        let names = tally.policies.map { "\($0.namespace)/\($0.name)" }.joined(separator: " ")
+        return names.isEmpty ? "\(word), as nothing is known" : "\(word) by \(names)"
     }
 
     /// Where what a step refuses goes.
     private var refusal: String { name + "-refused" }
 
     /// What is refused, of each pod's.
-    private var counted: [Line] {
+    private func counted(_ comment: String? = nil) -> NFTables.Rule {
         let own: Field = id.way == .receive ? .destinationAddress : .sourceAddress
-        return [Line(Rule(table, .isIn([own], set: id.refused.name), .counter, .decide(.drop), comment: "refused"))]
+        return Rule(table, .isIn([own], set: id.refused.name), .counter, .decide(.drop), comment: comment)
     }
 
     /// Whom nobody counts.
@@ -124,7 +130,9 @@ struct PolicyPage {
     }
 
     private func lines(_ step: PolicyStep, _ match: [Statement], _ verdict: Verdict, _ tally: PolicyTally) -> [Line] {
-        logged(match, tally) + [Line(Rule(table, match + [.counter, .decide(verdict)], comment: step.name), tally)]
+        let comment = tally.outcome == .shadowDenied ? "would refuse: \(step.name)" : step.name
+        return logged(match, tally)
+            + [Line(Rule(table, match + [.counter, .decide(verdict)], comment: comment), tally)]
     }
 
     private func tally(

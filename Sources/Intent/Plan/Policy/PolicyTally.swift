@@ -9,6 +9,10 @@ public struct PolicyTally: Hashable, Sendable {
     public var place: String
     public var outcome: Outcome
 
+    public init(policies: [ObjectKey], direction: NetworkPolicy.Direction, place: String, outcome: Outcome) {
+        (self.policies, self.direction, self.place, self.outcome) = (policies, direction, place, outcome)
+    }
+
     public enum Outcome: String, Hashable, Sendable, CaseIterable {
         case allowed
         case denied

@@ -31,13 +31,17 @@ final class StatusBoard: Sendable {
     private let state = Mutex(State())
     private let parts: String
     private let hasServices: Bool
+    /// What others show of themselves.
+    private let more: @Sendable (inout Exposition) -> Void
     private let now: @Sendable () -> Duration
     private let date: @Sendable () -> Timestamp
 
     init(
         _ settings: AgentSettings, now: @escaping @Sendable () -> Duration,
-        date: @escaping @Sendable () -> Timestamp = { Timestamp(seconds: 0) }
+        date: @escaping @Sendable () -> Timestamp = { Timestamp(seconds: 0) },
+        more: @escaping @Sendable (inout Exposition) -> Void = { _ in }
     ) {
+        self.more = more
         self.date = date
         parts = settings.parts
         hasServices = settings.duties.contains(.services)
@@ -113,6 +117,7 @@ final class StatusBoard: Sendable {
                 Exposition.Sample(problems[$0]?.count ?? 0, ["id": $0.rawValue, "severity": $0.severity.rawValue])
             })
         state.figures.add(to: &page, hasServices: hasServices, state.deserted, services: state.services)
+        more(&page)
         ProcessFigures.add(to: &page)
         return page
     }
