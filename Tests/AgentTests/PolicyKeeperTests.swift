@@ -206,7 +206,9 @@ struct PolicyKeeperTests {
         #expect(counts.packets == [allowed: 8, denied: 1])
         #expect(
             counts.samples(1) == [
-                .init(8, ["kind": "NetworkPolicy", "namespace": "shop", "policy": "db", "direction": "ingress", "outcome": "allowed"])
+                .init(
+                    8,
+                    ["kind": "NetworkPolicy", "namespace": "shop", "policy": "db", "direction": "ingress", "outcome": "allowed"])
             ])
         counts.keep { _ in false }
         #expect(counts.packets.isEmpty)

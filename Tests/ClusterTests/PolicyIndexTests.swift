@@ -100,7 +100,9 @@ private struct ToldSets {
 
 extension PolicyIndex {
     /// The policies that isolate somebody here.
-    fileprivate var enforced: [NetworkPolicy] { Set(subjects.values.flatMap { $0.inForce.ingress + $0.inForce.egress }).compactMap(policy) }
+    fileprivate var enforced: [NetworkPolicy] {
+        Set(subjects.values.flatMap { $0.inForce.ingress + $0.inForce.egress }).compactMap(policy)
+    }
 
     /// What the sets say of one side of a conversation: as a kernel would read them.
     fileprivate func allows(

@@ -59,7 +59,8 @@ struct InformerStateMachineTests {
 
     @Test("a kind that need not be served is empty until it is, and its absence is no fault")
     func unserved() {
-        var machine = Machine(origin: "/apis/x/v1/things", backoff: Backoff(first: .seconds(1), limit: .seconds(8)), isOptional: true)
+        var machine = Machine(
+            origin: "/apis/x/v1/things", backoff: Backoff(first: .seconds(1), limit: .seconds(8)), isOptional: true)
         let absent = Failure(status: 404, message: "the server could not find the requested resource")
         _ = machine.start()
         let first = machine.listFailed(absent, random: 0)

@@ -128,7 +128,9 @@ struct PolicyCluster {
     static let members = (1...2).map { number in
         Member(
             name: "n\(number)",
-            addresses: [.v4(IPv4Address(192, 0, 2, UInt8(number))), .v6(IPv6Address(rawValue: 0x2001_0DB8 << 96 | UInt128(number)))],
+            addresses: [
+                .v4(IPv4Address(192, 0, 2, UInt8(number))), .v6(IPv6Address(rawValue: 0x2001_0DB8 << 96 | UInt128(number))),
+            ],
             podPrefixes: [])
     }
 

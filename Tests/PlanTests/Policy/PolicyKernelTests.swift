@@ -81,7 +81,8 @@ struct PolicyKernelTests {
     @Test("policies of the cluster stand before network policies and behind them, and pass on", arguments: Kind.all)
     func tiers(_ kind: Kind) throws {
         let stage = try PolicyStage(ports: [8080])
-        func policy(_ name: String, _ tier: JSONValue, _ priority: JSONValue, _ action: JSONValue) throws -> ClusterNetworkPolicy {
+        func policy(_ name: String, _ tier: JSONValue, _ priority: JSONValue, _ action: JSONValue) throws -> ClusterNetworkPolicy
+        {
             try PolicyStage.clusterPolicy(
                 name,
                 [

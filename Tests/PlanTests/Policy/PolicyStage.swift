@@ -79,7 +79,8 @@ final class PolicyStage {
     /// A policy of the cluster, from what a person would write below `spec`.
     static func clusterPolicy(_ name: String, _ spec: JSONValue) throws -> ClusterNetworkPolicy {
         let tree: JSONValue = [
-            "apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy", "metadata": ["name": .string(name)],
+            "apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy",
+            "metadata": ["name": .string(name)],
             "spec": spec,
         ]
         let reading = Registry.standard.read(tree)

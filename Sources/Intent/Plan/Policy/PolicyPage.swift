@@ -32,7 +32,9 @@ struct PolicyPage {
         name = id.chain + (isTrial ? "-shadow" : "")
         let policies = course.admin.isEmpty ? name : name + "-policies"
         // Not in the rule that refuses: there it would be a condition.
-        if !isTrial, course.steps.contains(where: { $0.effect == .refuse }) { chains.append((refusal, [Line(counted()), Line(drop)])) }
+        if !isTrial, course.steps.contains(where: { $0.effect == .refuse }) {
+            chains.append((refusal, [Line(counted()), Line(drop)]))
+        }
         if course.isRestRefused {
             open(course, in: policies)
         } else {

@@ -76,7 +76,8 @@ final class PolicyKeeper: Sendable {
         var cut = 0
     }
 
-    var problems: [Problem] { state.withLock { state in
+    var problems: [Problem] {
+        state.withLock { state in
             let contested = Problem(contested: state.restorations.contested.map { "table \($0)" })
             return [state.problem, contested].compactMap(\.self) + state.surveyed + state.index.problems
         }

@@ -51,7 +51,8 @@ public struct PolicyListing: Sendable {
         }
         rows.sort { a, b in
             (a.family, a.direction) == (b.family, b.direction)
-                ? a.packets == b.packets ? a.rule < b.rule : a.packets > b.packets : (a.family, a.direction) < (b.family, b.direction)
+                ? a.packets == b.packets ? a.rule < b.rule : a.packets > b.packets
+                : (a.family, a.direction) < (b.family, b.direction)
         }
     }
 

@@ -192,7 +192,8 @@ extension Reconciler {
             }
             switch rounds.next(at: now) {
             case .sleep(let until):
-                let others = [keeper.nextWaking, policies?.nextWaking, areTablesDue ? tableLooks.notBefore : nil].compactMap(\.self)
+                let others = [keeper.nextWaking, policies?.nextWaking, areTablesDue ? tableLooks.notBefore : nil].compactMap(
+                    \.self)
                 return others.reduce(until, min)
             case .busy: preconditionFailure("a round inside a round")
             case .run(let scope): run(scope)
