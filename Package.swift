@@ -101,7 +101,9 @@ var workshop: [Target] {
             [
                 "APIServer", "Addressing", "Identity", "KubeAPI", "KubeClient", "CNI", "CLinux", "Netlink", "HostNetwork",
                 "HostNetworkKernel", "NFTables", "NFTablesKernel", "Reconcile", .lifecycle, .logging, .nioCore, .nioPosix,
-            ])
+            ],
+            // The lab serves it from the start; it is the file that is applied to other clusters.
+            resources: [.embedInCode("Definitions/clusternetworkpolicies.yaml")])
     ]
 }
 
@@ -198,8 +200,12 @@ enum Bricks {
     static let fullyStatic: [LinkerSetting] = [.unsafeFlags(["-static-executable"], .when(platforms: [.linux]))]
 }
 
-func room(_ name: String, in folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", swiftSettings: Bricks.strict)
+func room(
+    _ name: String, in folder: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(folder)/\(name)", resources: resources,
+        swiftSettings: Bricks.strict)
 }
 
 func suite(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {

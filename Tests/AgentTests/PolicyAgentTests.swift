@@ -126,6 +126,53 @@ extension KernelTests {
             #expect(try !node.tables().contains(PacketPath.policyTable))
         }
 
+        /// Nobody may ask `db`, whatever network policies say.
+        private func lock(_ mode: String = "enforced") -> String {
+            """
+            apiVersion: policy.networking.k8s.io/v1alpha2
+            kind: ClusterNetworkPolicy
+            metadata: {name: lock, annotations: {tulle.dev/policy-mode: \(mode)}}
+            spec:
+              tier: Admin
+              priority: 7
+              subject: {pods: {podSelector: {matchLabels: {app: db}}}}
+              ingress: [{name: none, action: Deny, from: [{namespaces: {}}]}]
+
+            """
+        }
+
+        @Test("a policy of the cluster that begins to deny cuts; in shadow it only counts and tells")
+        func clusterPolicy() throws {
+            try node.directory.write(objects(["db", "other"], lock("shadow")), to: "objects.yaml")
+            try node.start("--log-connections", "denied", "--metrics-address", "127.0.0.1:19249")
+            let (db, other) = (try Place(node, "db"), try Place(node, "other"))
+            let exchange = try Pair(from: other.namespace, to: (db.namespace, db.address))
+            #expect(try exchange.carries())
+            try eventually("the shadow tells\n\(node.log)") {
+                node.log.split(separator: "\n").contains {
+                    $0.contains("outcome=shadow-denied") && $0.contains("policy=ClusterNetworkPolicy lock")
+                        && $0.contains("rule=ingress[0]") && $0.contains("default/other \(other.address)")
+                        && $0.contains("default/db \(db.address):4023")
+                }
+            }
+            let shadow = try node.namespace.perform { () throws(KernelError) in try PolicyListing() }.rows
+            #expect(
+                shadow.filter { $0.packets > 0 }.map { "\($0.direction) \($0.outcome) \($0.rule)" } == [
+                    "ingress shadow-denied would refuse: ingress[0] of lock"
+                ])
+            try node.directory.write(objects(["db", "other"], lock()), to: "objects.yaml")
+            try eventually("the connection is cut\n\(node.log)") { node.log.contains("cut connections") }
+            let before = try refused()
+            let socket = try Datagrams(in: other.namespace, at: other.address.mapped)
+            try eventually("what is asked now is refused") {
+                try socket.send("x", to: db.address.mapped, port: 4024)
+                return try refused() > before
+            }
+            try eventually("the refusal is told\n\(node.log)") {
+                node.log.contains("outcome=denied") && node.log.contains("protocol=UDP")
+            }
+        }
+
         @Test("not a packet of a prober that fires from before the pod's address is there comes through")
         func prober() throws {
             let names = (0..<12).map { "p\($0)" }

@@ -2,9 +2,11 @@ import Addressing
 import Cluster
 import KubeAPI
 import NFTables
+import NFTablesKernel
 import Netlink
 import Plan
 import Synchronization
+import Telemetry
 import Testing
 
 @testable import Agent
@@ -140,6 +142,84 @@ struct PolicyKeeperTests {
         try keeper.admit(try tenant("db", "10.244.1.3"))
         #expect(keeper.problems == [])
         #expect(try chain("10.244.1.3").hasPrefix("in-") && chain("10.244.1.2") == "none")
+    }
+
+    @Test("a table that somebody takes away again and again rests, and a pod that comes is isolated all the same")
+    func contested() throws {
+        let keeper = keeper()
+        keeper.list([shop, pod("db"), policy])
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        let id = Table.ID(.ip, PacketPath.policyTable)
+        for second in 1...5 {
+            try tables.apply([.deleteTable(id)])
+            #expect(try keeper.check([], at: .seconds(second)).isRestored)
+        }
+        #expect(keeper.problems.map(\.id) == [.undoneByOthers])
+        try tables.apply([.deleteTable(id)])
+        #expect(try !keeper.check([], at: .seconds(5)).isRestored && tables.table(id) == nil)
+        #expect(keeper.nextWaking == .seconds(6) && !keeper.wake(at: .milliseconds(5500)) && keeper.wake(at: .seconds(6)))
+        #expect(try keeper.check([], at: .seconds(6)).isRestored)
+        try tables.apply([.deleteTable(id)])
+        _ = try keeper.check([], at: .seconds(6))
+        #expect(tables.table(id) == nil)
+        try keeper.admit(try tenant("db", "10.244.1.3"))
+        #expect(try chain("10.244.1.3").hasPrefix("in-"))
+    }
+
+    @Test("a policy that cannot be carried out as written is a problem, as long as it is there")
+    func unreadable() throws {
+        let keeper = keeper()
+        var broken = policy
+        broken.podSelector = nil
+        keeper.list([shop, pod("db"), broken])
+        #expect(keeper.problems.map(\.id) == [.policySelectsNobody] && keeper.uid(of: broken.key) == "")
+        _ = keeper.remove(broken.key)
+        #expect(keeper.problems == [] && keeper.uid(of: broken.key) == nil)
+    }
+
+    @Test("pods on a foreign bridge that shows its packets to nobody are a problem", arguments: ["0", nil, "1"])
+    func bridge(_ setting: String?) throws {
+        let bridge = BridgeSurvey.Bridge(name: "cni0", address: try #require(InterfaceAddress("10.244.1.1/24")))
+        func problems(_ address: String) throws -> [Problem] {
+            BridgeSurvey.problems([try ip(address)], on: [bridge]) { $0 == .v4 ? setting : "0" }
+        }
+        #expect(try problems("10.244.1.2").map(\.id) == (setting == "1" ? [] : [.policyBridgeUnseen]))
+        #expect(try problems("10.244.2.2") == [] && problems("fd00::2") == [])
+    }
+
+    @Test("counts go on when chains are made anew, and are nobody's when somebody changed a chain")
+    func counts() {
+        let table = Table.ID(.ip, PacketPath.policyTable)
+        let allowed = PolicyTally(policies: [policy.key], direction: .ingress, place: "ingress[0]", outcome: .allowed)
+        let denied = PolicyTally(policies: [policy.key], direction: .ingress, place: "", outcome: .denied)
+        var counts = PolicyCounts()
+        func read(_ chain: String, _ numbers: UInt64...) {
+            counts.read([chain: numbers.map { Counted(packets: $0) } + [nil]], of: table, [chain: [allowed, denied, nil]])
+        }
+        read("in-1", 3, 1)
+        read("in-1", 5, 1)
+        #expect(counts.packets == [allowed: 5, denied: 1])
+        read("in-2", 2, 0)
+        read("in-1", 1, 0)
+        #expect(counts.packets == [allowed: 8, denied: 1])
+        counts.read(["in-1": [Counted(packets: 99)]], of: table, ["in-1": [allowed, denied, nil]])
+        #expect(counts.packets == [allowed: 8, denied: 1])
+        #expect(
+            counts.samples(1) == [
+                .init(
+                    8,
+                    ["kind": "NetworkPolicy", "namespace": "shop", "policy": "db", "direction": "ingress", "outcome": "allowed"])
+            ])
+        counts.keep { _ in false }
+        #expect(counts.packets.isEmpty)
+    }
+
+    @Test("what is more than some hundred lines a second is not written")
+    func lines() {
+        var room = LineRoom()
+        let first = (0..<1000).count { _ in room.takes(at: .zero) }
+        let later = (0..<1000).count { _ in room.takes(at: .seconds(1)) }
+        #expect(first == 500 && later == 200)
     }
 
     @Test("without this duty the tables are taken away")

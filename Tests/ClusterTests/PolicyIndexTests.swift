@@ -57,7 +57,7 @@ import Testing
         #expect(index.subjects[address] == nil, "known, and not meant")
         pod.metadata.labels = ["app": "db"]
         index.set(pod)
-        #expect(index.subjects[address] == .init(pod: key, ingress: [policy.key], egress: [], isClosed: false))
+        #expect(index.subjects[address] == .init(pod: key, inForce: .init(ingress: [policy.key])))
         // One of the same name that was before is another.
         pod.metadata.uid = "old"
         index.set(pod)
@@ -77,8 +77,8 @@ private struct ToldSets {
     private var ports: [NamedPort: Set<SocketAddress>] = [:]
 
     mutating func take(_ changes: PolicyIndex.Changes, _ index: PolicyIndex) throws {
-        let wanted = Set(index.enforced.flatMap(\.peerSelectors))
-        let names = Set(index.enforced.flatMap(\.namedPorts))
+        let wanted = Set(index.enforced.flatMap { PolicyNeeds($0).peers })
+        let names = Set(index.enforced.flatMap { PolicyNeeds($0).ports })
         peers = peers.filter { wanted.contains($0.key) }
         ports = ports.filter { names.contains($0.key) }
         for (peer, edit) in changes.peers where peers[peer] != nil {
@@ -100,7 +100,9 @@ private struct ToldSets {
 
 extension PolicyIndex {
     /// The policies that isolate somebody here.
-    fileprivate var enforced: [NetworkPolicy] { Set(subjects.values.flatMap { $0.ingress + $0.egress }).compactMap(policy) }
+    fileprivate var enforced: [NetworkPolicy] {
+        Set(subjects.values.flatMap { $0.inForce.ingress + $0.inForce.egress }).compactMap(policy)
+    }
 
     /// What the sets say of one side of a conversation: as a kernel would read them.
     fileprivate func allows(
@@ -111,7 +113,7 @@ extension PolicyIndex {
             ? (conversation.destination, conversation.source) : (conversation.source, conversation.destination)
         guard own != other, let subject = subjects[own] else { return true }
         if subject.isClosed { return false }
-        let isolating = direction == .ingress ? subject.ingress : subject.egress
+        let isolating = subject.inForce.isolating(direction)
         guard !isolating.isEmpty else { return true }
         return isolating.compactMap(policy).contains { policy in
             (direction == .ingress ? policy.ingress : policy.egress).contains { rule in

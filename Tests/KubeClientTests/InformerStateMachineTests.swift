@@ -57,6 +57,29 @@ struct InformerStateMachineTests {
         #expect(texts(listed.events) == ["faults ", "listed Namespace b"], "the half list is forgotten")
     }
 
+    @Test("a kind that need not be served is empty until it is, and its absence is no fault")
+    func unserved() {
+        var machine = Machine(
+            origin: "/apis/x/v1/things", backoff: Backoff(first: .seconds(1), limit: .seconds(8)), isOptional: true)
+        let absent = Failure(status: 404, message: "the server could not find the requested resource")
+        _ = machine.start()
+        let first = machine.listFailed(absent, random: 0)
+        #expect(texts(first.events) == ["listed "] && first.action == .wait(.seconds(20)))
+        _ = machine.waited()
+        #expect(texts(machine.listFailed(absent, random: 0).events) == [])
+        _ = machine.waited()
+        let served = machine.listed([reading("a")], continuing: nil, resourceVersion: "10")
+        #expect(texts(served.events) == ["added Namespace a"])
+        _ = machine.watchEnded(absent, after: .seconds(5), random: 0)
+        // A server that starts may not know yet what it serves: what was known stays for a while.
+        for _ in 0..<4 {
+            _ = machine.waited()
+            #expect(texts(machine.listFailed(absent, random: 0).events).allSatisfy { $0.hasPrefix("faults") })
+        }
+        _ = machine.waited()
+        #expect(texts(machine.listFailed(absent, random: 0).events).last == "deleted Namespace a")
+    }
+
     @Test("failures wait longer and longer, are told once, and withdrawn when it works again")
     func backoff() {
         var machine = machine()

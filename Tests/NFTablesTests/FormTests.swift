@@ -163,6 +163,8 @@ private let statementExamples: [StatementExample] = [
     .init(.reject(.unreachable(code: 77)), "reject with icmp 77"),
     .init(.counter, "counter"),
     .init(.untrack, "notrack"),
+    .init(.limit(perSecond: 10, burst: 20), "limit rate 10/second burst 20 packets"),
+    .init(.log(group: 7, prefix: "hello: "), "log prefix \"hello: \" group 7"),
     .init(.decide(.accept), "accept"),
     .init(.decide(.drop), "drop"),
     .init(.decide(.proceed), "continue"),
@@ -209,7 +211,7 @@ private let expressionExamples: [ExpressionExample] = [
 private enum StatementForm: CaseIterable {
     case match, begins, reversePath, anyBit, isWithinConnection, isIn, isNotIn, verdict, chainedVerdict, destinationNAT, setMark,
         masquerade, reject,
-        keptDestinationNAT, chosenDestinationNAT, forgetChoice, counter, untrack,
+        keptDestinationNAT, chosenDestinationNAT, forgetChoice, counter, untrack, limit, log,
         decide
 
     init(_ statement: Statement) {
@@ -233,6 +235,8 @@ private enum StatementForm: CaseIterable {
             case .reject: .reject
             case .counter: .counter
             case .untrack: .untrack
+            case .limit: .limit
+            case .log: .log
             case .decide: .decide
             }
     }
@@ -241,7 +245,7 @@ private enum StatementForm: CaseIterable {
 private enum ExpressionForm: CaseIterable {
     case meta, setMeta, payload, conntrack, fib, numgen, load, verdict, compare, bitwise, lookup, update, forget, nat, masquerade,
         reject
-    case counter, untrack, unknown
+    case counter, limit, log, untrack, unknown
 
     init(_ expression: Expression) {
         self =
@@ -264,6 +268,8 @@ private enum ExpressionForm: CaseIterable {
             case .reject: .reject
             case .counter: .counter
             case .untrack: .untrack
+            case .limit: .limit
+            case .log: .log
             case .unknown: .unknown
             }
     }

@@ -29,8 +29,8 @@ struct KernelTests {
     @Test(
         "an expression that is not one of ours is read as unknown",
         arguments: [
-            "limit rate 10/second", "log prefix \"x\"", "quota over 10 mbytes", "ip dscp set cs1", "ct mark set 0x1",
-            "ip option rr exists",
+            "limit rate over 10/second", "log prefix \"x\" level warn", "quota over 10 mbytes", "ip dscp set cs1",
+            "ct mark set 0x1", "ip option rr exists",
             "add @recent { ip saddr }", "update @recent { ip saddr limit rate over 10/second burst 5 packets }",
             "update @recent { ip saddr counter }", "meta mark set meta mark << 8", "meta mark set jhash ip saddr mod 4",
             "meta l4proto tcp masquerade to :1024-65535", "snat to 192.0.2.1-192.0.2.9", "snat to 192.0.2.1 persistent",

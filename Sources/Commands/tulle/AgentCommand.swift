@@ -56,6 +56,14 @@ struct AgentCommand: AsyncParsableCommand {
     var cutConnections = true
 
     @Option(
+        help: ArgumentHelp(
+            """
+            With the part policies: which new connections are written to the log: none, denied (also what a policy in shadow \
+            would deny), or all that policies decide about.
+            """, valueName: "which"))
+    var logConnections: PolicyLog = .none
+
+    @Option(
         name: .customLong("service-cidr"),
         help: ArgumentHelp(
             "Where the cluster's service addresses come from; what no service has of it leads nowhere. May be repeated.",
@@ -193,6 +201,7 @@ struct AgentCommand: AsyncParsableCommand {
             metricsAddress: try figuresAddress(duties),
             probePeriod: network.probePeriod == 0 ? nil : .seconds(network.probePeriod))
         settings.cutsConnections = cutConnections
+        settings.policyLog = logConnections
         settings.healthAddresses = try healthAddresses(duties)
         installation.apply(to: &settings)
         do {
@@ -217,6 +226,7 @@ struct AgentCommand: AsyncParsableCommand {
 
 // Both types are others': should one of them say it itself one day, this line goes.
 extension Logger.Level: @retroactive ExpressibleByArgument {}
+extension PolicyLog: ExpressibleByArgument {}
 
 extension Surroundings {
     /// The machine's clock and dice.

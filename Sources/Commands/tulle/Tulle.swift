@@ -15,5 +15,5 @@ struct Tulle: AsyncParsableCommand {
             Shell completion: tulle --generate-completion-script bash
             """,
         version: "0.1.0",
-        subcommands: [AgentCommand.self, CNICommand.self, LabCommand.self])
+        subcommands: [AgentCommand.self, CNICommand.self, LabCommand.self, PoliciesCommand.self])
 }

@@ -38,6 +38,10 @@ public enum Expression: Hashable, Sendable {
     case reject(Rejection)
     /// `counter`; its values are the kernel's and no part of the comparison.
     case counter
+    /// `limit` of packets: goes on as long as not more than `rate` come in a unit of time, and `burst` at once.
+    case limit(rate: UInt64, unit: Duration, burst: UInt32)
+    /// `log` to a group of nfnetlink_log. The kernel takes up to 127 bytes of a prefix.
+    case log(group: UInt16, prefix: String)
     /// `notrack`
     case untrack
     /// An expression this version does not know, kept so that a foreign rule never compares equal to one of ours.

@@ -67,6 +67,9 @@ private struct RuleReader {
         case .setMeta(let key, let register):
             words.append("\(symbol(key).text) set \(markText(registers[register]))")
         case .verdict(let verdict): words.append(verdict.description)
+        case .limit(let rate, let unit, let burst):
+            words.append("limit rate \(rate)/\(unit == .seconds(1) ? "second" : timeText(unit)) burst \(burst) packets")
+        case .log(let group, let prefix): words.append("log prefix \"\(prefix)\" group \(group)")
         case .update(let set, let key, let data, let timeout):
             let keyText = self.key(of: set, at: key)
             let tail = timeout.map { " timeout \(timeText($0))" } ?? ""

@@ -42,6 +42,10 @@ public enum Statement: Hashable, Sendable {
     case masquerade(MasqueradeFlags)
     case reject(Rejection)
     case counter
+    /// Goes on as long as not more packets come than this.
+    case limit(perSecond: UInt64, burst: UInt32)
+    /// Sends the packet, and the prefix with it, to whoever listens to the group of nfnetlink_log; nobody does: it is nothing.
+    case log(group: UInt16, prefix: String)
     case untrack
     case decide(Verdict)
 }
@@ -122,6 +126,8 @@ extension Statement {
         case .masquerade(let flags): [.masquerade(flags)]
         case .reject(let rejection): [.reject(rejection)]
         case .counter: [.counter]
+        case .limit(let rate, let burst): [.limit(rate: rate, unit: .seconds(1), burst: burst)]
+        case .log(let group, let prefix): [.log(group: group, prefix: prefix)]
         case .untrack: [.untrack]
         case .decide(let verdict): [.verdict(verdict)]
         }

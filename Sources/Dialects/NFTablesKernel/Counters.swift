@@ -39,21 +39,37 @@ extension KernelTables {
     ///
     /// - Throws: `Errno.noSuchObject` without the table.
     public func ruleCounters(in table: Table.ID) throws(KernelError) -> [String: Counted] {
+        var counters: [String: Counted] = [:]
+        for facts in try ruleFacts(in: table) {
+            guard let comment = comment(facts[id(NFTA_RULE_USERDATA)]), let counted = counted(facts) else { continue }
+            counters[comment, default: Counted()] = counters[comment, default: Counted()] + counted
+        }
+        return counters
+    }
+
+    /// What the rules of a table have counted, by chain and in their order; `nil` for a rule that does not count.
+    ///
+    /// - Throws: `Errno.noSuchObject` without the table.
+    public func ruleCounts(in table: Table.ID) throws(KernelError) -> [String: [Counted?]] {
+        var counts: [String: [Counted?]] = [:]
+        for facts in try ruleFacts(in: table) {
+            guard let chain = facts[id(NFTA_RULE_CHAIN)]?.text else { continue }
+            counts[chain, default: []].append(counted(facts))
+        }
+        return counts
+    }
+
+    private func ruleFacts(in table: Table.ID) throws(KernelError) -> [Attributes] {
         let messages = try list(NFT_MSG_GETRULE, of: table, "read the counters of \(table)") {
             $0.attribute(id(NFTA_RULE_TABLE), table.name)
         }
-        var counters: [String: Counted] = [:]
-        for message in messages {
-            let facts = message.attributes(after: 4)
-            guard facts[id(NFTA_RULE_TABLE)]?.text == table.name, let comment = comment(facts[id(NFTA_RULE_USERDATA)]),
-                let expressions = facts[id(NFTA_RULE_EXPRESSIONS)]
-            else { continue }
-            for expression in expressions.nested {
-                guard let counted = Counted(expression: expression.nested) else { continue }
-                counters[comment, default: Counted()] = counters[comment, default: Counted()] + counted
-            }
-        }
-        return counters
+        return messages.map { $0.attributes(after: 4) }.filter { $0[id(NFTA_RULE_TABLE)]?.text == table.name }
+    }
+
+    /// Of all its counters together.
+    private func counted(_ facts: Attributes) -> Counted? {
+        let counters = (facts[id(NFTA_RULE_EXPRESSIONS)]?.nested).map { $0.compactMap { Counted(expression: $0.nested) } } ?? []
+        return counters.isEmpty ? nil : counters.reduce(Counted(), +)
     }
 }
 

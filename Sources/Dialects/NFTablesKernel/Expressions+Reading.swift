@@ -80,6 +80,17 @@ extension Expression {
             default: return nil
             }
         case "counter": return .counter
+        case "limit":
+            guard facts.number(NFTA_LIMIT_TYPE) ?? 0 == NFT_LIMIT_PKTS.rawValue, facts.number(NFTA_LIMIT_FLAGS) ?? 0 == 0,
+                let rate = facts[NFTA_LIMIT_RATE]?.bigEndian(UInt64.self),
+                let unit = facts[NFTA_LIMIT_UNIT]?.bigEndian(UInt64.self)
+            else { return nil }
+            return .limit(rate: rate, unit: .seconds(Int64(clamping: unit)), burst: facts.number(NFTA_LIMIT_BURST) ?? 0)
+        case "log":
+            guard let group = facts[NFTA_LOG_GROUP]?.bigEndian(UInt16.self), facts[NFTA_LOG_LEVEL] == nil,
+                facts.number(NFTA_LOG_SNAPLEN) ?? 0 == 0, (facts[NFTA_LOG_QTHRESHOLD]?.bigEndian(UInt16.self) ?? 0) == 0
+            else { return nil }
+            return .log(group: group, prefix: facts[NFTA_LOG_PREFIX]?.text ?? "")
         case "notrack": return .untrack
         default: return nil
         }

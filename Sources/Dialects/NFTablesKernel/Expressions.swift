@@ -114,6 +114,18 @@ extension MessageWriter {
                 $0.attribute(id(NFTA_REJECT_ICMP_CODE), code)
             }
         case .counter: instruction("counter") { _ in }
+        case .limit(let rate, let unit, let burst):
+            instruction("limit") {
+                $0.attribute(id(NFTA_LIMIT_RATE), bigEndian: rate)
+                $0.attribute(id(NFTA_LIMIT_UNIT), bigEndian: UInt64(unit.components.seconds))
+                $0.attribute(id(NFTA_LIMIT_BURST), bigEndian: burst)
+                $0.attribute(id(NFTA_LIMIT_TYPE), bigEndian: NFT_LIMIT_PKTS.rawValue)
+            }
+        case .log(let group, let prefix):
+            instruction("log") {
+                $0.attribute(id(NFTA_LOG_GROUP), bigEndian: group)
+                $0.attribute(id(NFTA_LOG_PREFIX), prefix)
+            }
         case .untrack: instruction("notrack") { _ in }
         case .unknown(let name, let bytes): instruction(name) { $0.append(bytes: bytes) }
         default: break

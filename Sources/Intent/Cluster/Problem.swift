@@ -88,6 +88,8 @@ public struct Problem: Hashable, Sendable {
         /// A rule has names of the DNS as peers.
         case policyDomainNames = "policy-domain-names"
         case healthAddressTaken = "health-address-taken"
+        /// Pods are on another plugin's bridge, whose packets no rule sees.
+        case policyBridgeUnseen = "policy-bridge-unseen"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -109,7 +111,7 @@ extension Problem.ID {
             .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
             .podLinkMissing, .podLinkUnknown, .podRangeTooSmall, .pluginShadowed, .recordUnreadable, .deletionUnreadable,
             .changeRefused, .undoneByOthers, .serviceEndpointRefused, .serviceFrontTaken, .healthCheckPortTaken,
-            .policySelectsNobody, .policyRuleClosed, .policyDomainNames:
+            .policySelectsNobody, .policyRuleClosed, .policyDomainNames, .policyBridgeUnseen:
             .error
         }
     }
@@ -160,6 +162,8 @@ extension Problem.ID {
         case .policySelectsNobody: "correct the policy's selector: until then no pod is isolated by it"
         case .policyRuleClosed: "correct the field that object-invalid names; what can be read of the policy holds"
         case .policyDomainNames: "write the rule with networks in place of domainNames"
+        case .policyBridgeUnseen:
+            "load br_netfilter and set net.bridge.bridge-nf-call-iptables and -ip6tables to 1 on the node"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

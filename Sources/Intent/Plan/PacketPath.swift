@@ -106,7 +106,14 @@ public enum PacketPath {
     /// again before the verdict.
     public static let policyTable = "tulle-policies"
 
-    /// Priority of the chain that judges: `NF_IP_PRI_FILTER`, behind the translation of destinations, before that of sources.
+    /// Where the kernel sends what policies log (`NFLOG`): a group of nfnetlink_log.
+    public static let policyLogGroup: UInt16 = 8484
+
+    /// How many new connections each rule logs in a second, and how many at once before that.
+    public static let policyLogRate: UInt64 = 10
+    public static let policyLogBurst: UInt32 = 20
+
+    /// Priority of the chains that judge: `NF_IP_PRI_FILTER`, behind the translation of destinations, before that of sources.
     public static let policyFilter: Int32 = 0
 
     /// Priority of destination translation: `NF_IP_PRI_NAT_DST`.

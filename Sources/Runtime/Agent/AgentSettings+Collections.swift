@@ -15,7 +15,10 @@ extension AgentSettings {
         // A policy of this node may mean any pod.
         let pods =
             judges
-            ? [ServerObjectSource.Collection(Pod.resource), ServerObjectSource.Collection(NetworkPolicy.resource)]
+            ? [
+                ServerObjectSource.Collection(Pod.resource), ServerObjectSource.Collection(NetworkPolicy.resource),
+                ServerObjectSource.Collection(ClusterNetworkPolicy.resource, isOptional: true),
+            ]
             : duties.contains(.pods)
                 ? [ServerObjectSource.Collection(Pod.resource, fieldSelector: "spec.nodeName=\(node)")] : []
         let services =

@@ -37,6 +37,8 @@ public struct AgentSettings: Hashable, Sendable {
     public var metricsAddress: SocketAddress?
     /// Whether connections that policies no longer allow are cut, and not left to end by themselves.
     public var cutsConnections = true
+    /// Which of the new connections that policies decide about are logged.
+    public var policyLog = PolicyLog.none
     /// Where load balancers ask whether this node serves services; empty: nowhere.
     public var healthAddresses: [SocketAddress] = []
     /// How often tunnels that fail are tried again; a tenth as often while they do not fail; `nil`: they are never tried.

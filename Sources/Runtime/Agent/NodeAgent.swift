@@ -63,13 +63,21 @@ public struct NodeAgent: Service {
         let reconciler = try Reconciler(
             settings, namespace: namespace, pods: book ?? NoAttachments(), policies: policies, surroundings: surroundings,
             tell: { [recorder = self.events] in recorder?.record($0) }, logger: logger)
-        let board = StatusBoard(settings, now: surroundings.now, date: surroundings.date)
+        let logCounts = PolicyLogger.Counts()
+        let board = StatusBoard(settings, now: surroundings.now, date: surroundings.date) { page in
+            policies.addFigures(to: &page)
+            logCounts.add(to: &page)
+        }
+        let isLogging = settings.policyLog != .none && settings.duties.contains(.policies)
+        let policyLogger =
+            isLogging ? try PolicyLogger(in: namespace, policies: policies, counts: logCounts, logger: logger) : nil
         let doors = AgentDoors(settings, board: board, logger: logger)
         let mark = UInt16(truncatingIfNeeded: Int(surroundings.random() * 65536))
         let prober = settings.probePeriod == nil ? nil : try TunnelProber(in: namespace, mark: mark, logger: logger)
         let end: Result<Void, any Error>
         do {
-            let yard = Yard(reconciler: reconciler, prober: prober, desk: desk, board: board, doors: doors)
+            let yard = Yard(
+                reconciler: reconciler, prober: prober, policyLogger: policyLogger, desk: desk, board: board, doors: doors)
             end = .success(try await serve(post, watch, calls, yard, isReady: book?.recall() ?? false))
         } catch {
             end = .failure(error)
@@ -84,6 +92,8 @@ public struct NodeAgent: Service {
     private struct Yard: Sendable {
         let reconciler: Reconciler
         let prober: TunnelProber?
+        /// `nil`: nothing is logged.
+        let policyLogger: PolicyLogger?
         /// `nil` without pods.
         let desk: PodDesk?
         let board: StatusBoard
@@ -109,6 +119,9 @@ public struct NodeAgent: Service {
                         guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { return }
                         post.put(.attachments)
                     }
+                }
+                if let policyLogger = yard.policyLogger {
+                    group.addTask { try await policyLogger.run(now: self.surroundings.now) }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
                 group.addTask(executorPreference: yard.reconciler.thread) {

@@ -7,17 +7,28 @@ import Testing
 /// A small cluster that changes by chance: three namespaces, a dozen pods on two nodes, a few labels, so that everything meets.
 struct PolicyCluster {
     private(set) var policies: [ObjectKey: NetworkPolicy] = [:]
+    private(set) var clusterPolicies: [ObjectKey: ClusterNetworkPolicy] = [:]
+    private(set) var nodes: [ObjectKey: Node] = [:]
     private(set) var namespaces: [String: Namespace] = [:]
     private(set) var pods: [ObjectKey: Pod] = [:]
 
     var everything: [any KubernetesObject] {
         Array(policies.values) as [any KubernetesObject] + Array(namespaces.values) as [any KubernetesObject]
-            + Array(pods.values) as [any KubernetesObject]
+            + Array(pods.values) as [any KubernetesObject] + Array(clusterPolicies.values) as [any KubernetesObject]
+            + Array(nodes.values) as [any KubernetesObject]
     }
 
     mutating func change(_ index: inout PolicyIndex, _ seed: inout Seed) throws {
         let object: any KubernetesObject
-        switch seed.number(below: 6) {
+        switch seed.number(below: 9) {
+        case 6, 7:
+            let policy = Self.clusterPolicy(&seed)
+            object = policy
+            clusterPolicies[policy.key] = policy
+        case 8:
+            let node = Self.node(&seed)
+            object = node
+            nodes[node.key] = node
         case 0, 1:
             let policy = Self.policy(&seed)
             object = policy
@@ -34,6 +45,8 @@ struct PolicyCluster {
         }
         guard seed.chance(1, in: 4) else { return index.set(object) }
         policies[object.key] = nil
+        clusterPolicies[object.key] = nil
+        nodes[object.key] = nil
         pods[object.key] = nil
         if object is Namespace { namespaces[object.metadata.name] = nil }
         index.remove(object.key)
@@ -42,14 +55,18 @@ struct PolicyCluster {
     var world: PolicyWorld {
         var world = PolicyWorld()
         for policy in policies.values { world.set(policy) }
+        for policy in clusterPolicies.values { world.set(policy) }
+        for node in nodes.values { world.set(node) }
+        world.setNodes(Self.members)
         for namespace in namespaces.values { world.set(namespace) }
         for pod in pods.values { world.set(pod) }
         return world
     }
 
-    /// Everybody's, and somebody's outside.
+    /// Everybody's, the nodes', and somebody's outside.
     var addresses: Set<IPAddress> {
-        Set(pods.values.flatMap(\.status.podIPs)).union([
+        Set(pods.values.flatMap(\.status.podIPs)).union(Self.members.flatMap(\.addresses)).union([
+            // One that no node's object names.
             .v4(IPv4Address(203, 0, 113, 7)), .v6(IPv6Address(rawValue: 0x2001_0DB8 << 96 | 7)),
         ])
     }
@@ -107,11 +124,85 @@ struct PolicyCluster {
         }
     }
 
+    /// What the nodes' addresses are, whatever their objects say.
+    static let members = (1...2).map { number in
+        Member(
+            name: "n\(number)",
+            addresses: [
+                .v4(IPv4Address(192, 0, 2, UInt8(number))), .v6(IPv6Address(rawValue: 0x2001_0DB8 << 96 | UInt128(number))),
+            ],
+            podPrefixes: [])
+    }
+
+    private static func node(_ seed: inout Seed) -> Node {
+        let number = seed.number(below: 2)
+        var node = Node(metadata: ObjectMeta(name: "n\(number + 1)", labels: labels(&seed)))
+        for address in members[number].addresses where seed.chance(4, in: 5) {
+            node.status.addresses.append(.init(.internalIP, address.description))
+        }
+        // Now and then two name one address.
+        if seed.chance(1, in: 4) { node.status.addresses.append(.init(.externalIP, "192.0.2.2")) }
+        return node
+    }
+
+    static func clusterPolicy(_ seed: inout Seed) -> ClusterNetworkPolicy {
+        let number = seed.number(below: 4)
+        var policy = ClusterNetworkPolicy(
+            metadata: ObjectMeta(name: "cnp\(number)"), tier: seed.chance(1, in: 2) ? .admin : .baseline,
+            priority: seed.number(below: 3), subject: group(&seed), ingress: clusterRules(.ingress, &seed),
+            egress: clusterRules(.egress, &seed))
+        if seed.chance(1, in: 6) { policy.metadata.annotations[PolicyMode.annotation] = PolicyMode.shadow }
+        return policy
+    }
+
+    private static func group(_ seed: inout Seed) -> ClusterNetworkPolicy.PodGroup {
+        ClusterNetworkPolicy.PodGroup(
+            namespaces: seed.chance(1, in: 3) ? LabelSelector() : selector(&seed),
+            pods: seed.chance(1, in: 2) ? LabelSelector() : selector(&seed))
+    }
+
+    private static func clusterRules(
+        _ direction: NetworkPolicy.Direction, _ seed: inout Seed
+    ) -> [ClusterNetworkPolicy.Rule] {
+        (0..<seed.number(below: 4)).map { _ in
+            let peers = (0...seed.number(below: 2)).map { _ in clusterPeer(direction, &seed) }
+            let isOfPods = peers.allSatisfy { if case .pods = $0 { true } else { false } }
+            return ClusterNetworkPolicy.Rule(
+                [.accept, .deny, .pass][seed.number(below: 3)], peers,
+                ports: (0..<seed.number(below: 3)).map { _ in clusterPort(isOfPods, &seed) })
+        }
+    }
+
+    private static func clusterPeer(
+        _ direction: NetworkPolicy.Direction, _ seed: inout Seed
+    ) -> ClusterNetworkPolicy.Peer {
+        switch seed.number(below: direction == .egress ? 6 : 3) {
+        case 0, 1: return .pods(group(&seed))
+        case 2: return seed.chance(1, in: 4) ? (seed.chance(1, in: 2) ? .everybody : .nobody) : .pods(group(&seed))
+        case 3: return .nodes(seed.chance(1, in: 2) ? LabelSelector() : selector(&seed))
+        default:
+            let networks = ["10.244.0.0/29", "192.0.2.0/24", "0.0.0.0/0", "2001:db8::/64", "::/0", "203.0.113.0/28"]
+            return .networks(
+                (0...seed.number(below: 2)).compactMap { _ in IPPrefix(networks[seed.number(below: networks.count)]) })
+        }
+    }
+
+    private static func clusterPort(_ mayBeName: Bool, _ seed: inout Seed) -> ClusterNetworkPolicy.Port {
+        let transport = [TransportProtocol.tcp, .udp, .sctp][seed.number(below: 3)]
+        return switch seed.number(below: mayBeName ? 3 : 2) {
+        case 0: .numbers(transport, 80...80)
+        case 1: .numbers(transport, 8080...8090)
+        default: .name("web")
+        }
+    }
+
     static func policy(_ seed: inout Seed) -> NetworkPolicy {
         let directions: Set<NetworkPolicy.Direction> = [[.ingress], [.egress], [.ingress, .egress]][seed.number(below: 3)]
-        return NetworkPolicy(
+        var policy = NetworkPolicy(
             metadata: ObjectMeta(name: "np\(seed.number(below: 3))", namespace: namespace(&seed)), podSelector: selector(&seed),
             directions: directions, ingress: rules(&seed), egress: rules(&seed))
+        if seed.chance(1, in: 6) { policy.metadata.annotations[PolicyMode.annotation] = PolicyMode.shadow }
+        return policy
     }
 
     private static func rules(_ seed: inout Seed) -> [NetworkPolicy.Rule] {

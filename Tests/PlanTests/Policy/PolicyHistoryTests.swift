@@ -15,7 +15,9 @@ import Testing
         var cluster = PolicyCluster()
         var index = PolicyIndex(node: "n1")
         var kernel = MemoryTables()
-        var tables = IPFamily.allCases.map { PolicyTable($0) }
+        let log = PolicyLog.allCases[seed.number(below: 3)]
+        var tables = IPFamily.allCases.map { PolicyTable($0, log: log) }
+        index.setNodes(PolicyCluster.members)
         index.replace(with: [])
         for step in 0..<80 {
             for _ in 0...seed.number(below: 3) { try cluster.change(&index, &seed) }
@@ -26,8 +28,8 @@ import Testing
                 let observed = try kernel.observe(table.id)?.table
                 #expect(observed == table.table(index))
                 // One that starts finds nothing to do.
-                #expect(PolicyTable(table.family, index).table(index) == observed)
-                if step % 5 == 4 { try cluster.check(observed, index, table.family, &seed) }
+                #expect(PolicyTable(table.family, index, log: log).table(index) == observed)
+                if step % 5 == 4 { try cluster.check(observed, index, table, &seed) }
             }
         }
     }
@@ -35,20 +37,29 @@ import Testing
 
 extension PolicyCluster {
     /// Every pod of this node against everybody.
-    func check(_ table: Table?, _ index: PolicyIndex, _ family: IPFamily, _ seed: inout Seed) throws {
-        let world = world
+    func check(_ table: Table?, _ index: PolicyIndex, _ plan: PolicyTable, _ seed: inout Seed) throws {
+        let (world, family, tallies) = (world, plan.family, plan.tallies)
+        let node = Self.members[0].addresses
         for source in addresses where source.family == family {
             for destination in addresses where destination.family == family {
                 guard local.contains(source) || local.contains(destination) else { continue }
                 let transport = [TransportProtocol.tcp, .udp, .sctp, nil][seed.number(below: 4)]
                 let port: UInt16 = transport == nil ? 0 : [80, 81, 8080, 8085][seed.number(below: 4)]
                 let verdict = world.verdict(on: .init(from: source, to: destination, transport, port: port))
+                #expect(index.world.verdict(on: .init(from: source, to: destination, transport, port: port)) == verdict)
                 let isAllowed =
                     (!local.contains(source) || verdict.egress.isAllowed)
                     && (!local.contains(destination) || verdict.ingress.isAllowed)
-                let packet = PolicyPacket(source: source, destination: destination, transport: transport, port: port)
-                let judged = table.map { $0.judges(packet) } ?? true
-                #expect(judged == isAllowed, "\(packet): \(verdict)")
+                let hook = node.contains(destination) ? "input" : node.contains(source) ? "output" : "forward"
+                let packet = PolicyPacket(
+                    source: source, destination: destination, transport: transport, port: port, hook: hook)
+                guard let table else {
+                    #expect(isAllowed, "\(packet): \(verdict)")
+                    continue
+                }
+                let judgement = table.judges(packet)
+                #expect(judgement.isAllowed == isAllowed, "\(packet): \(verdict)")
+                judgement.checkTrial(verdict, tallies)
             }
         }
     }
@@ -60,13 +71,45 @@ struct PolicyPacket {
     var destination: IPAddress
     var transport: TransportProtocol?
     var port: UInt16
+    var hook = "forward"
+}
+
+/// What became of a packet, and by which rules.
+struct PolicyJudgement {
+    var isAllowed: Bool
+    /// Those that counted it.
+    var hits: [(chain: String, rule: Int)]
+    /// The chains it went through.
+    var chains: Set<String>
+
+    /// What the rules on trial counted is what the evaluator says of the shadows.
+    func checkTrial(_ verdict: PolicyVerdict, _ tallies: [String: [PolicyTally?]]) {
+        let counted = hits.compactMap { tallies[$0.chain]?[$0.rule] }
+        let sides = verdict.onTrial ?? .init(egress: verdict.egress, ingress: verdict.ingress)
+        for (prefix, direction, side) in [
+            ("out-", NetworkPolicy.Direction.egress, sides.egress), ("in-", .ingress, sides.ingress),
+            ("node-", .egress, sides.egress),
+        ] where chains.contains(where: { $0.hasPrefix(prefix) && $0.hasSuffix("-shadow") }) {
+            let isDenied = counted.contains { $0.direction == direction && $0.outcome == .shadowDenied }
+            #expect(isDenied != side.isAllowed, "\(verdict)")
+        }
+        // What is refused says who refuses it.
+        guard !isAllowed, let refusal = counted.last(where: { $0.outcome == .denied }) else { return }
+        switch refusal.direction == .egress ? verdict.egress : verdict.ingress {
+        case .closed(_, let policies): #expect(refusal.policies == policies && refusal.place.isEmpty)
+        case .decided(_, let decision):
+            #expect(refusal.policies == [decision.policy] && decision.rule.description == "spec.\(refusal.place)")
+        default: Issue.record("\(refusal): \(verdict)")
+        }
+    }
 }
 
 extension Table {
     /// What the table of policies does with a packet: its rules, read as the kernel reads them.
-    func judges(_ packet: PolicyPacket) -> Bool {
+    func judges(_ packet: PolicyPacket) -> PolicyJudgement {
         var machine = PolicyMachine(table: self, packet: packet)
-        return machine.run()
+        let isAllowed = machine.run()
+        return PolicyJudgement(isAllowed: isAllowed, hits: machine.hits, chains: machine.chains)
     }
 }
 
@@ -76,17 +119,21 @@ private struct PolicyMachine {
     let packet: PolicyPacket
     private var registers = [UInt8](repeating: 0, count: 64)
     private var mark: UInt32 = 0
+    private(set) var hits: [(chain: String, rule: Int)] = []
+    private(set) var chains: Set<String> = []
 
     init(table: Table, packet: PolicyPacket) { (self.table, self.packet) = (table, packet) }
 
     private enum End { case accepted, dropped, left }
 
-    mutating func run() -> Bool { run("forward", depth: 0) != .dropped }
+    mutating func run() -> Bool { run(packet.hook, depth: 0) != .dropped }
 
     private mutating func run(_ chain: String, depth: Int) -> End {
         guard depth < 16 else { return .dropped }
-        for rule in table.chains[chain]?.rules ?? [] {
+        chains.insert(chain)
+        for (position, rule) in (table.chains[chain]?.rules ?? []).enumerated() {
             guard let verdict = verdict(of: rule) else { continue }
+            if rule.expressions.contains(.counter) { hits.append((chain, position)) }
             switch verdict {
             case .accept: return .accepted
             case .drop: return .dropped
@@ -105,7 +152,7 @@ private struct PolicyMachine {
     private mutating func verdict(of rule: NFTables.Rule) -> Verdict? {
         for expression in rule.expressions {
             switch expression {
-            case .counter: continue
+            case .counter, .limit, .log: continue
             case .verdict(let verdict): return verdict
             case .meta(.mark, let register): put(withUnsafeBytes(of: mark) { Array($0) }, register)
             case .setMeta(.mark, let register): mark = get(register, 4).withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }

@@ -15,15 +15,17 @@ struct PolicyKernelTests {
     func random(seed: Seed) throws {
         var seed = seed
         let stage = try PolicyStage()
+        for port in PolicyStage.ports { try stage.stage.answer("node", port: port) }
         var policies: [ObjectKey] = []
         for _ in 0..<8 {
             for _ in 0...seed.number(below: 4) {
-                let policy = PolicyCluster.policy(&seed)
+                let policy: any KubernetesObject =
+                    seed.chance(1, in: 3) ? PolicyCluster.clusterPolicy(&seed) : PolicyCluster.policy(&seed)
                 policies.append(policy.key)
                 try stage.set(policy)
             }
             if seed.chance(1, in: 3), let key = policies.randomElement(using: &seed) { try stage.remove([key]) }
-            for (place, pod) in [("a", "b"), ("b", "a"), ("a", "c"), ("client", "a"), ("client", "b")] {
+            for (place, pod) in [("a", "b"), ("b", "a"), ("a", "c"), ("client", "a"), ("client", "b"), ("a", "node")] {
                 for transport in [TransportProtocol.tcp, .udp, .sctp] {
                     let family = IPFamily.allCases[seed.number(below: 2)]
                     let port = PolicyStage.ports[seed.number(below: 3)]
@@ -55,6 +57,69 @@ struct PolicyKernelTests {
         defer { echo.stop() }
         #expect(try stage.stage.ask("a", kind.transport, try kind.address("node"), 8080).name == "node")
         #expect(try !stage.isLetThrough("a", kind.transport, SocketAddress(try kind.address("b"), 8080), pod: "b"))
+    }
+
+    @Test("a policy of the cluster may keep a pod from its own node, which still reaches it", arguments: Kind.all)
+    func guarded(_ kind: Kind) throws {
+        let stage = try PolicyStage(ports: [8080])
+        try stage.stage.answer("node", port: 8080)
+        let node = SocketAddress(try kind.address("node"), 8080)
+        try stage.set(
+            try PolicyStage.clusterPolicy(
+                "no-nodes",
+                [
+                    "tier": "Admin", "priority": 1, "subject": ["namespaces": [:]],
+                    "egress": [["action": "Deny", "to": [["nodes": [:]]]]],
+                ]))
+        #expect(try !stage.isLetThrough("a", kind.transport, node, pod: "node"))
+        #expect(try stage.stage.ask("node", kind.transport, try kind.address("a"), 8080).name == "a")
+        #expect(try stage.isLetThrough("a", kind.transport, SocketAddress(try kind.address("b"), 8080), pod: "b"))
+        try stage.remove([ObjectKey(ClusterNetworkPolicy.resource.kind, name: "no-nodes")])
+        #expect(try stage.stage.ask("a", kind.transport, node.address, 8080).name == "node")
+    }
+
+    @Test("policies of the cluster stand before network policies and behind them, and pass on", arguments: Kind.all)
+    func tiers(_ kind: Kind) throws {
+        let stage = try PolicyStage(ports: [8080])
+        func policy(_ name: String, _ tier: JSONValue, _ priority: JSONValue, _ action: JSONValue) throws -> ClusterNetworkPolicy
+        {
+            try PolicyStage.clusterPolicy(
+                name,
+                [
+                    "tier": tier, "priority": priority, "subject": ["namespaces": ["matchLabels": ["ns": "y"]]],
+                    "ingress": [["action": action, "from": [["namespaces": [:]]]]],
+                ])
+        }
+        let target = SocketAddress(try kind.address("b"), 8080)
+        func isOpen() throws -> Bool { try stage.isLetThrough("a", kind.transport, target, pod: "b") }
+        try stage.set(try policy("base", "Baseline", 5, "Deny"))
+        #expect(try !isOpen())
+        try stage.set(try PolicyStage.policy("open", in: "y", ["podSelector": [:], "ingress": [[:]]]))
+        #expect(try isOpen(), "the tier behind does not speak of a pod that a network policy isolates")
+        try stage.set(try policy("lock", "Admin", 5, "Deny"))
+        #expect(try !isOpen())
+        try stage.set(try policy("before", "Admin", 4, "Pass"))
+        #expect(try isOpen())
+        try stage.set(try policy("before", "Admin", 6, "Pass"))
+        #expect(try !isOpen())
+        try stage.set(try PolicyStage.policy("open", in: "y", denyAll), try policy("before", "Admin", 4, "Accept"))
+        #expect(try isOpen(), "what the tier before accepts no network policy refuses")
+    }
+
+    @Test("a shadow refuses nothing, and counts what it would refuse", arguments: Kind.all)
+    func shadows(_ kind: Kind) throws {
+        let stage = try PolicyStage(ports: [8080])
+        var deny = try PolicyStage.policy("deny", in: "y", denyAll)
+        deny.metadata.annotations[PolicyMode.annotation] = PolicyMode.shadow
+        try stage.set(deny)
+        let target = SocketAddress(try kind.address("b"), 8080)
+        #expect(try stage.isLetThrough("a", kind.transport, target, pod: "b"))
+        let counted = try stage.counted(target.address.family)
+        let tally = PolicyTally(policies: [deny.key], direction: .ingress, place: "", outcome: .shadowDenied)
+        #expect(counted[tally] == 1 && counted.keys.allSatisfy(\.outcome.isShadow), "\(counted)")
+        deny.metadata.annotations = [:]
+        try stage.set(deny)
+        #expect(try !stage.isLetThrough("a", kind.transport, target, pod: "b"))
     }
 
     @Test("a policy is about the pod's address and port behind a service", arguments: Kind.all)

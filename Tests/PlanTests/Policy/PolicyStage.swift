@@ -40,7 +40,9 @@ final class PolicyStage {
             pod.spec.containers = try #require(Registry.standard.read(tree).object as? Pod).spec.containers
             objects.append(pod)
         }
-        index.replace(with: objects)
+        var node = Node(metadata: ObjectMeta(name: "n1", labels: ["app": "b"]))
+        node.status.addresses = try IPFamily.allCases.map { .init(.internalIP, try ServiceStage.address("node", $0).description) }
+        index.replace(with: objects + [node])
         index.setNodes([
             Member(name: "n1", addresses: try IPFamily.allCases.map { try ServiceStage.address("node", $0) }, podPrefixes: [])
         ])
@@ -75,6 +77,18 @@ final class PolicyStage {
         return try #require(reading.object as? NetworkPolicy)
     }
 
+    /// A policy of the cluster, from what a person would write below `spec`.
+    static func clusterPolicy(_ name: String, _ spec: JSONValue) throws -> ClusterNetworkPolicy {
+        let tree: JSONValue = [
+            "apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy",
+            "metadata": ["name": .string(name)],
+            "spec": spec,
+        ]
+        let reading = Registry.standard.read(tree)
+        #expect(reading.faults.isEmpty)
+        return try #require(reading.object as? ClusterNetworkPolicy)
+    }
+
     /// How many packets policies have refused.
     func refused(_ family: IPFamily) throws -> UInt64 {
         let id = Table.ID(family == .v4 ? .ip : .ip6, PacketPath.policyTable)
@@ -82,6 +96,20 @@ final class PolicyStage {
         return try [PolicySet.refusedSenders, .refusedReceivers, .isolated].reduce(0) { sum, set in
             try kernel.counters(of: set.name, in: id).values.reduce(sum) { $0 + $1.packets }
         }
+    }
+
+    /// What rules have counted, by whose they are.
+    func counted(_ family: IPFamily) throws -> [PolicyTally: UInt64] {
+        let table = try #require(tables.first { $0.family == family })
+        let tallies = table.tallies
+        var counted: [PolicyTally: UInt64] = [:]
+        for (chain, rules) in try kernel.ruleCounts(in: table.id) {
+            for (rule, tally) in zip(rules, tallies[chain] ?? []) {
+                guard let tally, let rule, rule.packets > 0 else { continue }
+                counted[tally, default: 0] += rule.packets
+            }
+        }
+        return counted
     }
 
     /// Judged by evidence: an answer came, or what is refused rose. Silence is neither.

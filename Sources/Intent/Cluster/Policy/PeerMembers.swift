@@ -24,11 +24,14 @@ struct PeerMembers: Sendable {
     private struct Asked {
         var selector: PeerSelector
         var uses = 0
+        /// How many of those who use it refuse something for it.
+        var refusals = 0
         var members = MemberSet<IPAddress>()
     }
 
     private struct AskedPort {
         var uses = 0
+        var refusals = 0
         var members = MemberSet<SocketAddress>()
     }
 
@@ -41,28 +44,34 @@ struct PeerMembers: Sendable {
 // MARK: - What is asked for
 
 extension PeerMembers {
-    mutating func acquire(_ policy: NetworkPolicy) {
-        for peer in policy.peerSelectors {
+    mutating func acquire(_ needs: PolicyNeeds) {
+        for peer in needs.peers {
             let id = ids[peer] ?? begin(peer)
             sets[id]?.uses += 1
+            if needs.refusedPeers.contains(peer) { sets[id]?.refusals += 1 }
             unused.remove(id)
         }
-        for port in policy.namedPorts {
+        for port in needs.ports {
             if ports[port] == nil {
                 ports[port] = AskedPort()
                 freshPorts.insert(port)
             }
             ports[port]?.uses += 1
+            if needs.refusedPorts.contains(port) { ports[port]?.refusals += 1 }
         }
     }
 
-    mutating func release(_ policy: NetworkPolicy) {
-        for peer in policy.peerSelectors {
+    mutating func release(_ needs: PolicyNeeds) {
+        for peer in needs.peers {
             guard let id = ids[peer] else { continue }
             sets[id]?.uses -= 1
+            if needs.refusedPeers.contains(peer) { sets[id]?.refusals -= 1 }
             if sets[id]?.uses == 0 { unused.insert(id) }
         }
-        for port in policy.namedPorts { ports[port]?.uses -= 1 }
+        for port in needs.ports {
+            ports[port]?.uses -= 1
+            if needs.refusedPorts.contains(port) { ports[port]?.refusals -= 1 }
+        }
     }
 
     private mutating func begin(_ peer: PeerSelector) -> Int {
@@ -74,23 +83,36 @@ extension PeerMembers {
         if case .namespaces(let selector) = peer.scope, groups[peer.scope] == nil {
             for (name, labels) in labels where selector.matches(labels) { scopes[name, default: []].append(selector) }
         }
-        groups[peer.scope, default: SelectorIndex()].set(peer.pods, for: id)
+        groups[peer.scope, default: SelectorIndex()].set(peer.labels, for: id)
         return id
     }
 
-    /// What is asked for since the last time, by the namespaces whose pods may be meant; and the names of ports.
-    mutating func takeFresh() -> (selectors: [String: [(id: Int, pods: LabelSelector)]], ports: Set<NamedPort>) {
+    /// What is asked for since the last time.
+    struct Fresh {
+        /// By the namespaces whose pods may be meant.
+        var selectors: [String: [(id: Int, labels: LabelSelector)]] = [:]
+        /// Of pods whose namespaces are not known.
+        var elsewhere: [(id: Int, labels: LabelSelector)] = []
+        var hasNodes = false
+        var ports: Set<NamedPort> = []
+    }
+
+    mutating func takeFresh() -> Fresh {
         defer { (fresh, freshPorts) = ([], []) }
-        var selectors: [String: [(id: Int, pods: LabelSelector)]] = [:]
+        var found = Fresh(ports: freshPorts)
         for id in fresh {
             guard let selector = sets[id]?.selector else { continue }
             switch selector.scope {
-            case .namespace(let name): selectors[name, default: []].append((id, selector.pods))
+            case .namespace(let name): found.selectors[name, default: []].append((id, selector.labels))
             case .namespaces(let labels):
-                for (name, of) in scopes where of.contains(labels) { selectors[name, default: []].append((id, selector.pods)) }
+                for (name, of) in scopes where of.contains(labels) {
+                    found.selectors[name, default: []].append((id, selector.labels))
+                }
+            case .unknownNamespaces: found.elsewhere.append((id, selector.labels))
+            case .nodes: found.hasNodes = true
             }
         }
-        return (selectors, freshPorts)
+        return found
     }
 
     /// Forgets what nobody asks for any more.
@@ -130,9 +152,16 @@ extension PeerMembers {
     /// The sets that a pod with these labels is in, in order.
     func sets(_ labels: [String: String], in namespace: String) -> [Int] {
         var found = groups[.namespace(namespace)]?.matches(labels) ?? []
-        for selector in scopes[namespace] ?? [] { found += groups[.namespaces(selector)]?.matches(labels) ?? [] }
+        if let scopes = scopes[namespace] {
+            for selector in scopes { found += groups[.namespaces(selector)]?.matches(labels) ?? [] }
+        } else {
+            found += groups[.unknownNamespaces]?.matches(labels) ?? []
+        }
         return found.sorted()
     }
+
+    /// The sets that a node with these labels is in.
+    func sets(ofNode labels: [String: String]) -> [Int] { groups[.nodes]?.matches(labels) ?? [] }
 
     mutating func put(_ address: IPAddress, _ isMember: Bool, in id: Int) {
         haveMembersChanged = true
@@ -144,13 +173,29 @@ extension PeerMembers {
         ports[port]?.members.put(place, isMember)
     }
 
-    mutating func takeEdits() -> ([PeerSelector: PolicyIndex.Edit<IPAddress>], [NamedPort: PolicyIndex.Edit<SocketAddress>]) {
+    mutating func takeEdits() -> Edits {
         haveMembersChanged = false
-        var edits: [PeerSelector: PolicyIndex.Edit<IPAddress>] = [:]
-        for (id, set) in sets where set.members.hasChanged { edits[set.selector] = sets[id]?.members.takeEdit() }
-        var portEdits: [NamedPort: PolicyIndex.Edit<SocketAddress>] = [:]
-        for (port, set) in ports where set.members.hasChanged { portEdits[port] = ports[port]?.members.takeEdit() }
-        return (edits, portEdits)
+        var edits = Edits()
+        for (id, set) in sets where set.members.hasChanged {
+            guard let edit = sets[id]?.members.takeEdit() else { continue }
+            edits.peers[set.selector] = edit
+            edits.lessAllowed.formUnion(edit.removed)
+            if set.refusals > 0 { edits.lessAllowed.formUnion(edit.added) }
+        }
+        for (port, set) in ports where set.members.hasChanged {
+            guard let edit = ports[port]?.members.takeEdit() else { continue }
+            edits.ports[port] = edit
+            edits.lessAllowed.formUnion(edit.removed.map(\.address))
+            if set.refusals > 0 { edits.lessAllowed.formUnion(edit.added.map(\.address)) }
+        }
+        return edits
+    }
+
+    struct Edits {
+        var peers: [PeerSelector: PolicyIndex.Edit<IPAddress>] = [:]
+        var ports: [NamedPort: PolicyIndex.Edit<SocketAddress>] = [:]
+        /// Whom something may be refused of that was allowed.
+        var lessAllowed: Set<IPAddress> = []
     }
 }
 

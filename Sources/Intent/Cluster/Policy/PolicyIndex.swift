@@ -12,14 +12,18 @@ public struct PolicyIndex: Sendable {
     /// The name of this node.
     public let node: String
     /// The same objects, for who asks about a conversation.
-    public private(set) var world = PolicyWorld()
+    public internal(set) var world = PolicyWorld()
     /// Whether the objects are known at all: before, whoever is attached is closed.
     public private(set) var isListed = false
 
-    private var policies: [String: [String: NetworkPolicy]] = [:]
+    private(set) var policies: [String: [String: NetworkPolicy]] = [:]
+    /// Those of the cluster, by name.
+    var clusterPolicies: [String: ClusterNetworkPolicy] = [:]
+    /// All of them that are about somebody, in the order in which they are asked.
+    var ranks: [Rank] = []
     /// By namespace, the names of its policies by whom they are about.
     private var selecting: [String: SelectorIndex<String>] = [:]
-    private var namespaces: [String: [String: String]] = [:]
+    private(set) var namespaces: [String: [String: String]] = [:]
     private var pods: [ObjectKey: Entry] = [:]
     private var podsOf: [String: Set<ObjectKey>] = [:]
     private var holders: [IPAddress: Set<ObjectKey>] = [:]
@@ -27,19 +31,27 @@ public struct PolicyIndex: Sendable {
     private var tenants: [IPAddress: Tenant] = [:]
     private var tenancies: [ObjectKey: Set<IPAddress>] = [:]
 
-    private var peers = PeerMembers()
+    var peers = PeerMembers()
+    /// The nodes as policies of the cluster mean them.
+    var nodes = PolicyNodes()
     /// Of which of the rules' sets an address is a member.
     private var standings: [IPAddress: Standing] = [:]
     /// The addresses of this node's pods, by namespace.
-    private var local: [String: Set<IPAddress>] = [:]
+    private(set) var local: [String: Set<IPAddress>] = [:]
     private var homes: [IPAddress: String] = [:]
     /// The pods of this node, as their objects are.
     private var originals: [ObjectKey: Pod] = [:]
     /// The addresses of this node that policies isolate, or that are closed.
     public private(set) var subjects: [IPAddress: Subject] = [:]
-    private var touched: Set<IPAddress> = []
+    var touched: Set<IPAddress> = []
     /// The policies that isolate here.
-    private var force: [ObjectKey: Force] = [:]
+    var force: [ObjectKey: Force] = [:]
+
+    /// Of policies that cannot be carried out as written.
+    private var troubles: [ObjectKey: [Problem]] = [:]
+
+    /// What of the policies cannot be carried out as written, whichever pods they are about.
+    public var problems: [Problem] { troubles.values.flatMap(\.self) }
 
     public init(node: String) { self.node = node }
 
@@ -60,10 +72,10 @@ public struct PolicyIndex: Sendable {
         func fits(_ other: String) -> Bool { uid.isEmpty || other.isEmpty || uid == other }
     }
 
-    /// How many addresses a policy isolates, and what it said when its rules' sets were asked for.
-    private struct Force {
+    /// How many addresses a policy is about, and whom it meant when its rules' sets were asked for.
+    struct Force {
         var count: Int
-        var policy: NetworkPolicy
+        var needs: PolicyNeeds
     }
 
     struct PortMember: Hashable {
@@ -76,14 +88,46 @@ public struct PolicyIndex: Sendable {
         var ports: [PortMember]
     }
 
-    /// An address of this node that is not free to talk.
+    /// An address of this node that policies speak of.
     public struct Subject: Hashable, Sendable {
         public var pod: ObjectKey
+        public var inForce: Policies
+        /// What would be in force were the shadows policies like others; `nil` where there are none.
+        public var onTrial: Policies?
+        /// Nothing is known of its pod, and everything is refused.
+        public var isClosed: Bool
+
+        public init(pod: ObjectKey, inForce: Policies = Policies(), onTrial: Policies? = nil, isClosed: Bool = false) {
+            (self.pod, self.inForce, self.onTrial, self.isClosed) = (pod, inForce, onTrial, isClosed)
+        }
+    }
+
+    /// What speaks of a pod.
+    public struct Policies: Hashable, Sendable {
         /// What isolates it for each direction, by name; empty where nothing does.
         public var ingress: [ObjectKey]
         public var egress: [ObjectKey]
-        /// Nothing is known of its pod, and everything is refused.
-        public var isClosed: Bool
+        /// Policies of the cluster, in the order in which they are asked.
+        public var cluster: [Mention]
+
+        public init(ingress: [ObjectKey] = [], egress: [ObjectKey] = [], cluster: [Mention] = []) {
+            (self.ingress, self.egress, self.cluster) = (ingress, egress, cluster)
+        }
+
+        public var isEmpty: Bool { ingress.isEmpty && egress.isEmpty && cluster.isEmpty }
+
+        public func isolating(_ direction: NetworkPolicy.Direction) -> [ObjectKey] { direction == .ingress ? ingress : egress }
+
+        var all: Set<ObjectKey> { Set(ingress).union(egress).union(cluster.map(\.policy)) }
+    }
+
+    /// That a policy of the cluster is about a pod.
+    public struct Mention: Hashable, Sendable {
+        public var policy: ObjectKey
+        /// The namespace of the pod is known: otherwise it is not certain, and the policy opens nothing.
+        public var isCertain: Bool
+
+        public init(_ policy: ObjectKey, isCertain: Bool = true) { (self.policy, self.isCertain) = (policy, isCertain) }
     }
 
     /// What is other than the last time.
@@ -92,6 +136,8 @@ public struct PolicyIndex: Sendable {
         public var subjects: Set<IPAddress> = []
         public var peers: [PeerSelector: Edit<IPAddress>] = [:]
         public var ports: [NamedPort: Edit<SocketAddress>] = [:]
+        /// Addresses to or from which something may be refused that was not.
+        public var lessAllowed: Set<IPAddress> = []
 
         public var isEmpty: Bool { subjects.isEmpty && peers.isEmpty && ports.isEmpty }
     }
@@ -106,7 +152,13 @@ public struct PolicyIndex: Sendable {
 // MARK: - What it comes to
 
 extension PolicyIndex {
-    public func policy(_ key: ObjectKey) -> NetworkPolicy? { policies[key.namespace]?[key.name] }
+    public func policy(_ key: ObjectKey) -> NetworkPolicy? {
+        key.kind == NetworkPolicy.resource.kind.kind ? policies[key.namespace]?[key.name] : nil
+    }
+
+    public func clusterPolicy(_ key: ObjectKey) -> ClusterNetworkPolicy? {
+        key.kind == ClusterNetworkPolicy.resource.kind.kind ? clusterPolicies[key.name] : nil
+    }
 
     /// The addresses of the pods that are meant. Only those are known that a policy asks for that isolates here.
     public func members(of peer: PeerSelector) -> Set<IPAddress> { peers.members(of: peer) }
@@ -121,17 +173,24 @@ extension PolicyIndex {
     public mutating func takeChanges() -> Changes {
         let fresh = peers.takeFresh()
         for (namespace, selectors) in fresh.selectors { find(selectors, in: namespace) }
+        if !fresh.elsewhere.isEmpty {
+            for namespace in podsOf.keys where namespaces[namespace] == nil { find(fresh.elsewhere, in: namespace) }
+        }
+        if fresh.hasNodes { nodes.refresh(&peers) }
         if !fresh.ports.isEmpty { find(fresh.ports) }
         let unused = peers.takeUnused()
         for (id, members) in unused.sets {
             for address in members { standings[address]?.sets.removeAll { $0 == id } }
+            nodes.forget(id, members)
         }
         for (port, members) in unused.ports {
             for place in members { standings[place.address]?.ports.removeAll { $0.name == port } }
         }
         var changes = Changes(subjects: touched)
         touched = []
-        (changes.peers, changes.ports) = peers.takeEdits()
+        let edits = peers.takeEdits()
+        (changes.peers, changes.ports) = (edits.peers, edits.ports)
+        changes.lessAllowed = edits.lessAllowed.union(changes.subjects)
         return changes
     }
 }
@@ -142,9 +201,9 @@ extension PolicyIndex {
     /// Takes these objects for everything there is. Kinds that mean nothing to policies are passed over.
     public mutating func replace(with objects: [any KubernetesObject]) {
         let kept = Set(objects.map(\.key))
-        let policyKeys = policies.values.flatMap { $0.values.map(\.key) }
+        let policyKeys = policies.values.flatMap { $0.values.map(\.key) } + clusterPolicies.values.map(\.key)
         let namespaceKeys = namespaces.keys.map { ObjectKey(Namespace.resource.kind, name: $0) }
-        for key in policyKeys + namespaceKeys + pods.keys where !kept.contains(key) { remove(key) }
+        for key in policyKeys + namespaceKeys + nodes.keys + pods.keys where !kept.contains(key) { remove(key) }
         for object in objects { set(object) }
         guard !isListed else { return }
         isListed = true
@@ -154,24 +213,43 @@ extension PolicyIndex {
     /// An object is new or changed. Kinds that mean nothing to policies are passed over.
     public mutating func set(_ object: any KubernetesObject) {
         switch object {
-        case let policy as NetworkPolicy: set(policy)
+        case let policy as NetworkPolicy:
+            note(policy.problems, of: policy.key)
+            set(policy)
+        case let policy as ClusterNetworkPolicy:
+            note(policy.problems, of: policy.key)
+            set(policy)
+        case let node as Node:
+            if nodes.set(node, &peers) { world.set(node) }
         case let namespace as Namespace: set(namespace)
         case let pod as Pod: set(pod)
         default: break
         }
     }
 
+    private mutating func note(_ problems: [Problem], of policy: ObjectKey) {
+        troubles[policy] = problems.isEmpty ? nil : problems
+    }
+
     /// Forgets an object. Forgetting what is not known changes nothing.
     public mutating func remove(_ key: ObjectKey) {
+        troubles[key] = nil
         switch (key.group, key.kind) {
         case (NetworkPolicy.resource.kind.group, NetworkPolicy.resource.kind.kind):
             world.remove(key)
             replace(policy: key, with: nil)
+        case (ClusterNetworkPolicy.resource.kind.group, ClusterNetworkPolicy.resource.kind.kind):
+            world.remove(key)
+            replace(clusterPolicy: key, with: nil)
+        case ("", Node.resource.kind.kind):
+            world.remove(key)
+            nodes.remove(key.name, &peers)
         case ("", Namespace.resource.kind.kind):
             world.remove(key)
             guard namespaces.removeValue(forKey: key.name) != nil else { return }
             peers.forget(namespace: key.name)
             refresh(namespace: key.name)
+            judgeAgain(key.name)
         case ("", Pod.resource.kind.kind):
             world.remove(key)
             originals[key] = nil
@@ -190,6 +268,13 @@ extension PolicyIndex {
         guard namespaces.updateValue(labels, forKey: namespace.metadata.name) != labels else { return }
         peers.set(labels, ofNamespace: namespace.metadata.name)
         refresh(namespace: namespace.metadata.name)
+        judgeAgain(namespace.metadata.name)
+    }
+
+    /// What a namespace's labels are is of interest to policies of the cluster alone.
+    private mutating func judgeAgain(_ namespace: String) {
+        guard !ranks.isEmpty else { return }
+        for address in local[namespace] ?? [] { judge(address) }
     }
 
     private mutating func set(_ policy: NetworkPolicy) {
@@ -231,13 +316,7 @@ extension PolicyIndex {
             selecting[key.namespace]?.remove(key.name)
             if selecting[key.namespace]?.isEmpty == true { selecting[key.namespace] = nil }
         }
-        if let policy, let known = force[key]?.policy {
-            // What both ask for stays.
-            peers.acquire(policy)
-            peers.release(known)
-            force[key]?.policy = policy
-            for address in local[key.namespace] ?? [] where subjects[address]?.names(key) == true { touched.insert(address) }
-        }
+        if let policy { renew(key, PolicyNeeds(policy), among: local[key.namespace] ?? []) }
         for address in local[key.namespace] ?? [] { judge(address) }
     }
 
@@ -293,7 +372,13 @@ extension PolicyIndex {
 }
 
 extension PolicyIndex.Subject {
-    func names(_ policy: ObjectKey) -> Bool { ingress.contains(policy) || egress.contains(policy) }
+    func names(_ policy: ObjectKey) -> Bool {
+        func names(_ policies: PolicyIndex.Policies) -> Bool {
+            policies.ingress.contains(policy) || policies.egress.contains(policy)
+                || policies.cluster.contains { $0.policy == policy }
+        }
+        return names(inForce) || onTrial.map(names) ?? false
+    }
 }
 
 // MARK: - Who has an address
@@ -343,7 +428,7 @@ extension PolicyIndex {
     }
 
     /// Finds who is meant by selectors that nobody asked for before.
-    private mutating func find(_ selectors: [(id: Int, pods: LabelSelector)], in namespace: String) {
+    private mutating func find(_ selectors: [(id: Int, labels: LabelSelector)], in namespace: String) {
         // Where many are new, a pod's labels find them quicker than they find the pod.
         guard selectors.count <= 16 else { return refresh(namespace: namespace) }
         for key in podsOf[namespace] ?? [] {
@@ -370,7 +455,7 @@ extension PolicyIndex {
     }
 
     /// Whether an address is isolated, and by what.
-    private mutating func judge(_ address: IPAddress) {
+    mutating func judge(_ address: IPAddress) {
         let old = subjects[address]
         let (namespace, new) = subject(at: address)
         if homes[address] != namespace {
@@ -393,16 +478,35 @@ extension PolicyIndex {
         let owner = owner(of: address)
         if let tenant = tenants[address], owner == nil || !isListed {
             let namespace = tenant.pod.namespace
-            let isClosed = !isListed || policies[namespace] != nil
-            return (namespace, isClosed ? Subject(pod: tenant.pod, ingress: [], egress: [], isClosed: true) : nil)
+            let isMeant = policies[namespace]?.values.contains { !$0.isShadow } == true || isMentioned(namespace)
+            let isClosed = !isListed || isMeant
+            return (namespace, isClosed ? Subject(pod: tenant.pod, isClosed: true) : nil)
         }
         guard let owner, owner.entry.isLocal || tenants[address] != nil else { return (nil, nil) }
         let namespace = owner.key.namespace
         let found = (selecting[namespace]?.matches(owner.entry.labels) ?? []).sorted().compactMap { policies[namespace]?[$0] }
-        let ingress = found.filter { $0.directions.contains(.ingress) }.map(\.key)
-        let egress = found.filter { $0.directions.contains(.egress) }.map(\.key)
-        guard !ingress.isEmpty || !egress.isEmpty else { return (namespace, nil) }
-        return (namespace, Subject(pod: owner.key, ingress: ingress, egress: egress, isClosed: false))
+        let mentions = mentions(of: owner.entry.labels, in: namespace)
+        func speaking(withShadows: Bool) -> Policies {
+            let found = withShadows ? found : found.filter { !$0.isShadow }
+            return Policies(
+                ingress: found.filter { $0.directions.contains(.ingress) }.map(\.key),
+                egress: found.filter { $0.directions.contains(.egress) }.map(\.key),
+                cluster: mentions.filter { withShadows || !$0.isShadow }.map(\.mention))
+        }
+        let hasShadows = found.contains(where: \.isShadow) || mentions.contains(where: \.isShadow)
+        let subject = Subject(
+            pod: owner.key, inForce: speaking(withShadows: false), onTrial: hasShadows ? speaking(withShadows: true) : nil)
+        return (namespace, subject.inForce.isEmpty && subject.onTrial == nil ? nil : subject)
+    }
+
+    /// What a policy says is another: whom it asks for, and what is to be said of whom it is about.
+    mutating func renew(_ key: ObjectKey, _ needs: PolicyNeeds, among addresses: some Sequence<IPAddress>) {
+        guard let known = force[key]?.needs else { return }
+        // What both ask for stays.
+        peers.acquire(needs)
+        peers.release(known)
+        force[key]?.needs = needs
+        for address in addresses where subjects[address]?.names(key) == true { touched.insert(address) }
     }
 
     private mutating func enforce(_ key: ObjectKey) {
@@ -410,9 +514,9 @@ extension PolicyIndex {
             force[key]?.count += 1
             return
         }
-        guard let policy = policy(key) else { return }
-        force[key] = Force(count: 1, policy: policy)
-        peers.acquire(policy)
+        guard let needs = policy(key).map(PolicyNeeds.init) ?? clusterPolicy(key).map(PolicyNeeds.init) else { return }
+        force[key] = Force(count: 1, needs: needs)
+        peers.acquire(needs)
     }
 
     private mutating func relax(_ key: ObjectKey) {
@@ -422,12 +526,12 @@ extension PolicyIndex {
             return
         }
         force[key] = nil
-        peers.release(known.policy)
+        peers.release(known.needs)
     }
 }
 
 extension PolicyIndex.Subject {
-    fileprivate var policies: Set<ObjectKey> { Set(ingress).union(egress) }
+    fileprivate var policies: Set<ObjectKey> { inForce.all.union(onTrial?.all ?? []) }
 }
 
 extension Pod {

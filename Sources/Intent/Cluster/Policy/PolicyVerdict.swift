@@ -6,6 +6,20 @@ public struct PolicyVerdict: Hashable, Sendable {
     public var egress: Side
     /// What the destination's policies say.
     public var ingress: Side
+    /// What would be said if the shadows were in force; `nil` where that is the same, or there are none.
+    public var onTrial: Sides?
+
+    public init(egress: Side, ingress: Side, onTrial: Sides? = nil) {
+        (self.egress, self.ingress, self.onTrial) = (egress, ingress, onTrial)
+    }
+
+    /// What both ends' policies say.
+    public struct Sides: Hashable, Sendable {
+        public var egress: Side
+        public var ingress: Side
+
+        public var isAllowed: Bool { egress.isAllowed && ingress.isAllowed }
+    }
 
     public var isAllowed: Bool { egress.isAllowed && ingress.isAllowed }
 
@@ -80,6 +94,13 @@ extension PolicyVerdict {
 
 extension PolicyVerdict: CustomStringConvertible {
     /// A sentence for a person: the side that denies, or both sides.
+    public var description: String {
+        let inForce = Sides(egress: egress, ingress: ingress).description
+        return onTrial.map { "\(inForce) (with the shadows in force: \($0))" } ?? inForce
+    }
+}
+
+extension PolicyVerdict.Sides: CustomStringConvertible {
     public var description: String {
         let sides = [("egress", egress), ("ingress", ingress)]
         if let (direction, side) = sides.first(where: { !$0.1.isAllowed }) { return "denied: \(side.text(direction))" }

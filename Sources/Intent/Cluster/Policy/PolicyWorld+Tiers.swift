@@ -15,11 +15,12 @@ extension PolicyWorld {
         /// The end whose ports are meant.
         var target: End
         var conversation: Conversation
+        var withShadows = false
     }
 
     /// What a tier says; `nil` when it leaves it to the next.
     func decision(_ question: TierQuestion) -> PolicyVerdict.Decision? {
-        for policy in clusterPolicies where policy.tier == question.tier {
+        for policy in clusterPolicies where policy.tier == question.tier && (question.withShadows || !policy.isShadow) {
             guard let subject = policy.subject else { continue }
             let isSubject = means(subject, question.pod)
             guard isSubject != .no else { continue }

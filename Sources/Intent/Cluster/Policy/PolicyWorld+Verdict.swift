@@ -5,9 +5,17 @@ extension PolicyWorld {
     /// Judges a conversation, from its first packet; replies to what is allowed are not asked about.
     public func verdict(on conversation: Conversation) -> PolicyVerdict {
         let (source, destination) = (end(at: conversation.source), end(at: conversation.destination))
-        return PolicyVerdict(
-            egress: side(.egress, of: source, with: destination, at: conversation.destination, to: destination, conversation),
-            ingress: side(.ingress, of: destination, with: source, at: conversation.source, to: destination, conversation))
+        func sides(withShadows: Bool) -> PolicyVerdict.Sides {
+            PolicyVerdict.Sides(
+                egress: side(
+                    .egress, of: source, with: destination, at: conversation.destination, to: destination, conversation,
+                    withShadows),
+                ingress: side(
+                    .ingress, of: destination, with: source, at: conversation.source, to: destination, conversation, withShadows))
+        }
+        let inForce = sides(withShadows: false)
+        let onTrial = hasShadows ? sides(withShadows: true) : inForce
+        return PolicyVerdict(egress: inForce.egress, ingress: inForce.ingress, onTrial: onTrial == inForce ? nil : onTrial)
     }
 
     /// What an end's policies say of the other end.
@@ -15,7 +23,7 @@ extension PolicyWorld {
     /// - Parameter target: the end whose ports are meant: always the destination, also for egress.
     private func side(
         _ direction: NetworkPolicy.Direction, of end: End, with other: End, at address: IPAddress, to target: End,
-        _ conversation: Conversation
+        _ conversation: Conversation, _ withShadows: Bool
     ) -> PolicyVerdict.Side {
         guard case .pod(let pod) = end else { return .exempt(.noPod) }
         var ownNode: PolicyVerdict.Side?
@@ -28,9 +36,9 @@ extension PolicyWorld {
         if let ownNode, direction == .ingress { return ownNode }
         var question = TierQuestion(
             tier: .admin, direction: direction, pod: pod, other: other, address: address, target: target,
-            conversation: conversation)
+            conversation: conversation, withShadows: withShadows)
         if let decision = decision(question) { return .decided(pod: pod.key, decision) }
-        let isolating = policies(isolating: pod, for: direction)
+        let isolating = policies(isolating: pod, for: direction, withShadows: withShadows)
         guard !isolating.isEmpty else {
             question.tier = .baseline
             return decision(question).map { .decided(pod: pod.key, $0) } ?? ownNode ?? .open(pod: pod.key)

@@ -15,6 +15,7 @@ public import KubeAPI
 public struct PolicyWorld: Sendable {
     /// By namespace, then by name.
     private var policies: [String: [String: NetworkPolicy]] = [:]
+    private var shadows: Set<ObjectKey> = []
     private var namespaces: [String: [String: String]] = [:]
     private var pods: [ObjectKey: Pod] = [:]
     private var holders: [IPAddress: Set<ObjectKey>] = [:]
@@ -22,6 +23,8 @@ public struct PolicyWorld: Sendable {
     /// In the order in which they are asked. Two of one tier and priority have none by the API; here the name decides.
     private(set) var clusterPolicies: [ClusterNetworkPolicy] = []
     private var nodeObjects: [String: Node] = [:]
+    /// By address, the nodes whose objects name it.
+    private var namers: [IPAddress: Set<String>] = [:]
 
     public init() {}
 
@@ -44,10 +47,18 @@ public struct PolicyWorld: Sendable {
 
 extension PolicyWorld {
     public mutating func set(_ policy: NetworkPolicy) {
+        note(policy.key, isShadow: policy.isShadow)
         policies[policy.metadata.namespace, default: [:]][policy.metadata.name] = policy
     }
 
+    private mutating func note(_ key: ObjectKey, isShadow: Bool) {
+        if isShadow { shadows.insert(key) } else { shadows.remove(key) }
+    }
+
+    var hasShadows: Bool { !shadows.isEmpty }
+
     public mutating func set(_ policy: ClusterNetworkPolicy) {
+        note(policy.key, isShadow: policy.isShadow)
         clusterPolicies.removeAll { $0.metadata.name == policy.metadata.name }
         let place = (policy.priority, policy.metadata.name)
         let later = clusterPolicies.firstIndex { ($0.priority, $0.metadata.name) > place } ?? clusterPolicies.endIndex
@@ -56,7 +67,18 @@ extension PolicyWorld {
 
     /// A node with its labels and all its addresses, which rules may mean; whose addresses are the node itself's is
     /// ``setNodes(_:)``'s to say.
-    public mutating func set(_ node: Node) { nodeObjects[node.metadata.name] = node }
+    public mutating func set(_ node: Node) {
+        removeNode(node.metadata.name)
+        nodeObjects[node.metadata.name] = node
+        for address in node.named { namers[address, default: []].insert(node.metadata.name) }
+    }
+
+    private mutating func removeNode(_ name: String) {
+        for address in nodeObjects.removeValue(forKey: name)?.named ?? [] {
+            namers[address]?.remove(name)
+            if namers[address]?.isEmpty == true { namers[address] = nil }
+        }
+    }
 
     public mutating func set(_ namespace: Namespace) {
         var labels = namespace.metadata.labels
@@ -78,6 +100,7 @@ extension PolicyWorld {
 
     /// Forgets a policy, a namespace, a node's object or a pod. Forgetting what is not known changes nothing.
     public mutating func remove(_ key: ObjectKey) {
+        shadows.remove(key)
         switch (key.group, key.kind) {
         case (NetworkPolicy.resource.kind.group, NetworkPolicy.resource.kind.kind):
             policies[key.namespace]?[key.name] = nil
@@ -85,7 +108,7 @@ extension PolicyWorld {
         case (ClusterNetworkPolicy.resource.kind.group, ClusterNetworkPolicy.resource.kind.kind):
             clusterPolicies.removeAll { $0.metadata.name == key.name }
         case ("", Namespace.resource.kind.kind): namespaces[key.name] = nil
-        case ("", Node.resource.kind.kind): nodeObjects[key.name] = nil
+        case ("", Node.resource.kind.kind): removeNode(key.name)
         case ("", Pod.resource.kind.kind): if let old = pods.removeValue(forKey: key) { release(old) }
         default: break
         }
@@ -125,22 +148,40 @@ extension PolicyWorld {
         return nodes[address].map(End.node) ?? .other
     }
 
+    /// For people: the pod or node whose address it is, such as `shop/db`; empty when it is none's.
+    public func name(of address: IPAddress) -> String {
+        switch end(at: address) {
+        case .pod(let pod): "\(pod.metadata.namespace)/\(pod.metadata.name)"
+        case .node(let name): "node \(name)"
+        case .other: ""
+        }
+    }
+
     func labels(ofNamespace name: String) -> [String: String]? { namespaces[name] }
 
     /// Of every node whose object names the address.
     func labels(ofNodesAt address: IPAddress) -> [[String: String]] {
-        nodeObjects.values.filter { node in node.status.addresses.contains { IPAddress($0.text) == address } }
-            .map(\.metadata.labels)
+        (namers[address] ?? []).compactMap { nodeObjects[$0]?.metadata.labels }
     }
 
     var networkPolicies: [NetworkPolicy] { policies.values.flatMap(\.values) }
 
     /// The policies that select a pod for a direction, by name. A pod on its node's network is not subject to any.
-    public func policies(isolating pod: Pod, for direction: NetworkPolicy.Direction) -> [NetworkPolicy] {
+    ///
+    /// - Parameter withShadows: as if those that are tried out were in force.
+    public func policies(
+        isolating pod: Pod, for direction: NetworkPolicy.Direction, withShadows: Bool = false
+    ) -> [NetworkPolicy] {
         guard !pod.spec.usesHostNetwork else { return [] }
         return (policies[pod.metadata.namespace] ?? [:]).values
             // A selector that could not be read selects nobody; the Problem beside it says so.
             .filter { $0.directions.contains(direction) && $0.podSelector?.matches(pod.metadata.labels) == true }
+            .filter { withShadows || !$0.isShadow }
             .sorted { $0.metadata.name < $1.metadata.name }
     }
+}
+
+extension Node {
+    /// All addresses of its status, whatever they are for.
+    var named: Set<IPAddress> { Set(status.addresses.compactMap { IPAddress($0.text) }) }
 }

@@ -3,12 +3,14 @@ import Cluster
 import KubeAPI
 import NFTables
 
-/// What holds for all pods that the same policies isolate in a direction: a chain that says yes, or comes to its end, which is no.
+/// What holds for all pods that the same policies speak of in a direction: chains that say yes, or no.
 ///
 /// ```
-/// in-5f3a09c1          l4proto . dport vmap @in-5f3a09c1-ports → in-5f3a09c1-tcp-80
-/// in-5f3a09c1-tcp-80   the openings at this port alone
-/// in-5f3a09c1-rest     the openings at ranges, at names, at any port; then count and drop
+/// in-5f3a09c1            the steps of the tier Admin; where there are none, what follows
+/// in-5f3a09c1-policies   l4proto . dport vmap @in-5f3a09c1-policies-ports → in-5f3a09c1-policies-tcp-80
+/// in-…-policies-tcp-80   the openings at this port alone
+/// in-…-policies-rest     the openings at ranges, at names, at any port; then count and drop
+/// in-5f3a09c1-shadow…    the same with the shadows in it, jumped to first: it counts, and comes back
 /// ```
 /// All by `goto`: whoever comes back comes back to the hook's chain. And no chain of a class leads to another class: the kernel walks
 /// through all ways there are when a rule is added, and ways would multiply.
@@ -16,126 +18,97 @@ import NFTables
 /// chain, and one that says something else is another, which pods are moved to in one transaction.
 struct PolicyClass: Hashable, Sendable {
     let id: ID
-    let openings: [PolicyOpening]
+    let course: PolicyCourse
+    /// What would be asked were the shadows in force.
+    let trial: PolicyCourse?
+    let log: PolicyLog
 
     struct ID: Hashable, Sendable {
-        var direction: NetworkPolicy.Direction
+        var way: PolicyWay
         /// In the packet's mark, on the way from one map to the other.
         var number: UInt32
 
         /// Nothing is known of the pods.
-        static func closed(_ direction: NetworkPolicy.Direction) -> ID { ID(direction: direction, number: 1) }
+        static func closed(_ way: PolicyWay) -> ID { ID(way: way, number: 1) }
 
         var chain: String {
             let digits = String(number, radix: 16)
-            let prefix = direction == .ingress ? "in-" : "out-"
+            let prefix =
+                switch way {
+                case .receive: "in-"
+                case .send: "out-"
+                case .sendToNode: "node-"
+                }
             return prefix + (number == 1 ? "closed" : String(repeating: "0", count: 8 - digits.count) + digits)
         }
 
         /// How the hook's chain gets there: from what is sent it goes on to what is received.
-        var verdict: Verdict { direction == .ingress ? .goto(chain) : .jump(chain) }
+        var verdict: Verdict { way == .send ? .jump(chain) : .goto(chain) }
         var content: NamedSet.Content { NamedSet.Content(.value(Value(.mark(number)))) }
-        var set: PolicySet { direction == .ingress ? .receivers : .senders }
-        var classes: PolicySet { direction == .ingress ? .receiverClasses : .senderClasses }
-        var refused: PolicySet { direction == .ingress ? .refusedReceivers : .refusedSenders }
+
+        var set: PolicySet {
+            switch way {
+            case .receive: .receivers
+            case .send: .senders
+            case .sendToNode: .nodeSenders
+            }
+        }
+
+        var classes: PolicySet {
+            switch way {
+            case .receive: .receiverClasses
+            case .send: .senderClasses
+            case .sendToNode: .nodeClasses
+            }
+        }
+
+        var refused: PolicySet { way == .receive ? .refusedReceivers : .refusedSenders }
     }
 
-    static func closed(_ direction: NetworkPolicy.Direction) -> PolicyClass { PolicyClass(id: .closed(direction), openings: []) }
+    static func closed(_ way: PolicyWay, _ log: PolicyLog) -> PolicyClass {
+        PolicyClass(id: .closed(way), course: .closed, trial: nil, log: log)
+    }
 
     /// - Parameter isTaken: whether a number is another's, which happens once in thousands of millions.
-    init(_ direction: NetworkPolicy.Direction, _ openings: [PolicyOpening], isTaken: (ID) -> Bool) {
+    init(_ way: PolicyWay, _ course: PolicyCourse, trial: PolicyCourse?, _ log: PolicyLog, isTaken: (ID) -> Bool) {
         var hash = StableHash()
-        for opening in openings { hash.add(opening) }
-        var id = ID(direction: direction, number: UInt32(truncatingIfNeeded: hash.value ^ hash.value >> 32))
+        hash.add(log.rawValue)
+        hash.add(course)
+        if let trial { hash.add(trial) }
+        var id = ID(way: way, number: UInt32(truncatingIfNeeded: hash.value ^ hash.value >> 32))
         while id.number < 2 || isTaken(id) { id.number &+= 1 }
-        self.init(id: id, openings: openings)
+        self.init(id: id, course: course, trial: trial, log: log)
     }
 
-    private init(id: ID, openings: [PolicyOpening]) { (self.id, self.openings) = (id, openings) }
+    private init(id: ID, course: PolicyCourse, trial: PolicyCourse?, log: PolicyLog) {
+        (self.id, self.course, self.trial, self.log) = (id, course, trial, log)
+    }
 
     /// The sets its rules look into, beside its own.
-    var sets: Set<PolicySet> {
-        var sets: Set<PolicySet> = []
-        for opening in openings {
-            switch opening.peer {
-            case .anybody: break
-            case .members(let peer): sets.insert(.members(peer))
-            case .ranges(let ranges): sets.insert(.ranges(ranges))
-            }
-            if case .named(let port) = opening.port { sets.insert(.named(port)) }
-        }
-        return sets
-    }
+    var sets: Set<PolicySet> { course.sets.union(trial?.sets ?? []) }
 }
 
 // MARK: - In the kernel
 
 extension PolicyClass {
-    private struct Door: Hashable {
-        var transport: TransportProtocol
-        var port: UInt16
+    /// Its chains, those that are jumped to first, and its maps of ports where it has any.
+    func rendered(_ family: IPFamily) -> (chains: [Chain], ports: [NamedSet]) {
+        let pages = pages(family)
+        return (pages.flatMap(\.chains).map { Chain($0.name, rules: $0.lines.map(\.rule)) }, pages.compactMap(\.ports))
     }
 
-    /// Its chains, those that are jumped to first, and its map of ports where it has one.
-    func rendered(_ family: IPFamily) -> (chains: [Chain], ports: NamedSet?) {
+    /// Whose each rule is, by chain and in the rules' order; `nil` for those that only lead on.
+    func tallies(_ family: IPFamily) -> [String: [PolicyTally?]] {
+        Dictionary(uniqueKeysWithValues: pages(family).flatMap(\.chains).map { ($0.name, $0.lines.map(\.tally)) })
+    }
+
+    private func pages(_ family: IPFamily) -> [PolicyPage] {
         let table: TableFamily = family == .v4 ? .ip : .ip6
-        var (doors, wide): ([Door: [NFTables.Rule]], [NFTables.Rule]) = ([:], [])
-        for opening in openings {
-            let rule = Rule(table, statements(opening), comment: opening.name)
-            if case .one(let transport, let port) = opening.port {
-                doors[Door(transport: transport, port: port), default: []].append(rule)
-            } else {
-                wide.append(rule)
-            }
-        }
-        let ports =
-            doors.isEmpty
-            ? nil
-            : NamedSet(
-                .init(id.chain + "-ports", key: [.transportProtocol, .port], data: .verdict),
-                Dictionary(
-                    uniqueKeysWithValues: doors.keys.map { door in
-                        (Value(.transport(door.transport), .port(door.port)), NamedSet.Content(.verdict(.goto(name(door)))))
-                    }))
-        let own: Field = id.direction == .ingress ? .destinationAddress : .sourceAddress
-        let end = [
-            Rule(table, .isIn([own], set: id.refused.name), .decide(.drop), comment: "refused"),
-            Rule(table, .counter, .decide(.drop)),
-        ]
-        guard let ports else { return ([Chain(id.chain, rules: wide + end)], nil) }
-        let rest = Chain(id.chain + "-rest", rules: wide + end)
-        let onward = Rule(table, .decide(.goto(rest.name)))
-        let chains = doors.sorted { name($0.key) < name($1.key) }.map { Chain(name($0.key), rules: $0.value + [onward]) }
-        let dispatch = Rule(table, .verdict(of: [.transportProtocol, .destinationPort], map: ports.name))
-        return ([rest] + chains + [Chain(id.chain, rules: [dispatch, onward])], ports)
-    }
-
-    private func name(_ door: Door) -> String { "\(id.chain)-\(door.transport.rawValue.lowercased())-\(door.port)" }
-
-    private func statements(_ opening: PolicyOpening) -> [Statement] {
-        let other: Field = id.direction == .ingress ? .sourceAddress : .destinationAddress
-        let port: [Statement] =
-            switch opening.port {
-            case .any, .one: []
-            case .every(let transport): [.match(.transportProtocol, .equal, .transport(transport))]
-            case .range(let transport, let first, let last):
-                [
-                    .match(.transportProtocol, .equal, .transport(transport)),
-                    .match(.destinationPort, .greaterOrEqual, .port(first)), .match(.destinationPort, .lessOrEqual, .port(last)),
-                ]
-            case .named(let port):
-                [
-                    .match(.transportProtocol, .equal, .transport(port.transport)),
-                    .isIn([.destinationAddress, .destinationPort], set: PolicySet.named(port).name),
-                ]
-            }
-        let peer: [Statement] =
-            switch opening.peer {
-            case .anybody: []
-            case .members(let peer): [.isIn([other], set: PolicySet.members(peer).name)]
-            case .ranges(let ranges): [.isIn([other], set: PolicySet.ranges(ranges).name)]
-            }
-        // What a pod may send, another of this node may still refuse to receive.
-        return port + peer + [.counter, .decide(id.direction == .ingress ? .accept : .comeBack)]
+        let own = PolicyPage(id, course, log, table)
+        guard let trial else { return [own] }
+        let shadow = PolicyPage(id, trial, log, table, isTrial: true)
+        var page = own
+        page.begin(with: PolicyPage.Line(Rule(table, .decide(.jump(shadow.name)))))
+        return [shadow, page]
     }
 }

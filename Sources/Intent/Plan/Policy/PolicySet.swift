@@ -10,6 +10,11 @@ enum PolicySet: Hashable, Sendable {
     /// Where classes lead.
     case senderClasses
     case receiverClasses
+    /// The same, for what they send to this node itself: only where policies of the cluster may refuse it.
+    case nodeSenders
+    case nodeClasses
+    /// Those pods.
+    case guarded
     /// Pods that a policy isolates for a direction, or both.
     case isolated
     /// A pod and itself.
@@ -28,8 +33,14 @@ enum PolicySet: Hashable, Sendable {
         .senders, .receivers, .senderClasses, .receiverClasses, .isolated, .selves, .refusedSenders, .refusedReceivers,
     ]
 
+    /// Those that a table has where a pod's way to its own node is judged.
+    static let guarding: [PolicySet] = [.nodeSenders, .nodeClasses, .guarded]
+
     var name: String {
         switch self {
+        case .nodeSenders: "node-senders"
+        case .nodeClasses: "node-classes"
+        case .guarded: "guarded"
         case .senders: "senders"
         case .receivers: "receivers"
         case .senderClasses: "sender-classes"
@@ -53,9 +64,9 @@ enum PolicySet: Hashable, Sendable {
     func shape(_ family: IPFamily) -> NamedSet.Shape {
         let address: FieldType = family == .v4 ? .ipv4Address : .ipv6Address
         return switch self {
-        case .senders, .receivers: .init(name, key: [address], data: .fields([.mark]))
-        case .senderClasses, .receiverClasses: .init(name, key: [.mark], data: .verdict)
-        case .isolated, .refusedSenders, .refusedReceivers: .init(name, key: [address], counts: true)
+        case .senders, .receivers, .nodeSenders: .init(name, key: [address], data: .fields([.mark]))
+        case .senderClasses, .receiverClasses, .nodeClasses: .init(name, key: [.mark], data: .verdict)
+        case .isolated, .guarded, .refusedSenders, .refusedReceivers: .init(name, key: [address], counts: true)
         case .selves: .init(name, key: [address, address])
         case .members: .init(name, key: [address])
         case .ranges: .init(name, key: [address], isInterval: true)

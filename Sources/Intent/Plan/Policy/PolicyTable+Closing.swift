@@ -26,12 +26,12 @@ extension PolicyTable {
     public static func releasing(_ addresses: [IPAddress], _ family: IPFamily, in observed: Table?) -> Table? {
         guard var table = observed else { return nil }
         for address in addresses where address.family == family {
-            for set in PolicySet.standing { table.sets[set.name]?.elements[Value(.address(address))] = nil }
+            for set in PolicySet.standing + PolicySet.guarding { table.sets[set.name]?.elements[Value(.address(address))] = nil }
             table.sets[PolicySet.selves.name]?.elements[Value(.address(address), .address(address))] = nil
         }
         guard table.sets[PolicySet.isolated.name]?.elements.isEmpty == false else { return nil }
-        for direction in NetworkPolicy.Direction.allCases {
-            let closed = PolicyClass.closed(direction).id
+        for way in [PolicyWay.receive, .send] {
+            let closed = PolicyClass.ID.closed(way)
             guard table.sets[closed.set.name]?.elements.values.contains(closed.content) == false else { continue }
             table.sets[closed.classes.name]?.elements[Value(.mark(closed.number))] = nil
             table.chains[closed.chain] = nil

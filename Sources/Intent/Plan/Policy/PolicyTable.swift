@@ -12,26 +12,33 @@ public import NFTables
 ///           of TCP, and opens no connection, from or to an isolated pod       → drop
 ///           saddr → senders → class → sender-classes                          → jump out-…: no is drop, yes comes back
 ///           daddr → receivers → class → receiver-classes                      → goto in-…:  no is drop, yes is accept
+/// input     only where a policy of the cluster may refuse a pod its own node:
+///           what belongs to a connection, neighbour discovery                 → accept
+///           of TCP, and opens no connection, from a guarded pod               → drop
+///           saddr → node-senders → class → node-classes                       → goto node-…: no is drop, yes is accept
+/// output    of TCP, and opens no connection, to a guarded pod                 → drop
 /// ```
 /// Per isolated pod and family the kernel holds seven elements; per selector in use one element for each pod that is meant, on every
 /// node where it is in use; chains only for different sets of policies, whatever number of pods they isolate. A packet of a connection
 /// that was allowed costs one rule; a new one costs what its pod's own rules at its port cost, and nothing for other pods'.
 ///
-/// Why nothing is in the hooks input and output: traffic between a pod and its own node is always allowed, and nothing else of a
-/// pod's passes there. Translation by services is before, masquerading behind: a packet is judged with the endpoint's address and the
+/// Why nothing else is in the hooks input and output: a node always reaches its own pods, network policies have no say in what a
+/// pod asks of its own node, and nothing else of a pod's passes there. Translation by services is before, masquerading behind: a packet is judged with the endpoint's address and the
 /// client's own.
 public struct PolicyTable: Sendable {
     public let family: IPFamily
+    public let log: PolicyLog
     private var pods: [IPAddress: Entry] = [:]
     private var classes: [PolicyClass.ID: Held] = [:]
+    /// How many classes are about what is sent to this node itself.
+    private var guards = 0
     /// How many classes use a set.
     private var sets: [PolicySet: Int] = [:]
 
     private struct Entry: Hashable {
-        var ingress: PolicyClass.ID?
-        var egress: PolicyClass.ID?
-
-        var ids: [PolicyClass.ID] { [ingress, egress].compactMap(\.self) }
+        var ids: [PolicyClass.ID] = []
+        /// Something is in force, and not only tried out.
+        var isIsolated = false
     }
 
     private struct Held: Hashable {
@@ -39,11 +46,12 @@ public struct PolicyTable: Sendable {
         var uses = 0
     }
 
-    public init(_ family: IPFamily) { self.family = family }
+    /// - Parameter log: which new connections are logged.
+    public init(_ family: IPFamily, log: PolicyLog = .none) { (self.family, self.log) = (family, log) }
 
     /// With everything that the index knows.
-    public init(_ family: IPFamily, _ index: PolicyIndex) {
-        self.init(family)
+    public init(_ family: IPFamily, _ index: PolicyIndex, log: PolicyLog = .none) {
+        self.init(family, log: log)
         var plan = Step()
         for address in index.subjects.keys { judge(address, index, &plan) }
     }
@@ -53,7 +61,14 @@ public struct PolicyTable: Sendable {
     /// Without an isolated pod of the family there is no table.
     public var isWanted: Bool { !pods.isEmpty }
 
-    /// The addresses that are isolated.
+    private var isGuarding: Bool { guards > 0 }
+
+    /// Whose each rule is, by chain and in the rules' order; `nil` for those that only lead on. Costs a look at all classes.
+    public var tallies: [String: [PolicyTally?]] {
+        classes.values.reduce(into: [:]) { tallies, held in tallies.merge(held.definition.tallies(family)) { $1 } }
+    }
+
+    /// The addresses that policies speak of.
     public var addresses: Set<IPAddress> { Set(pods.keys) }
 }
 
@@ -67,54 +82,78 @@ extension PolicyTable {
         for (address, entry) in pods {
             for element in elements(address, entry) { contents[element.set, default: [:]][element.key] = element.content }
         }
-        var table = Table(id.family, id.name, chains: standing)
+        var table = Table(id.family, id.name, chains: isGuarding ? standing + guarding : standing)
         for held in classes.values {
             let (chains, ports) = held.definition.rendered(family)
             for chain in chains { table.chains[chain.name] = chain }
-            if let ports { table.sets[ports.name] = ports }
+            for map in ports { table.sets[map.name] = map }
             let element = Self.element(of: held.definition)
             contents[held.definition.id.classes, default: [:]][element.key] = element.content
         }
-        for set in PolicySet.standing { table.sets[set.name] = NamedSet(set.shape(family), contents[set] ?? [:]) }
+        for set in isGuarding ? PolicySet.standing + PolicySet.guarding : PolicySet.standing {
+            table.sets[set.name] = NamedSet(set.shape(family), contents[set] ?? [:])
+        }
         for set in sets.keys { table.sets[set.name] = NamedSet(set.shape(family), set.elements(family, index)) }
         return table
     }
 
+    private static let late = "belongs to no connection"
+
+    private func dispatch(_ field: Field, _ map: PolicySet, _ classes: PolicySet) -> NFTables.Rule {
+        Rule(id.family, .chainedVerdict(of: [field], through: map.name, map: classes.name))
+    }
+
+    private func lateRule(_ field: Field, _ set: PolicySet) -> NFTables.Rule {
+        Rule(id.family, .isWithinConnection, .isIn([field], set: set.name), .decide(.drop), comment: Self.late)
+    }
+
+    private var knownRule: NFTables.Rule {
+        Rule(id.family, .anyBit(.conntrackState, of: ConntrackState([.established, .related]).rawValue), .decide(.accept))
+    }
+
     private var standing: [Chain] {
-        let table = id.family
-        let known = ConntrackState([.established, .related]).rawValue
-        let late = "belongs to no connection"
-        func dispatch(_ field: Field, _ map: PolicySet, _ classes: PolicySet) -> Rule {
-            Rule(table, .chainedVerdict(of: [field], through: map.name, map: classes.name))
-        }
-        return [
+        [
             Chain(
                 "forward", .init(.filter, .forward, priority: PacketPath.policyFilter),
                 rules: [
-                    Rule(table, .anyBit(.conntrackState, of: known), .decide(.accept)),
+                    knownRule,
                     Rule(
-                        table, .isIn([.sourceAddress, .destinationAddress], set: PolicySet.selves.name), .decide(.accept),
+                        id.family, .isIn([.sourceAddress, .destinationAddress], set: PolicySet.selves.name), .decide(.accept),
                         comment: "a pod that reached itself"),
-                    Rule(
-                        table, .isWithinConnection, .isIn([.sourceAddress], set: PolicySet.isolated.name), .decide(.drop),
-                        comment: late),
-                    Rule(
-                        table, .isWithinConnection, .isIn([.destinationAddress], set: PolicySet.isolated.name), .decide(.drop),
-                        comment: late),
+                    lateRule(.sourceAddress, .isolated),
+                    lateRule(.destinationAddress, .isolated),
                     dispatch(.sourceAddress, .senders, .senderClasses),
                     dispatch(.destinationAddress, .receivers, .receiverClasses),
                 ])
         ]
     }
 
+    /// Those that are there where a pod's way to its own node is judged.
+    private var guarding: [Chain] {
+        // Neighbour discovery belongs to no connection, and without it a pod is not found.
+        let discovery = Rule(
+            id.family, .anyBit(.conntrackState, of: ConntrackState.untracked.rawValue), .decide(.accept),
+            comment: "neighbour discovery")
+        return [
+            Chain(
+                "input", .init(.filter, .input, priority: PacketPath.policyFilter),
+                rules: [knownRule] + (family == .v6 ? [discovery] : []) + [
+                    lateRule(.sourceAddress, .guarded), dispatch(.sourceAddress, .nodeSenders, .nodeClasses),
+                ]),
+            Chain(
+                "output", .init(.filter, .output, priority: PacketPath.policyFilter),
+                rules: [knownRule, lateRule(.destinationAddress, .guarded)]),
+        ]
+    }
+
     private func elements(_ address: IPAddress, _ entry: Entry) -> [PolicyElement] {
         let key = Value(.address(address))
-        return entry.ids.flatMap {
-            [PolicyElement(set: $0.set, key: key, content: $0.content), PolicyElement(set: $0.refused, key: key)]
-        } + [
-            PolicyElement(set: .isolated, key: key),
-            PolicyElement(set: .selves, key: Value(.address(address), .address(address))),
-        ]
+        var elements = entry.ids.map { PolicyElement(set: $0.set, key: key, content: $0.content) }
+        elements += Set(entry.ids.map(\.refused)).map { PolicyElement(set: $0, key: key) }
+        if entry.ids.contains(where: { $0.way == .sendToNode }) { elements.append(PolicyElement(set: .guarded, key: key)) }
+        if entry.isIsolated { elements.append(PolicyElement(set: .isolated, key: key)) }
+        elements.append(PolicyElement(set: .selves, key: Value(.address(address), .address(address))))
+        return elements
     }
 
     private static func element(of definition: PolicyClass) -> Change.Element {
@@ -143,47 +182,67 @@ extension PolicyTable {
     /// - Parameter index: with the changes.
     /// - Returns: what it takes, in an order the kernel accepts, to be carried out in one transaction.
     public mutating func update(_ changes: PolicyIndex.Changes, _ index: PolicyIndex) -> [NFTables.Change] {
-        let wasWanted = isWanted
+        let (wasWanted, wasGuarding) = (isWanted, isGuarding)
         var step = Step()
         for address in changes.subjects { judge(address, index, &step) }
         guard wasWanted, isWanted else {
             guard wasWanted || isWanted else { return [] }
             return wasWanted ? [.deleteTable(id)] : difference(from: nil, to: table(index))
         }
-        return makings(step, index) + moves(step) + edits(changes, step) + removals(step)
+        return (isGuarding && !wasGuarding ? beginGuarding : []) + makings(step, index) + moves(step) + edits(changes, step)
+            + removals(step) + (wasGuarding && !isGuarding ? endGuarding : [])
+    }
+
+    private var beginGuarding: [NFTables.Change] {
+        PolicySet.guarding.map { .addSet(id, $0.shape(family)) }
+            + guarding.flatMap { chain -> [NFTables.Change] in
+                [.addChain(id, chain.name, chain.base)] + chain.rules.map { .addRule(id, chain: chain.name, $0, before: nil) }
+            }
+    }
+
+    private var endGuarding: [NFTables.Change] {
+        guarding.flatMap { [.flushChain(id, $0.name), .deleteChain(id, $0.name)] }
+            + PolicySet.guarding.map { .deleteSet(id, $0.name) }
     }
 
     private mutating func judge(_ address: IPAddress, _ index: PolicyIndex, _ step: inout Step) {
         guard address.family == family else { return }
         let old = pods[address]
-        var new: Entry?
+        var new = Entry()
         if let subject = index.subjects[address] {
-            new = Entry(
-                ingress: take(.ingress, subject, subject.ingress, index, &step),
-                egress: take(.egress, subject, subject.egress, index, &step))
+            for way in PolicyWay.allCases {
+                guard let definition = definition(way, subject, index) else { continue }
+                new.ids.append(take(definition, &step))
+                if !definition.course.isEmpty { new.isIsolated = true }
+            }
         }
         if step.pods[address] == nil { step.pods[address] = .some(old) }
-        pods[address] = new
+        pods[address] = new.ids.isEmpty ? nil : new
         for id in old?.ids ?? [] { release(id, &step) }
     }
 
-    private mutating func take(
-        _ direction: NetworkPolicy.Direction, _ subject: PolicyIndex.Subject, _ policies: [ObjectKey], _ index: PolicyIndex,
-        _ step: inout Step
-    ) -> PolicyClass.ID? {
-        guard subject.isClosed || !policies.isEmpty else { return nil }
-        let definition: PolicyClass
-        if subject.isClosed {
-            definition = .closed(direction)
-        } else {
-            let openings = policies.compactMap(index.policy).flatMap { PolicyOpening.all($0, direction, family) }
-            definition = PolicyClass(direction, openings) { id in classes[id].map { $0.definition.openings != openings } ?? false
-            }
+    /// `nil`: nothing is asked.
+    private func definition(
+        _ way: PolicyWay, _ subject: PolicyIndex.Subject, _ index: PolicyIndex
+    ) -> PolicyClass? {
+        // Its own node is open to a pod of which nothing is known.
+        if subject.isClosed { return way == .sendToNode ? nil : .closed(way, log) }
+        let course = PolicyCourse(subject.inForce, way, family, index)
+        var trial = subject.onTrial.map { PolicyCourse($0, way, family, index) }
+        if trial == course { trial = nil }
+        let asksNothing = way == .sendToNode ? !course.refusesSomething : course.isEmpty
+        guard !asksNothing || trial?.isEmpty == false else { return nil }
+        return PolicyClass(way, course, trial: trial, log) { id in
+            classes[id].map { $0.definition.course != course || $0.definition.trial != trial } ?? false
         }
+    }
+
+    private mutating func take(_ definition: PolicyClass, _ step: inout Step) -> PolicyClass.ID {
         let id = definition.id
         if classes[id] == nil {
             if step.classes[id] == nil { step.classes[id] = .some(nil) }
             classes[id] = Held(definition: definition)
+            if id.way == .sendToNode { guards += 1 }
             for set in definition.sets {
                 if step.sets[set] == nil { step.sets[set] = sets[set] != nil }
                 sets[set, default: 0] += 1
@@ -198,6 +257,7 @@ extension PolicyTable {
         guard let held = classes[id], held.uses == 0 else { return }
         if step.classes[id] == nil { step.classes[id] = .some(held.definition) }
         classes[id] = nil
+        if id.way == .sendToNode { guards -= 1 }
         for set in held.definition.sets {
             if step.sets[set] == nil { step.sets[set] = true }
             let uses = (sets[set] ?? 0) - 1
@@ -212,7 +272,7 @@ extension PolicyTable {
         let parts = made.map { (definition: $0, content: $0.rendered(family)) }
         var changes = new.map { NFTables.Change.addSet(id, $0.shape(family)) }
         for part in parts {
-            if let ports = part.content.ports { changes.append(.addSet(id, ports.shape)) }
+            for ports in part.content.ports { changes.append(.addSet(id, ports.shape)) }
             for chain in part.content.chains { changes.append(.addChain(id, chain.name, nil)) }
         }
         for part in parts {
@@ -222,7 +282,7 @@ extension PolicyTable {
         }
         for set in new { changes.append(.addElements(id, set.shape(family), Self.sorted(set.elements(family, index)))) }
         for part in parts {
-            if let ports = part.content.ports { changes.append(.addElements(id, ports.shape, Self.sorted(ports.elements))) }
+            for ports in part.content.ports { changes.append(.addElements(id, ports.shape, Self.sorted(ports.elements))) }
             let classes = part.definition.id.classes.shape(family)
             changes.append(.addElements(id, classes, [Self.element(of: part.definition)]))
         }
@@ -246,8 +306,9 @@ extension PolicyTable {
                 come[element.set, default: []].append(Change.Element(element.key, element.content))
             }
         }
-        return PolicySet.standing.compactMap { set in gone[set].map { .deleteElements(id, set.shape(family), $0) } }
-            + PolicySet.standing.compactMap { set in come[set].map { .addElements(id, set.shape(family), $0) } }
+        let sets = PolicySet.standing + PolicySet.guarding
+        return sets.compactMap { set in gone[set].map { .deleteElements(id, set.shape(family), $0) } }
+            + sets.compactMap { set in come[set].map { .addElements(id, set.shape(family), $0) } }
     }
 
     /// Who is meant by rules that were there before.
@@ -282,7 +343,7 @@ extension PolicyTable {
         }
         for part in parts { for chain in part.content.chains.reversed() { changes.append(.flushChain(id, chain.name)) } }
         for part in parts {
-            if let ports = part.content.ports { changes.append(.deleteSet(id, ports.name)) }
+            for ports in part.content.ports { changes.append(.deleteSet(id, ports.name)) }
             for chain in part.content.chains.reversed() { changes.append(.deleteChain(id, chain.name)) }
         }
         let unused = step.sets.filter { $0.value && sets[$0.key] == nil }.keys.sorted { $0.name < $1.name }

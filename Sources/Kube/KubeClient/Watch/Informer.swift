@@ -14,6 +14,8 @@ struct Informer {
     let transport: any APITransport
     let clock: any Clock<Duration>
     let random: @Sendable () -> Double
+    /// Whether the server need not serve the kind.
+    let isOptional: Bool
     let logger: Logger
 
     /// How long a watch is asked to last, before the spread: as client-go does, 5 to 10 minutes.
@@ -24,7 +26,7 @@ struct Informer {
     /// - Parameter deliver: takes what came together.
     func run(_ deliver: @escaping @Sendable ([ObjectEvent]) -> Void) async {
         let outbox = Outbox(deliver)
-        var machine = InformerStateMachine(origin: path, backoff: backoff)
+        var machine = InformerStateMachine(origin: path, backoff: backoff, isOptional: isOptional)
         var action = machine.start()
         while !Task.isCancelled {
             logger.debug("informer", metadata: ["path": "\(path)", "action": "\(action)"])

@@ -11,6 +11,9 @@ public import Reconcile
 ///                ▲                                                  │
 ///                └────────────────── 410 Gone, or ERROR 410 ◄───────┘
 /// ```
+/// A kind that the server need not serve is empty as long as it does not, and looked for again now and then. Were some of it known,
+/// the server is not believed at once: one that starts may not have learnt yet what it serves.
+///
 /// A relist is compared with what is known, so the consumer hears of the differences only. Objects are kept as their
 /// projection; resource versions are opaque and only sent back.
 public struct InformerStateMachine: Sendable {
@@ -59,6 +62,9 @@ public struct InformerStateMachine: Sendable {
     /// What is followed, for faults: `/api/v1/pods`.
     public let origin: String
     private let pageSize: Int
+    private let isOptional: Bool
+    /// How often in a row the server did not know the kind.
+    private var absences = 0
     private var state = State.idle
     private var backoff: Backoff
     private var cache = ObjectCache()
@@ -68,8 +74,10 @@ public struct InformerStateMachine: Sendable {
     private var failure: SourceFault?
     private var toldFaults: [SourceFault] = []
 
-    public init(origin: String, pageSize: Int = 500, backoff: Backoff = Backoff()) {
+    /// - Parameter isOptional: whether the server need not serve the kind.
+    public init(origin: String, pageSize: Int = 500, backoff: Backoff = Backoff(), isOptional: Bool = false) {
         self.origin = origin
+        self.isOptional = isOptional
         self.pageSize = pageSize
         self.backoff = backoff
     }
@@ -92,6 +100,7 @@ extension InformerStateMachine {
         }
         // The backoff is not reset: a server that lists well and refuses every watch must not be asked without pause.
         failure = nil
+        absences = 0
         objectFaults = [:]
         namelessFaults = []
         for reading in readings { note(reading) }
@@ -108,7 +117,24 @@ extension InformerStateMachine {
         guard case .listing(_, let isPaged) = state else { return misplaced() }
         // The token of a page has expired: the list is longer than the server's memory, so ask for it in one piece.
         if failure.status == 410, isPaged { return Step(events: [], action: list(isPaged: false)) }
+        if failure.status == 404, isOptional {
+            absences += 1
+            if cache.objects.isEmpty || absences >= Self.disbelief { return unserved(random: random) }
+        }
         return wait(.list, after: failure, "listing", random: random)
+    }
+
+    /// How often a server has to say that it does not know a kind of which something is known.
+    private static var disbelief: Int { 5 }
+    /// When a kind that is not served is looked for again, before the spread.
+    private static var absence: Duration { .seconds(20) }
+
+    private mutating func unserved(random: Double) -> Step {
+        (failure, objectFaults, namelessFaults) = (nil, [:], [])
+        let events = isListed ? cache.replace(with: []) : [.listed([])]
+        isListed = true
+        state = .waiting(then: .list)
+        return Step(events: faultEvents() + events, action: .wait(Self.absence * (1 + random)))
     }
 
     private mutating func list(isPaged: Bool) -> Action {

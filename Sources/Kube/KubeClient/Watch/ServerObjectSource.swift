@@ -13,10 +13,14 @@ public struct ServerObjectSource: ObjectSource {
         /// kubectl's `--field-selector`, such as `spec.nodeName=n1`.
         public var fieldSelector: String?
         public var labelSelector: LabelSelector?
+        /// Whether a server need not serve it: then there is none of it, and it is looked for again.
+        public var isOptional: Bool
 
         public init(
-            _ resource: ResourceType, namespace: String? = nil, fieldSelector: String? = nil, labelSelector: LabelSelector? = nil
+            _ resource: ResourceType, namespace: String? = nil, fieldSelector: String? = nil, labelSelector: LabelSelector? = nil,
+            isOptional: Bool = false
         ) {
+            self.isOptional = isOptional
             self.resource = resource
             self.namespace = namespace
             self.fieldSelector = fieldSelector
@@ -41,7 +45,7 @@ public struct ServerObjectSource: ObjectSource {
             Informer(
                 kind: collection.resource.kind, path: collection.resource.path(namespace: collection.namespace),
                 selection: collection.selection, registry: registry, backoff: backoff, transport: transport, clock: clock,
-                random: random, logger: logger)
+                random: random, isOptional: collection.isOptional, logger: logger)
         }
     }
 

@@ -41,10 +41,3 @@ extension PolicyIndex {
         return sender != nil && !verdict.egress.isAllowed || receiver != nil && !verdict.ingress.isAllowed
     }
 }
-
-extension PolicyIndex.Changes {
-    /// The addresses to or from which something may be refused that was not.
-    var lessAllowed: Set<IPAddress> {
-        subjects.union(peers.values.flatMap(\.removed)).union(ports.values.flatMap { $0.removed.map(\.address) })
-    }
-}

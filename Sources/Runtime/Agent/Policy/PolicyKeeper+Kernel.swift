@@ -8,7 +8,9 @@ extension PolicyKeeper {
         let isOurs = settings.duties.contains(.policies)
         self.init(
             node: settings.node, isOurs: isOurs,
-            connections: settings.cutsConnections ? KernelPolicyConnections(namespace: namespace) : nil
+            connections: settings.cutsConnections ? KernelPolicyConnections(namespace: namespace) : nil,
+            log: settings.policyLog, count: { try KernelTables(in: namespace).ruleCounts(in: $0) },
+            survey: { BridgeSurvey(namespace: namespace).problems($0) }
         ) { try KernelTables(in: namespace) }
     }
 }

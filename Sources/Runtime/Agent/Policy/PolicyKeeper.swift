@@ -2,9 +2,11 @@ import Addressing
 import Cluster
 import KubeAPI
 import NFTables
+import NFTablesKernel
 import Netlink
 import Plan
 import Synchronization
+import Telemetry
 
 /// Keeps the tables of policies as the objects and the attachments say: the only writer of them.
 ///
@@ -15,21 +17,30 @@ import Synchronization
 final class PolicyKeeper: Sendable {
     private let isOurs: Bool
     private let open: @Sendable () throws -> any NFTablesEnd
+    private let count: (@Sendable (Table.ID) throws -> [String: [Counted?]])?
+    private let survey: (@Sendable (Set<IPAddress>) -> [Problem])?
     private let connections: (any PolicyConnections)?
     private let state: Mutex<State>
 
     /// - Parameters:
     ///   - isOurs: without this duty the tables are taken away.
     ///   - connections: where connections are cut that are no longer allowed; `nil`: they are left to end by themselves.
+    ///   - log: which new connections are logged.
+    ///   - count: what the rules of a table have counted, by chain; `nil`: nobody can say.
+    ///   - survey: what is wrong with the way to these addresses of this node; asked when everything is compared.
     ///   - open: the tables of the node's namespace.
     init(
-        node: String, isOurs: Bool, connections: (any PolicyConnections)? = nil,
+        node: String, isOurs: Bool, connections: (any PolicyConnections)? = nil, log: PolicyLog = .none,
+        count: (@Sendable (Table.ID) throws -> [String: [Counted?]])? = nil,
+        survey: (@Sendable (Set<IPAddress>) -> [Problem])? = nil,
         open: @escaping @Sendable () throws -> any NFTablesEnd
     ) {
         self.isOurs = isOurs
         self.connections = connections
+        self.count = count
+        self.survey = survey
         self.open = open
-        state = Mutex(State(index: PolicyIndex(node: node), tables: IPFamily.allCases.map { PolicyTable($0) }))
+        state = Mutex(State(index: PolicyIndex(node: node), tables: IPFamily.allCases.map { PolicyTable($0, log: log) }))
     }
 
     private struct State {
@@ -43,6 +54,17 @@ final class PolicyKeeper: Sendable {
         /// Our transactions so far.
         var commits: UInt32 = 0
         var problem: Problem?
+        var surveyed: [Problem] = []
+        /// Those that held what they should when they were last written or compared.
+        var right: Set<Table.ID> = []
+        /// Tables that somebody else takes away again and again.
+        var restorations = Restorations<Table.ID>()
+        var counts = PolicyCounts()
+        /// How many connections were cut so far.
+        var cut = 0
+        /// Whose the words are that the kernel's log says; also of rules that were there a moment ago.
+        var words: [String: PolicyTally] = [:]
+        var haveWordsChanged = true
     }
 
     /// What a settling came to.
@@ -54,7 +76,25 @@ final class PolicyKeeper: Sendable {
         var cut = 0
     }
 
-    var problems: [Problem] { state.withLock { [$0.problem].compactMap(\.self) } }
+    var problems: [Problem] {
+        state.withLock { state in
+            let contested = Problem(contested: state.restorations.contested.map { "table \($0)" })
+            return [state.problem, contested].compactMap(\.self) + state.surveyed + state.index.problems
+        }
+    }
+
+    /// Ends the rests that are over.
+    ///
+    /// - Returns: whether one ended, so that it is time to look.
+    func wake(at now: Duration) -> Bool { state.withLock { $0.restorations.wake(at: now) } }
+
+    /// When the next rest ends.
+    var nextWaking: Duration? { state.withLock { $0.restorations.nextWaking } }
+
+    /// Of an object that a problem is about; `nil`: it is not there.
+    func uid(of policy: ObjectKey) -> String? {
+        state.withLock { ($0.index.policy(policy)?.metadata ?? $0.index.clusterPolicy(policy)?.metadata)?.uid }
+    }
 
     /// Calls with the number of transactions so far, while none is made.
     func withCommits<Result>(_ body: (UInt32) throws -> Result) rethrows -> Result {
@@ -99,21 +139,22 @@ extension PolicyKeeper {
     ///
     /// - Parameter members: the nodes: what is cut is judged with them.
     @discardableResult
-    func settle(_ members: some Collection<Member>) throws -> Outcome {
+    func settle(_ members: some Collection<Member>, at now: Duration = .zero) throws -> Outcome {
         try state.withLock { state in
             guard isOurs, state.index.isListed else { return Outcome() }
             state.members = Array(members)
-            return try state.isSaid ? say(&state) : compare(&state)
+            return try state.isSaid ? say(&state) : compare(&state, at: now)
         }
     }
 
     /// Compares everything with the kernel.
-    func check(_ members: some Collection<Member>) throws -> Outcome {
+    func check(_ members: some Collection<Member>, at now: Duration = .zero) throws -> Outcome {
         try state.withLock { state in
             guard isOurs else { return try takeAway(&state) }
             guard state.index.isListed else { return Outcome() }
             state.members = Array(members)
-            return try compare(&state)
+            state.surveyed = survey?(Set(state.index.subjects.keys)) ?? []
+            return try compare(&state, at: now)
         }
     }
 }
@@ -135,7 +176,7 @@ extension PolicyKeeper {
             guard state.index.isListed else {
                 return try change(&state) { PolicyTable.closing(tenant.addresses, $0, in: $1) }
             }
-            _ = try state.isSaid ? say(&state) : compare(&state)
+            _ = try state.isSaid ? say(&state) : compare(&state, at: nil)
         }
     }
 
@@ -149,7 +190,7 @@ extension PolicyKeeper {
                 try? change(&state) { PolicyTable.releasing(addresses, $0, in: $1) }
                 return
             }
-            _ = try? state.isSaid ? say(&state) : compare(&state)
+            _ = try? state.isSaid ? say(&state) : compare(&state, at: nil)
         }
     }
 
@@ -181,26 +222,33 @@ extension PolicyKeeper {
         guard !outcome.changes.isEmpty else { return outcome }
         var kernel = try open()
         try note(&state) { state in try Self.commit(outcome.changes, &kernel, &state) }
+        state.haveWordsChanged = true
         outcome.cut = cut(&state, among: changes.lessAllowed)
         return outcome
     }
 
-    private func compare(_ state: inout State) throws -> Outcome {
+    /// - Parameter now: what rests then is left as it is; `nil`: nothing rests, because a pod waits.
+    private func compare(_ state: inout State, at now: Duration?) throws -> Outcome {
         let changes = state.index.takeChanges()
         var outcome = Outcome()
         var kernel = try open()
-        let wasSaid = state.isSaid
+        let resting = now == nil ? [] : state.restorations.resting
         try note(&state) { state in
             for position in state.tables.indices {
                 let isNews = !state.tables[position].update(changes, state.index).isEmpty
                 let table = state.tables[position]
+                guard !resting.contains(table.id) else { continue }
                 let steps = difference(from: try kernel.observe(table.id), to: table.table(state.index))
                 try Self.commit(steps, &kernel, &state)
                 outcome.changes += steps
-                if wasSaid, !isNews, !steps.isEmpty { outcome.isRestored = true }
+                if !state.right.insert(table.id).inserted, !isNews, !steps.isEmpty {
+                    outcome.isRestored = true
+                    if let now { state.restorations.note([table.id], at: now) }
+                }
             }
-            state.isSaid = true
+            state.isSaid = state.tables.allSatisfy { !resting.contains($0.id) }
         }
+        state.haveWordsChanged = true
         // Whatever was there before may have allowed what is not allowed now.
         if !outcome.changes.isEmpty { outcome.cut = cut(&state, among: Set(state.index.subjects.keys)) }
         return outcome
@@ -234,6 +282,7 @@ extension PolicyKeeper {
             state.problem = nil
         } catch {
             state.isSaid = false
+            state.right = []
             state.problem = Problem(.changeRefused, nil, "table \(PacketPath.policyTable): \(error)")
             throw error
         }
@@ -251,7 +300,64 @@ extension PolicyKeeper {
             }
             return index.forbids(connection)
         }
+        state.cut += count ?? 0
         return count ?? 0
+    }
+}
+
+// MARK: - What it came to
+
+extension PolicyKeeper {
+    /// Policies that are known to the agent at most: a page of figures is read by machines that keep all of it.
+    private static var mostFigures: Int { 2000 }
+
+    /// Reads what the rules have counted, and puts it on a page.
+    func addFigures(to page: inout Exposition) {
+        guard isOurs else { return }
+        state.withLock { state in
+            readCounts(&state)
+            page.add(
+                "tulle_policy_addresses", .gauge, "Addresses of this node that policies speak of, or that are closed.",
+                .init(state.index.subjects.count))
+            page.add(
+                "tulle_policy_connections_cut_total", .counter, "Connections that were cut because policies allow them no more.",
+                .init(state.cut))
+            page.add(
+                "tulle_policy_new_connections_total", .counter,
+                "New connections that rules decided about; what nothing opens is counted for each policy that isolates.",
+                state.counts.samples(Self.mostFigures))
+        }
+    }
+
+    private func readCounts(_ state: inout State) {
+        guard let count, state.isSaid else { return }
+        for table in state.tables where table.isWanted {
+            // What cannot be read now is read the next time.
+            guard let counts = try? count(table.id) else { continue }
+            state.counts.read(counts, of: table.id, table.tallies)
+        }
+        let index = state.index
+        state.counts.keep { index.policy($0) != nil || index.clusterPolicy($0) != nil }
+    }
+
+    /// What is to be written of a packet that a rule logged.
+    ///
+    /// - Parameter word: what the rule says.
+    func note(of word: String, _ flow: LoggedPacket.Flow) -> PolicyNote? {
+        state.withLock { state in
+            if state.words[word] == nil, state.haveWordsChanged { learnWords(&state) }
+            guard let tally = state.words[word] else { return nil }
+            func name(_ address: IPAddress) -> String { state.index.world.name(of: address) }
+            return PolicyNote(tally: tally, flow: flow, from: name(flow.source), to: name(flow.destination))
+        }
+    }
+
+    private func learnWords(_ state: inout State) {
+        state.haveWordsChanged = false
+        if state.words.count > 20_000 { state.words = [:] }
+        for table in state.tables {
+            for case let tally? in table.tallies.values.flatMap(\.self) { state.words[tally.word] = tally }
+        }
     }
 }
 

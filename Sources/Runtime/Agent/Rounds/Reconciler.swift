@@ -190,14 +190,16 @@ extension Reconciler {
         guard isListed else { return nil }
         while true {
             let now = surroundings.now()
-            if keeper.wake(at: now) { rounds.markAll(at: now) }
+            let haveRested = policies?.wake(at: now) == true
+            if keeper.wake(at: now) || haveRested { rounds.markAll(at: now) }
             if areTablesDue, now >= tableLooks.notBefore {
                 areTablesDue = false
                 rounds.mark([.tables], at: now)
             }
             switch rounds.next(at: now) {
             case .sleep(let until):
-                let others = [keeper.nextWaking, areTablesDue ? tableLooks.notBefore : nil].compactMap(\.self)
+                let others = [keeper.nextWaking, policies?.nextWaking, areTablesDue ? tableLooks.notBefore : nil].compactMap(
+                    \.self)
                 return others.reduce(until, min)
             case .busy: preconditionFailure("a round inside a round")
             case .run(let scope): run(scope)
@@ -272,7 +274,7 @@ extension Reconciler {
         let now = surroundings.now()
         guard case .keys(let errands) = scope else {
             // First: until they hold, a pod that an earlier agent attached may do what it should not.
-            let policies = settlePolicies(isWhole: true)
+            let policies = settlePolicies(isWhole: true, at: now)
             var outcome = try keeper.settleAll(at: now)
             outcome.add(policies)
             return outcome
@@ -285,17 +287,17 @@ extension Reconciler {
             outcome.add(tables)
         }
         if errands.contains(.tables) || errands.contains(.policies) {
-            outcome.add(settlePolicies(isWhole: errands.contains(.tables)))
+            outcome.add(settlePolicies(isWhole: errands.contains(.tables), at: now))
         }
         return outcome
     }
 
     /// A refusal, which is a problem of its own, does not keep the rest of the node from being right.
-    private func settlePolicies(isWhole: Bool) -> NodeKeeper<CountedTables>.Outcome {
+    private func settlePolicies(isWhole: Bool, at now: Duration) -> NodeKeeper<CountedTables>.Outcome {
         var outcome = NodeKeeper<CountedTables>.Outcome()
         guard let policies else { return outcome }
         let members = keeper.snapshot.members.values
-        guard let result = try? isWhole ? policies.check(members) : policies.settle(members) else {
+        guard let result = try? isWhole ? policies.check(members, at: now) : policies.settle(members, at: now) else {
             outcome.refused = 1
             return outcome
         }
@@ -316,7 +318,10 @@ extension Reconciler {
             logger.info("solved", metadata: ["problem": "\(problem)"])
         }
         report.problems = problems
-        let said = notes.notes(on: problems, at: surroundings.now()) { keeper.snapshot.uid(ofService: $0) }
+        let said = notes.notes(on: problems, at: surroundings.now()) { [policies] subject in
+            subject.kind == Service.resource.kind.kind
+                ? keeper.snapshot.uid(ofService: subject) : policies?.uid(of: subject)
+        }
         for note in said { tell(note) }
     }
 }

@@ -3,11 +3,11 @@ import KubeAPI
 import KubeClient
 import Plan
 
-/// What is wrong with services, told on the services themselves: a note when a problem comes, and another each half hour while
+/// What is wrong with services and policies, told on the objects themselves: a note when a problem comes, and another each half hour while
 /// it stands, because servers forget events after an hour. A value; time is passed in.
 ///
 /// Never more than a hundred at once and one a second after that: a cluster with ten thousand wrong services is told of bit by
-/// bit. Who reads a service finds the same note whichever node wrote it, unless it names a node.
+/// bit. Who reads an object finds the same note whichever node wrote it, unless it names a node.
 struct ProblemNotes: Sendable {
     private var told: [Problem: Duration] = [:]
     private var tokens = burst
@@ -24,22 +24,27 @@ struct ProblemNotes: Sendable {
         refilled = now
         var notes: [EventNote] = []
         for problem in problems where tokens >= 1 {
-            guard let subject = problem.subject, Self.isService(subject) else { continue }
+            guard let subject = problem.subject, let kind = Self.kind(subject) else { continue }
             if let last = told[problem], now - last < Self.period { continue }
             guard let uid = uid(subject) else { continue }
             told[problem] = now
             tokens -= 1
             notes.append(
                 EventNote(
-                    EventNote.Subject(Service.resource.kind, namespace: subject.namespace, name: subject.name, uid: uid),
+                    EventNote.Subject(kind, namespace: subject.namespace, name: subject.name, uid: uid),
                     .warning,
                     reason: problem.id.reason, "\(problem.message); \(problem.id.remedy)"))
         }
         return notes
     }
 
-    private static func isService(_ key: ObjectKey) -> Bool {
-        key.kind == Service.resource.kind.kind && key.group == Service.resource.kind.group
+    private static let kinds = [
+        Service.resource.kind, NetworkPolicy.resource.kind, ClusterNetworkPolicy.resource.kind,
+    ]
+
+    /// `nil`: nothing is told of such objects.
+    private static func kind(_ key: ObjectKey) -> GroupVersionKind? {
+        kinds.first { $0.kind == key.kind && $0.group == key.group }
     }
 }
 

@@ -34,13 +34,17 @@ final class StatusBoard: Sendable {
     private let state = Mutex(State())
     private let parts: String
     private let hasServices: Bool
+    /// What others show of themselves.
+    private let more: @Sendable (inout Exposition) -> Void
     private let now: @Sendable () -> Duration
     private let date: @Sendable () -> Timestamp
 
     init(
         _ settings: AgentSettings, now: @escaping @Sendable () -> Duration,
-        date: @escaping @Sendable () -> Timestamp = { Timestamp(seconds: 0) }
+        date: @escaping @Sendable () -> Timestamp = { Timestamp(seconds: 0) },
+        more: @escaping @Sendable (inout Exposition) -> Void = { _ in }
     ) {
+        self.more = more
         self.date = date
         parts = settings.parts
         hasServices = settings.duties.contains(.services)
@@ -117,6 +121,7 @@ final class StatusBoard: Sendable {
             })
         state.figures.add(
             to: &page, hasServices: hasServices, families: state.families, state.deserted, services: state.services)
+        more(&page)
         ProcessFigures.add(to: &page)
         return page
     }

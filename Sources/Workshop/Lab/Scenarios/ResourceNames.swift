@@ -6,7 +6,7 @@ enum ResourceNames {
         [
             Node.resource, Namespace.resource, Pod.resource, Service.resource, Endpoints.resource, EndpointSlice.resource,
             ServiceAccount.resource, ConfigMap.resource, Secret.resource, Lease.resource, NetworkPolicy.resource,
-            Ingress.resource, IngressClass.resource,
+            Ingress.resource, IngressClass.resource, ClusterNetworkPolicy.resource,
         ]
         + [Kinds.deployment, Kinds.replicaSet, Kinds.statefulSet, Kinds.daemonSet, Kinds.controllerRevision].map(Kinds.resource)
 

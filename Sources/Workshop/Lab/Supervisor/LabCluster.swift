@@ -223,6 +223,21 @@ extension LabCluster {
         }
     }
 
+    /// The kinds that a lab serves beside those of every server.
+    func addDefinitions() async throws {
+        let definitions = ResourceType(
+            GroupVersionKind(group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition"),
+            plural: "customresourcedefinitions", shortNames: [], isNamespaced: false)
+        let entries = try ObjectFile.entries(PackageResources.clusternetworkpolicies_yaml, path: "clusternetworkpolicies.yaml")
+        for entry in entries {
+            do {
+                try await client.create(entry.tree, of: definitions)
+            } catch APIFailure.alreadyExists {
+                // After a restart it is there.
+            }
+        }
+    }
+
     /// A deployment of as many echo pods as were asked for.
     func addEchoPods() async throws {
         let labels: JSONValue = ["app": "echo"]

@@ -181,6 +181,7 @@ extension Supervisor {
     ) async throws {
         cluster.add(server)
         try await cluster.untilServed(server)
+        try await cluster.addDefinitions()
         say(.step("API server", sockets.url))
         try await cluster.forgetReadiness()
         // All of them, before anybody gives out ranges: so they get them in the order of their names.

@@ -1,0 +1,114 @@
+import Addressing
+import Cluster
+import KubeAPI
+import Logging
+import NFTablesKernel
+import Netlink
+import Plan
+import Synchronization
+import Telemetry
+
+/// Writes down the new connections that policies log: who wanted what of whom, and which rule of which policy decided.
+///
+/// The kernel limits how often a rule logs; here no more than some hundred lines are written in a second. What is more is counted.
+actor PolicyLogger {
+    private let executor = SessionExecutor(name: "policy-log")
+    private let log: PacketLog
+    private let policies: PolicyKeeper
+    private let counts: Counts
+    private let logger: Logger
+    private var room = LineRoom()
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// What came of the packets so far; read by others.
+    final class Counts: Sendable {
+        let lines = Atomic<Int>(0)
+        let dropped = Atomic<Int>(0)
+
+        func add(to page: inout Exposition) {
+            let (lines, dropped) = (lines.load(ordering: .relaxed), dropped.load(ordering: .relaxed))
+            guard lines + dropped > 0 else { return }
+            page.add("tulle_policy_log_lines_total", .counter, "Connections that were written to the log.", .init(lines))
+            page.add(
+                "tulle_policy_log_dropped_total", .counter, "Connections that came too fast to be written, or that nobody knows.",
+                .init(dropped))
+        }
+    }
+
+    /// How much of a packet is looked at: an IPv6 header, some of its extensions, and ports.
+    private static var bytes: UInt32 { 128 }
+
+    init(
+        in namespace: NetworkNamespace, policies: PolicyKeeper, counts: Counts, logger: Logger
+    ) throws(KernelError) {
+        log = try PacketLog(group: PacketPath.policyLogGroup, bytes: Self.bytes, in: namespace)
+        (self.policies, self.counts, self.logger) = (policies, counts, logger)
+    }
+
+    /// Writes lines until its task is cancelled.
+    ///
+    /// - Parameter now: a clock that only goes on.
+    func run(now: @Sendable () -> Duration) async throws {
+        while !Task.isCancelled {
+            // This thread is ours alone; a quarter of a second is how late the end is noticed.
+            switch try log.next(timeout: .milliseconds(250)) {
+            case .packets(let packets)?: for packet in packets { write(packet, at: now()) }
+            case .overrun?: counts.dropped.add(1, ordering: .relaxed)
+            case nil: break
+            }
+            await Task.yield()
+        }
+    }
+
+    private func write(_ packet: LoggedPacket, at time: Duration) {
+        guard let flow = packet.flow, let note = policies.note(of: packet.prefix, flow), room.takes(at: time) else {
+            counts.dropped.add(1, ordering: .relaxed)
+            return
+        }
+        counts.lines.add(1, ordering: .relaxed)
+        logger.notice("policy", metadata: note.metadata)
+    }
+}
+
+/// How many lines there is room for: some hundred a second.
+struct LineRoom {
+    private var tokens = most
+    private var refilled: Duration?
+
+    private static let most = 500.0
+    private static let perSecond = 200.0
+
+    mutating func takes(at time: Duration) -> Bool {
+        tokens = min(Self.most, tokens + (refilled.map { (time - $0) / .seconds(1) } ?? 0) * Self.perSecond)
+        refilled = time
+        guard tokens >= 1 else { return false }
+        tokens -= 1
+        return true
+    }
+}
+
+/// What is written of one packet.
+struct PolicyNote: Hashable {
+    var tally: PolicyTally
+    var flow: LoggedPacket.Flow
+    /// The pods whose addresses they are; empty where they are none's.
+    var from: String
+    var to: String
+
+    var metadata: Logger.Metadata {
+        let transport = TransportProtocol(number: flow.transport)?.rawValue ?? "\(flow.transport)"
+        func place(_ name: String, _ address: IPAddress, _ port: UInt16) -> String {
+            let place = port == 0 ? address.description : SocketAddress(address, port).description
+            return name.isEmpty ? place : "\(name) \(place)"
+        }
+        var metadata: Logger.Metadata = [
+            "outcome": "\(tally.outcome.rawValue)", "direction": "\(tally.direction.rawValue.lowercased())",
+            "policy": "\(tally.policies.isEmpty ? "none known yet" : tally.policies.map(\.description).joined(separator: ", "))",
+            "from": "\(place(from, flow.source, flow.sourcePort))", "to": "\(place(to, flow.destination, flow.destinationPort))",
+            "protocol": "\(transport)",
+        ]
+        if !tally.place.isEmpty { metadata["rule"] = "\(tally.place)" }
+        return metadata
+    }
+}
