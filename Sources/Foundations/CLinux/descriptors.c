@@ -146,6 +146,12 @@ int clinux_file_identity(int descriptor, uint64_t *device, uint64_t *inode, uid_
     return answer;
 }
 
+int64_t clinux_file_written(const char *path) {
+    struct stat status;
+    if (stat(path, &status) != 0) return -1;
+    return (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+}
+
 int clinux_peer_process(int socket, pid_t *process) {
     struct ucred credentials;
     socklen_t length = sizeof credentials;

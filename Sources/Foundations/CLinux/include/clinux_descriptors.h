@@ -45,6 +45,9 @@ int clinux_peer_process(int socket, pid_t *process);
 // fstat(2): which file it is, and whose. Where NIO is imported too, Swift takes `struct stat` for a type of NIO's own.
 int clinux_file_identity(int descriptor, uint64_t *device, uint64_t *inode, uid_t *owner);
 
+// stat(2): when it was written last, in nanoseconds since 1970; -1 when it is not there.
+int64_t clinux_file_written(const char *path);
+
 // NS_GET_NSTYPE: the CLONE_NEW… flag of a namespace's descriptor; ENOTTY for any other file.
 int clinux_namespace_kind(int descriptor);
 

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The few things a kubelet does with files.
@@ -24,9 +25,8 @@ enum Files {
 
     /// When it was written last.
     static func changed(_ path: String) -> Moment? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        return Moment(.seconds(status.st_mtim.tv_sec) + .nanoseconds(status.st_mtim.tv_nsec))
+        let nanoseconds = clinux_file_written(path)
+        return nanoseconds < 0 ? nil : Moment(.nanoseconds(nanoseconds))
     }
 
     static func text(of path: String) -> String? {
