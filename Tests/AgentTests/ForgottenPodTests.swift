@@ -20,21 +20,49 @@ struct ForgottenPodTests {
         #expect(next.service.attachments().all.count == 1)
     }
 
-    @Test("GC removes links that neither the runtime nor a record names, unless another network has pods here")
+    // After the state was lost, the GC of one network took away the links of another's pods, which ran.
+    @Test("GC removes links that say they are of its network and that neither the runtime nor a record names")
     func strays() throws {
+        func stray(_ container: String, _ network: String) throws -> Plan.Attachment {
+            var attachment = try record(container, "192.0.2.5").attachment
+            attachment.network = network
+            return attachment
+        }
         let bench = try PodBench("192.0.2.0/29")
         _ = try bench.addresses("c1")
-        let stray = try record("stray", "192.0.2.5").attachment
-        let known = try record("known", "192.0.2.6").attachment
-        for attachment in [stray, known] { try bench.dataplane.make(attachment, in: .current()) }
+        let known = try stray("known", "pods")
+        let others = [try stray("other", "more"), try stray("nameless", "")]
+        for attachment in [try stray("stray", "pods"), known] + others {
+            try bench.dataplane.make(attachment, in: .current())
+        }
         let kept =
             #","cni.dev/valid-attachments":[{"containerID":"c1","ifname":"eth0"},{"containerID":"known","ifname":"eth0"}]"#
-        #expect(try bench.call("ADD", "c2", interface: "net1", network: "more").failure == nil)
         #expect(try bench.call("GC", "", more: kept).failure == nil)
-        #expect(bench.dataplane.links.contains(stray.link))
-        #expect(try bench.call("DEL", "c2", interface: "net1", network: "more").failure == nil)
-        #expect(try bench.call("GC", "", more: kept).failure == nil)
-        #expect(bench.dataplane.links == [id("c1").link, known.link])
+        #expect(bench.dataplane.links == Set([id("c1").link, known.link] + others.map(\.link)))
+    }
+
+    @Test("GC takes away an attachment of its network whose record cannot be read, and the record")
+    func unreadable() throws {
+        let bench = try PodBench("192.0.2.0/29")
+        for container in ["c1", "c2", "c3"] { _ = try bench.addresses(container) }
+        #expect(try bench.call("ADD", "c4", network: "more").failure == nil)
+        for container in ["c1", "c2", "c4"] { try bench.directory.write("{", to: "state/attachments/\(container):eth0") }
+        let next = try PodBench("192.0.2.0/29", after: bench)
+        let kept = #","cni.dev/valid-attachments":[{"containerID":"c1","ifname":"eth0"},{"containerID":"c3","ifname":"eth0"}]"#
+        #expect(try next.call("GC", "", more: kept).failure == nil)
+        #expect(next.directory.names(in: "state/attachments") == ["c1:eth0", "c3:eth0", "c4:eth0"])
+        #expect(next.dataplane.links == Set(["c1", "c3", "c4"].map { id($0).link }))
+    }
+
+    // A chain's `tuning` with another MAC: the pod could not be reached, and nobody said why.
+    @Test("CHECK says which plugin must not change the MAC, and how it is asked for")
+    func otherMAC() throws {
+        let bench = try PodBench("192.0.2.0/29")
+        let result = try #require(try bench.call("ADD").document)
+        let mac = try #require(bench.record("c1")?.attachment.podMAC.description)
+        let other = "\(result)".replacing(mac, with: "02:00:00:00:00:01")
+        let failure = try bench.call("CHECK", more: #","prevResult":\#(other)"#).failure
+        #expect(failure?.details.contains("ask for it by the capability “mac”") == true)
     }
 
     @Test("CHECK compares prevResult with what was made")
