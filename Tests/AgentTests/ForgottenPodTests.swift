@@ -106,6 +106,28 @@ extension KernelTests {
             #expect(node.status.problems == [])
         }
 
+        /// What changes the disk, the kernel or what a runtime hears.
+        private static let telling: Set<String> = [
+            "openat", "write", "rename", "unlink", "mkdir", "fsync", "close", "sendto", "sendmsg",
+        ]
+
+        /// The names of the calls that change something, while a verb is carried out by an agent that runs.
+        private func calls(_ node: TestNode, _ verb: String, _ pod: NetworkNamespace) throws -> [String] {
+            let path = "\(node.directory.path)/trace"
+            let tracer = try node.attach([
+                "strace", "-f", "-qq", "-o", path, "-e", "trace=\(Self.telling.sorted().joined(separator: ","))",
+            ])
+            #expect(try node.call(verb, "c1", pod.path).status == 0)
+            _ = tracer.end(by: SIGTERM)
+            let lines = node.directory.read("trace").split(separator: "\n")
+            let names = lines.compactMap { line in
+                line.split(separator: " ").dropFirst().first.map { String($0.prefix { $0 != "(" }) }
+            }
+            return Self.telling.intersection(names).sorted()
+        }
+
+        // strace counts the calls of each name by themselves, and each thread's: one sweep over all names at once ends with the name
+        // that is called most.
         @Test(
             "killed at every system call of an ADD and a DEL, no address leaks and none has two holders", .timeLimit(.minutes(20))
         )
@@ -115,37 +137,48 @@ extension KernelTests {
             let (first, pod) = (try NetworkNamespace.new(), try NetworkNamespace.new())
             try node.add("c0", first)
             let before = try node.whole()
-            var kills = 0
-            for verb in ["ADD", "DEL"] {
-                // The busiest thread's last call is behind, or it came after the answer and nobody saw the kill.
-                var misses = 0
+            var kills: [String: Int] = [:]
+            let names = try ["ADD", "DEL"].map { ($0, try calls(node, $0, pod)) }
+            #expect(
+                names.allSatisfy { !Set($0.1).isDisjoint(with: ["sendto", "sendmsg"]) && $0.1.contains("unlink") }, "\(names)")
+            for (verb, name) in names.flatMap({ pair in pair.1.map { (pair.0, $0) } }) {
                 var count = 1
-                while misses < 3 {
-                    if verb == "DEL" { try node.add("c1", pod) }
-                    let tracer = try node.attach([
-                        "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=all", "-e", "inject=all:signal=KILL:when=\(count)",
-                    ])
-                    let outcome = try node.call(verb, "c1", pod.path)
-                    // The courier sees its agent gone before the agent's parent does.
-                    if outcome.output.contains(#""code":11"#) { try eventually("the agent is over") { node.hasEnded } }
-                    let wasKilled = node.hasEnded
-                    node.bury()
-                    _ = tracer.end(by: SIGTERM)
-                    try node.start()
-                    let moment = "\(verb), killed at call \(count) of a thread"
-                    let records = node.attachments.compactMap {
-                        AttachmentRecord(bytes: Array(node.directory.read("state/attachments/\($0)").utf8))
-                    }
-                    let held = records.flatMap(\.attachment.addresses)
-                    #expect(Set(held).count == held.count && records.count == node.attachments.count, "\(moment)")
-                    #expect(try Set(node.podLinks()) == Set(records.map(\.attachment.link)), "\(moment)")
-                    #expect(try node.call("DEL", "c1", pod.path) == .quiet, "\(moment)")
-                    try #require(try node.whole() == before, "\(moment)")
-                    if wasKilled { kills += 1 } else { misses += 1 }
+                while try isKilled(node, verb, pod, before: "\(name):signal=KILL:when=\(count)", back: before) {
+                    kills["\(verb) \(name)", default: 0] += 1
                     count += 1
                 }
             }
-            #expect(kills >= 20, "the sweeps ended too early")
+            #expect(kills.values.reduce(0, +) >= 30, "the sweeps ended too early: \(kills)")
+        }
+
+        /// Kills the agent at a moment of a call, and looks at what a new one and a runtime's DEL make of it.
+        ///
+        /// - Returns: whether there was such a moment.
+        private func isKilled(
+            _ node: TestNode, _ verb: String, _ pod: NetworkNamespace, before call: String, back before: String
+        ) throws -> Bool {
+            if verb == "DEL" { try node.add("c1", pod) }
+            let name = call.prefix { $0 != ":" }
+            let tracer = try node.attach([
+                "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=\(name)", "-e", "inject=\(call)",
+            ])
+            let outcome = try node.call(verb, "c1", pod.path)
+            // The courier sees its agent gone before the agent's parent does.
+            if outcome.output.contains(#""code":11"#) { try eventually("the agent is over") { node.hasEnded } }
+            let wasKilled = node.hasEnded
+            node.bury()
+            _ = tracer.end(by: SIGTERM)
+            try node.start()
+            let moment = "\(verb), \(call)"
+            let records = node.attachments.compactMap {
+                AttachmentRecord(bytes: Array(node.directory.read("state/attachments/\($0)").utf8))
+            }
+            let held = records.flatMap(\.attachment.addresses)
+            #expect(Set(held).count == held.count && records.count == node.attachments.count, "\(moment)")
+            #expect(try Set(node.podLinks()) == Set(records.map(\.attachment.link)), "\(moment)")
+            #expect(try node.call("DEL", "c1", pod.path) == .quiet, "\(moment)")
+            try #require(try node.whole() == before, "\(moment)")
+            return wasKilled
         }
     }
 }

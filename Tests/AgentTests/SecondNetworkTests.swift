@@ -151,7 +151,7 @@ extension KernelTests {
         private static let isDebian = access("/usr/lib/cni/tuning", X_OK) == 0 || getenv("REQUIRE_KERNEL") != nil
 
         /// One of Debian's plugins, called as a runtime calls it.
-        private func plugin(_ verb: String, _ type: String, _ pod: PodProcess, _ interface: String = "eth0", _ more: String) throws
+        private func plugin(_ verb: String, _ type: String, _ pod: PodProcess, _ more: String) throws
             -> Program.Outcome
         {
             try Program(
@@ -160,7 +160,7 @@ extension KernelTests {
                     "/usr/lib/cni/\(type)",
                 ],
                 environment: [
-                    "CNI_COMMAND": verb, "CNI_CONTAINERID": "c1", "CNI_IFNAME": interface,
+                    "CNI_COMMAND": verb, "CNI_CONTAINERID": "c1", "CNI_IFNAME": "eth0",
                     "CNI_NETNS": "/proc/\(pod.holder)/ns/net", "CNI_PATH": "/usr/lib/cni",
                 ]
             ).finish(#"{"cniVersion":"1.0.0","name":"pods","type":"\#(type)"\#(more)}"#)
@@ -178,7 +178,8 @@ extension KernelTests {
                 """
             let first = try plugin("ADD", "ptp", pod, ipam)
             try #require(first.status == 0, "\(first)")
-            let failure = try node.call("ADD", "c1", pod.namespace.path, interface: "net1", more: #","defaultRoute":true"#).failure
+            let failure = try node.call("ADD", "c1", pod.namespace.path, interface: "net1", more: #","defaultRoute":true"#)
+                .failure
             #expect(failure?.code == .refused && failure?.details.contains(#""defaultRoute": false"#) == true)
             let second = try add("net1", pod)
             let echo = try Program(pod.command("echo", "--tcp", "80"))
@@ -186,7 +187,8 @@ extension KernelTests {
             _ = echo.line()
             for address in second.addresses + ["198.51.100.2"] {
                 let answer = try Program.run([
-                    "nsenter", "--net=\(node.namespace.path)", "--", try Program.product("tulle-pod"), "ask", "--tcp", address, "80",
+                    "nsenter", "--net=\(node.namespace.path)", "--", try Program.product("tulle-pod"), "ask", "--tcp", address,
+                    "80",
                 ])
                 #expect(answer.status == 0, "\(address): \(answer)")
             }
@@ -222,7 +224,8 @@ extension KernelTests {
             defer { echo.end(by: SIGTERM) }
             _ = echo.line()
             let answer = try Program.run([
-                "nsenter", "--net=\(node.neighbour.path)", "--", try Program.product("tulle-pod"), "ask", "--tcp", "192.0.2.1", "8080",
+                "nsenter", "--net=\(node.neighbour.path)", "--", try Program.product("tulle-pod"), "ask", "--tcp", "192.0.2.1",
+                "8080",
             ])
             #expect(answer.status == 0, "\(answer)")
             #expect(try node.call("CHECK", "c1", pod.namespace.path, more: previous(mapped.output)) == .quiet)

@@ -13,7 +13,8 @@ extension PodService {
     func collectGarbage(keeping valid: [CNI.Attachment], network: String) throws {
         let kept = Set(valid.map(Plan.Attachment.ID.init))
         let doomed = ledger.withLock { ledger in
-            ledger.records.values.filter { $0.attachment.network == network && !kept.contains($0.attachment.id) }.map(\.attachment.id)
+            ledger.records.values.filter { $0.attachment.network == network && !kept.contains($0.attachment.id) }.map(
+                \.attachment.id)
         }
         let failures = Mutex<[String: any Error]>([:])
         // Each waits some milliseconds for the kernel.
