@@ -115,7 +115,7 @@ struct HostPortTests {
 
     @Test("an entry without a port of the node asks for nothing, and every form is kept in the record")
     func forms() throws {
-        let bench = try PodBench("192.0.2.0/29")
+        let bench = try PodBench("192.0.2.0/29", "2001:db8:1::/64")
         let entries = [
             #"{"containerPort":80}"#, #"{"hostPort":0,"containerPort":80,"protocol":"tcp"}"#,
             #"{"hostPort":1,"containerPort":80,"protocol":"SCTP","hostIP":"0.0.0.0"}"#,

@@ -92,11 +92,11 @@ extension KernelTests {
             func found() throws -> [String] { try plumbing.differences(of: attachment, in: pod).node.map(\.description) }
             #expect(try found() == [])
             let gateway = try #require(
-                node.observe(Interest([.addresses])).objects.values.first { "\($0)".contains("10.244.1.1/24") })
+                node.observe(Interest([.addresses])).objects.values.first { "\($0)".contains("fd00:10:244:1::1/64") })
             #expect(try node.apply([.remove(gateway)]) == [])
             #expect(try found() == ["+ \(gateway)"])
             // A pod from before has it.
-            let held = try plumbing.differences(of: attachment, mtu: nil, besides: [ip("10.244.1.1")], in: pod)
+            let held = try plumbing.differences(of: attachment, mtu: nil, besides: [ip("fd00:10:244:1::1")], in: pod)
             #expect(held.node.isEmpty && held.pod.isEmpty)
         }
 

@@ -130,7 +130,7 @@ extension KernelTests {
             #expect(try node.call("DEL", "c1", pod.namespace.path, interface: "net1", more: more) == .quiet)
             #expect(node.attachments == ["c1:eth0"])
             func rules() throws -> [String] {
-                try KernelHost(pod.namespace).observe(Interest([.rules], links: [])).objects.values.map(\.description).filter {
+                try KernelHost(pod.namespace).observe(Interest([.rules])).objects.values.map(\.description).filter {
                     $0.contains("8400")
                 }
             }

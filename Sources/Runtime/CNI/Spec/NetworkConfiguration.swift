@@ -73,6 +73,7 @@ extension NetworkConfiguration {
     public var dns: AttachmentResult.DNS {
         get throws(Failure) {
             guard let dns = document["dns"], dns != .null else { return AttachmentResult.DNS() }
+            guard dns.members != nil else { throw Failure(.badConfiguration, "“dns” is \(dns)", details: "it is an object") }
             return try AttachmentResult.DNS(json: dns)
         }
     }
