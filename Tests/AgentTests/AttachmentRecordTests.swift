@@ -38,7 +38,8 @@ struct AttachmentRecordTests {
         "is none when a wish in it makes no sense: what it holds would be lost in silence",
         arguments: [
             #""mac":7"#, #""mac":"x""#, #""portMappings":7"#, #""portMappings":[{"hostPort":80}]"#,
-            #""bandwidth":{"ingressRate":-1}"#, #""ranges":"10.0.0.0/8""#, #""ranges":["x"]"#, #""sysctl":7"#,
+            #""bandwidth":{"ingressRate":-1}"#, #""bandwidth":{"egressRate":1000000000000000000}"#, #""ranges":"10.0.0.0/8""#,
+            #""ranges":["x"]"#, #""sysctl":7"#,
             #""sysctl":{"net/ipv4/ip_forward":7}"#,
         ])
     func damagedWish(_ member: String) {

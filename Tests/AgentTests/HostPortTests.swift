@@ -52,6 +52,51 @@ struct HostPortTests {
         #expect(try bench.call("ADD", "c3", more: ports(other)).failure == nil)
     }
 
+    // podman and containerd say a pod's ports to each of its networks.
+    @Test("of several interfaces of a pod with one port the first has it, and the next when that one is gone")
+    func interfaces() throws {
+        let bench = try PodBench("192.0.2.0/29")
+        #expect(try bench.call("ADD", interface: "net9", more: ports(web)).failure == nil)
+        for (interface, network) in [("net1", "more"), ("net2", "third")] {
+            #expect(try bench.call("ADD", interface: interface, network: network, more: ports(web)).failure == nil)
+        }
+        func target() -> String? {
+            bench.tables.text.split(separator: "tcp . 8080 : ").dropFirst().first.map { String($0.prefix { $0 != " " }) }
+        }
+        #expect(target() == "192.0.2.1")
+        #expect(try bench.call("DEL", interface: "net9").failure == nil)
+        #expect(target() == "192.0.2.2")
+        #expect(try bench.call("DEL", interface: "net1").failure == nil)
+        #expect(target() == "192.0.2.3")
+        #expect(try bench.call("ADD", "c2", more: ports(web)).failure?.code == .refused)
+    }
+
+    @Test(
+        "a hostIP of a family that the pod has no address of is refused, but where the port leads there otherwise",
+        arguments: [
+            (#"{"hostPort":80,"containerPort":80,"hostIP":"2001:db8::1"}"#, false),
+            (#"{"hostPort":80,"containerPort":80,"hostIP":"::"}"#, false),
+            (#"{"hostPort":80,"containerPort":80,"hostIP":"::"},{"hostPort":80,"containerPort":80,"hostIP":"0.0.0.0"}"#, true),
+            (#"{"hostPort":80,"containerPort":80,"hostIP":"192.0.2.9"}"#, true),
+        ])
+    func families(_ entries: String, _ isGood: Bool) throws {
+        let bench = try PodBench("192.0.2.0/29")
+        let failure = try bench.call("ADD", more: ports(entries)).failure
+        #expect(failure?.code == (isGood ? nil : .badConfiguration))
+        #expect(isGood || bench.directory.names(in: "state/attachments") == [])
+    }
+
+    // The agent trapped, and in bridge mode again at every start.
+    @Test(
+        "limits that no link has are refused",
+        arguments: ["ingressRate", "egressRate", "ingressBurst"], [UInt64(1_000_000_000_000_001), UInt64(Int64.max)])
+    func limits(_ key: String, _ number: UInt64) throws {
+        let bench = try PodBench("192.0.2.0/29")
+        let rate = key.hasSuffix("Burst") ? #","ingressRate":8000"# : ""
+        let asked = #","runtimeConfig":{"bandwidth":{"\#(key)":\#(number)\#(rate)}}"#
+        #expect(try bench.call("ADD", more: asked).failure?.code == (number == .max ? .undecodable : .badConfiguration))
+    }
+
     @Test("GC takes away the ports of what is not valid, and somebody's damage is made good")
     func garbage() throws {
         let bench = try PodBench("192.0.2.0/29")
@@ -70,7 +115,7 @@ struct HostPortTests {
 
     @Test("an entry without a port of the node asks for nothing, and every form is kept in the record")
     func forms() throws {
-        let bench = try PodBench("192.0.2.0/29")
+        let bench = try PodBench("192.0.2.0/29", "2001:db8:1::/64")
         let entries = [
             #"{"containerPort":80}"#, #"{"hostPort":0,"containerPort":80,"protocol":"tcp"}"#,
             #"{"hostPort":1,"containerPort":80,"protocol":"SCTP","hostIP":"0.0.0.0"}"#,

@@ -17,7 +17,7 @@ extension KernelTests {
     @Suite("kill -9 of the agent and a start")
     struct KillTests {
         /// Netlink, settings and files, directories and sockets.
-        private static let calls = "sendto,sendmsg,write,rename,unlink,mkdir,bind,listen,openat"
+        private static let calls = ["sendto", "sendmsg", "write", "rename", "unlink", "mkdir", "bind", "listen", "openat"]
 
         /// A node with one pod, and a link like a pod's of which nothing is written down; everything else that is there when the
         /// agent starts is wrong.
@@ -69,24 +69,27 @@ extension KernelTests {
         func starting() throws {
             let patient = try Patient()
             let node = patient.node
-            var killed = 0
-            var count = Int.random(in: 1...7)
-            // Each thread counts for itself: past the calls of the busiest one nobody is killed any more.
-            while true {
-                try patient.spoil()
-                try node.launch(around: Self.strace(count))
-                try eventually("killed or ready", within: .seconds(30)) {
-                    node.hasEnded || node.status.rounds > 0 && node.isServing
-                }
-                let wasKilled = node.hasEnded
-                node.bury()
-                try patient.recovers("killed before call \(count) while it started")
-                guard wasKilled else { break }
-                killed += 1
-                count += 7
-            }
-            #expect(killed >= 5, "\(killed) kills: the sweep ended too early")
+            var killed: [String: Int] = [:]
             var dice = Dice()
+            for call in Self.calls {
+                // Each name and each thread counts for itself: past the calls of the busiest one nobody is killed any more.
+                var first = 1
+                while true {
+                    let count = Int.random(in: first..<first * 2, using: &dice)
+                    try patient.spoil()
+                    try node.launch(around: Self.strace(call, count))
+                    try eventually("killed or ready", within: .seconds(30)) {
+                        node.hasEnded || node.status.rounds > 0 && node.isServing
+                    }
+                    let wasKilled = node.hasEnded
+                    node.bury()
+                    try patient.recovers("killed before \(call) \(count) while it started, seed \(dice.seed)")
+                    guard wasKilled else { break }
+                    killed[call, default: 0] += 1
+                    first *= 2
+                }
+            }
+            #expect(killed.values.reduce(0, +) >= 12 && killed.count >= 5, "the sweeps ended too early: \(killed)")
             for _ in 0..<15 {
                 try patient.spoil()
                 let delay = Duration.microseconds(Int.random(in: 0...120_000, using: &dice))
@@ -111,9 +114,10 @@ extension KernelTests {
                 if verb == "DEL" { try node.add("c1", pod) }
                 if turn < 14 {
                     // Of a worker's calls; the ones before are the rounds' that its links cause.
-                    let count = 1 + turn / 2 * 3 + Int.random(in: 0..<3, using: &dice)
-                    moment = "\(verb), killed before call \(count) of a thread"
-                    let tracer = try node.attach(Self.strace(count))
+                    let call = ["sendto", "sendmsg", "write", "openat", "rename", "unlink", "sendto"][turn / 2]
+                    let count = Int.random(in: 1...3, using: &dice)
+                    moment = "\(verb), killed before \(call) \(count) of a thread, seed \(dice.seed)"
+                    let tracer = try node.attach(Self.strace(call, count))
                     let courier = try node.begin(verb, "c1", pod.path)
                     // A timer's round may meet the kill as well: then nobody answers, which is the same to the runtime.
                     let outcome = try courier.finish()
@@ -148,8 +152,8 @@ extension KernelTests {
             #expect(killed >= 10, "only \(killed) of the calls were cut; seed \(dice.seed)")
         }
 
-        private static func strace(_ count: Int) -> [String] {
-            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=\(calls)", "-e", "inject=\(calls):signal=KILL:when=\(count)"]
+        private static func strace(_ call: String, _ count: Int) -> [String] {
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=\(call)", "-e", "inject=\(call):signal=KILL:when=\(count)"]
         }
 
         /// Shorter than any sleep.

@@ -34,10 +34,16 @@ struct PluginInstallationTests {
         #expect(version.document?["supportedVersions"] != nil)
         let list = try SmallJSON(reading: Array(directory.read("etc/cni/net.d/10-tulle.conflist").utf8))
         #expect(list["plugins"]?.array?.count == 1)
+        // A runtime from before 1.1.0 takes the first key, and refused every result of 1.1.0.
+        #expect(list["cniVersion"] == "1.0.0" && list["cniVersions"] == ["1.0.0", "1.1.0"])
         #expect(list["plugins"]?.array?.first?["capabilities"]?["portMappings"] == true)
         #expect(
             directory.names(in: "etc/cni/net.d") == ["10-tulle.conflist"] && directory.names(in: "opt/cni/bin") == ["tulle-cni"])
+        for draft in ["etc/cni/net.d/.10-tulle.conflist.new", "opt/cni/bin/.tulle-cni.new"] {
+            try directory.write("half", to: draft)
+        }
         #expect(try tulle("uninstall") == .init(status: 0, output: "removed \(file)\nremoved \(binary)\n"))
+        #expect(directory.names(in: "etc/cni/net.d") == [] && directory.names(in: "opt/cni/bin") == [])
         #expect(try tulle("uninstall").output.hasPrefix("nothing of Tulle is in "))
     }
 
@@ -47,7 +53,15 @@ struct PluginInstallationTests {
         try directory.write("{}", to: "etc/cni/net.d/05-other.conf")
         try directory.write("{}", to: "etc/cni/net.d/00-notes.txt")
         try directory.write("{}", to: "etc/cni/net.d/20-later.conflist")
-        #expect(try installation.rivals() == ["05-other.conf"])
+        // Chains that somebody else wrote around our plugin; the third leads to another agent.
+        for (name, socket) in [("06", installation.socket), ("08", "/run/another.sock")] {
+            try directory.write(
+                #"{"plugins":[{"type":"tulle-cni","agentSocket":"\#(socket)"},{"type":"tuning"}]}"#,
+                to: "etc/cni/net.d/\(name)-chain.conflist")
+        }
+        try directory.write(#"{"type":"tulle-cni"}"#, to: "etc/cni/net.d/07-alone.conf")
+        #expect(try installation.rivals() == ["05-other.conf", "08-chain.conflist"])
+        directory.remove("etc/cni/net.d/08-chain.conflist")
         #expect(try tulle("install").status == 69)
         #expect(!Disk.isThere(installation.configurationPath) && !Disk.isThere(installation.binaryPath))
         #expect(try tulle("install", "--force").status == 0)

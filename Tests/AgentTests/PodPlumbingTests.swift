@@ -83,6 +83,23 @@ extension KernelTests {
             #expect(try found() == [])
         }
 
+        @Test("of a pod on the bridge CHECK looks at the bridge and the gateway's addresses too")
+        func checkBridge() throws {
+            var attachment = try attachment("a", "10.244.1.2", "fd00:10:244:1::2")
+            attachment.bridgedRanges = try [net("10.244.1.0/24"), net("fd00:10:244:1::/64")]
+            let pod = try NetworkNamespace.new()
+            try plumbing.make(attachment, in: pod)
+            func found() throws -> [String] { try plumbing.differences(of: attachment, in: pod).node.map(\.description) }
+            #expect(try found() == [])
+            let gateway = try #require(
+                node.observe(Interest([.addresses])).objects.values.first { "\($0)".contains("fd00:10:244:1::1/64") })
+            #expect(try node.apply([.remove(gateway)]) == [])
+            #expect(try found() == ["+ \(gateway)"])
+            // A pod from before has it.
+            let held = try plumbing.differences(of: attachment, mtu: nil, besides: [ip("fd00:10:244:1::1")], in: pod)
+            #expect(held.node.isEmpty && held.pod.isEmpty)
+        }
+
         @Test("of a pod without IPv6 neither end has any")
         func onlyIPv4() throws {
             let pod = try pod("a", "10.244.1.2")

@@ -254,6 +254,22 @@ struct PodServiceTests {
         #expect(access(long, F_OK) != 0)
     }
 
+    @Test("STATUS says that no ADD can be served: without a range, without a place to write, with a stranger for a bridge")
+    func unavailable() throws {
+        let unknown = try PodBench()
+        #expect(try unknown.call("STATUS", "").failure?.code == .unavailable)
+        let bench = try PodBench("192.0.2.0/29", settings: { $0.network.podMode = .bridge })
+        #expect(try bench.call("STATUS", "").failure == nil)
+        #expect(bench.directory.names(in: "state/attachments") == [])
+        let stranger = KernelError(.fileExists, "make the pods' bridge tlbridge")
+        bench.dataplane.refuse(bridge: stranger)
+        let failure = try #require(try bench.call("STATUS", "").failure)
+        #expect(failure.code == .unavailable && failure.message == stranger.operation)
+        bench.dataplane.refuse(bridge: nil)
+        rmdir("\(bench.directory.path)/state/attachments")
+        #expect(try bench.call("STATUS", "").failure?.code == .unavailable)
+    }
+
     @Test(
         "a directory that cannot be made is told with the system's word and what to do",
         arguments: [

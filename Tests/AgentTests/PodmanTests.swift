@@ -20,12 +20,11 @@ extension KernelTests {
             node = try TestNode()
             folder = node.directory.path + "/podman"
             for name in ["", "/bin", "/net.d", "/root", "/run", "/tmp"] { mkdir(folder + name, 0o755) }
-            _ = try Program.run(["cp", try Program.product("tulle-cni"), folder + "/bin/tulle-cni"])
-            try node.directory.write(
-                """
-                {"cniVersion":"1.0.0","name":"tulle","plugins":[{"type":"tulle-cni","agentSocket":"\(node.directory.path)/state/cni.sock",\
-                "queueDirectory":"\(node.directory.path)/state/deletions","capabilities":{"portMappings":true,"ips":true,"mac":true}}]}
-                """, to: "podman/net.d/10-tulle.conflist")
+            let installation = PluginInstallation(
+                binaries: folder + "/bin", configurations: folder + "/net.d", socket: "\(node.directory.path)/state/cni.sock",
+                queueDirectory: "\(node.directory.path)/state/deletions")
+            try installation.installBinary(from: Program.product("tulle-cni"))
+            try installation.installConfiguration()
             try node.directory.write(
                 """
                 [network]

@@ -45,6 +45,7 @@ struct InvocationTests {
         Wrong(4, "CNI_IFNAME", ["CNI_IFNAME": ".."]),
         Wrong(4, "CNI_IFNAME", ["CNI_IFNAME": "a/b"]),
         Wrong(4, "CNI_IFNAME", ["CNI_IFNAME": "a:b"]),
+        Wrong(4, "CNI_IFNAME", ["CNI_IFNAME": "eth%d"]),
         Wrong(4, "CNI_IFNAME", ["CNI_IFNAME": "a b"]),
         Wrong(4, "CNI_NETNS", ["CNI_NETNS": ""]),
         Wrong(4, "CNI_ARGS", ["CNI_ARGS": "novalue"]),

@@ -87,9 +87,11 @@ public struct Sysctl: Hashable, Sendable {
     public var path: String
     public var value: String
 
+    /// - Parameter value: the kernel writes several numbers with tabs between them and reads them with any space: here they have one space.
     public init(_ path: String, _ value: String) {
         self.path = path
-        self.value = value
+        let isPlain = value.utf8.allSatisfy { $0 > 0x20 }
+        self.value = isPlain ? value : value.split { " \t\n".contains($0) }.joined(separator: " ")
     }
 
     /// What a setting below `net/ipv6` is taken for where there is no IPv6: switched off. `nil` for every other setting.

@@ -48,7 +48,7 @@ extension SettingsFolder {
     /// - Throws: the first refusal; the settings behind it are written all the same.
     func settle(_ settings: [Sysctl]) throws(KernelError) {
         var refusal: KernelError?
-        for setting in settings where value(of: setting.path) != setting.value {
+        for setting in settings where value(of: setting.path).map({ Sysctl(setting.path, $0) }) != setting {
             let answer = write(setting)
             refusal = refusal ?? answer
         }

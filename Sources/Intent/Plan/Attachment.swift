@@ -3,6 +3,8 @@ public import Addressing
 /// A pod's place on this node: which addresses it has and which link leads to it. Decided once, when the pod is attached.
 public struct Attachment: Hashable, Sendable {
     public var id: ID
+    /// The network of the configuration it was attached by; empty when nobody said.
+    public var network = ""
     /// The node's end.
     public var link: String
     /// The MAC of the node's end, and of the pod's.
@@ -36,6 +38,25 @@ public struct Attachment: Hashable, Sendable {
     public var askedMAC: MACAddress? { podMAC == MACAddress(local: id.hash << 1 | 1) ? nil : podMAC }
 
     public var isBridged: Bool { !bridgedRanges.isEmpty }
+
+    /// The table in the pod for what is sent from its addresses, where another interface has the default route.
+    public var routeTable: UInt32 { PacketPath.interfaceTable(id.hash) }
+
+    /// What the node's end says of itself (`ip link`): its network and whose it is, also when nothing of it is written down any more.
+    /// `nil` when the network has no name, or one that is longer than the kernel's 255 bytes.
+    public var alias: String? {
+        guard !network.isEmpty, network.utf8.count < Self.aliasLimit else { return nil }
+        var text = "\(network) \(id)"
+        while text.utf8.count > Self.aliasLimit { text.removeLast() }
+        return text
+    }
+
+    /// The network that a link's alias names: a network's name has no space.
+    public static func network(inAlias alias: String) -> String? {
+        alias.firstIndex(of: " ").map { String(alias[..<$0]) }
+    }
+
+    private static let aliasLimit = 255
 
     /// What the pod talks to by this interface. One of its interfaces has the default route.
     public enum Reach: Hashable, Sendable {

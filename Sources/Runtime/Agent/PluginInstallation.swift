@@ -32,9 +32,13 @@ extension PluginInstallation {
     public var configurationPath: String { configurations + "/" + name }
 
     /// What a runtime reads: one plugin, with what it can do for a pod that asks.
+    ///
+    /// A runtime from before 1.1.0 of the specification takes `cniVersion` and reads no result of a later one (podman 4.3 does not); since
+    /// 1.1.0 a runtime takes the greatest version that it knows of both keys.
     var configuration: SmallJSON {
         [
-            "cniVersion": .string(SpecVersion.latest.rawValue),
+            "cniVersion": .string(SpecVersion.v1_0_0.rawValue),
+            "cniVersions": [.string(SpecVersion.v1_0_0.rawValue), .string(SpecVersion.v1_1_0.rawValue)],
             "name": "tulle",
             "plugins": [
                 [
@@ -45,13 +49,24 @@ extension PluginInstallation {
         ]
     }
 
-    /// Another network plugin's configuration that a runtime takes instead of ours: it takes the first in the order of names.
+    /// Another network plugin's configuration that a runtime takes instead of ours: it takes the first in the order of names. One that
+    /// has us among its plugins is none, though somebody else wrote it.
     ///
     /// - Throws: when the directory cannot be listed; one that is not there has none.
     public func rivals() throws(KernelError) -> [String] {
         guard Disk.isThere(configurations) else { return [] }
         return try Disk.names(in: configurations).filter { other in
             other < name && [".conf", ".conflist", ".json"].contains { other.hasSuffix($0) }
+                && !leadsHere("\(configurations)/\(other)")
+        }
+    }
+
+    /// Whether a configuration, of one plugin or a chain, has the plugin with our agent's socket.
+    private func leadsHere(_ path: String) -> Bool {
+        guard let bytes = try? Disk.read(path), let document = try? SmallJSON(reading: bytes) else { return false }
+        return (document["plugins"]?.array ?? [document]).contains { plugin in
+            plugin["type"]?.string == "tulle-cni"
+                && (plugin["agentSocket"]?.string ?? NetworkConfiguration.defaultAgentSocket) == socket
         }
     }
 
@@ -77,7 +92,10 @@ extension PluginInstallation {
     /// - Returns: the paths of what was there.
     public func remove() throws(KernelError) -> [String] {
         var removed: [String] = []
-        for path in [configurationPath, binaryPath] where Disk.isThere(path) {
+        for path in [configurationPath, binaryPath] {
+            // What a kill left of one that was being written.
+            try Disk.remove(DiskStep.draft(of: path))
+            guard Disk.isThere(path) else { continue }
             try Disk.remove(path)
             removed.append(path)
         }
@@ -100,8 +118,12 @@ extension PluginInstallation {
 extension DiskStep {
     /// For others to read: under a name that no runtime looks at until it is whole, and on the disk before it has its own.
     static func publishing(_ bytes: [UInt8], to path: String, mode: mode_t) -> [DiskStep] {
+        let draft = draft(of: path)
+        return [.remove(draft), .createPublic(draft, bytes, mode), .rename(draft, to: path)]
+    }
+
+    fileprivate static func draft(of path: String) -> String {
         let slash = path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex
-        let draft = path[..<slash] + "." + path[slash...] + ".new"
-        return [.remove(String(draft)), .createPublic(String(draft), bytes, mode), .rename(String(draft), to: path)]
+        return path[..<slash] + "." + path[slash...] + ".new"
     }
 }

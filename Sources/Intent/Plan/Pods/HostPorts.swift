@@ -38,14 +38,16 @@ public enum HostPorts {
         var bound = NamedSet(.init("bound-ports", key: [type, .transportProtocol, .port], data: target))
         var selves = NamedSet(.init("hairpin", key: [type, type]))
         var pods = NamedSet(.init("pods", key: [type]))
-        for attachment in attachments {
+        for attachment in attachments.filter({ !$0.ports.isEmpty }).sorted(by: comesFirst) {
             guard let address = attachment.addresses.first(where: { $0.family == family }) else { continue }
             for port in attachment.ports where port.host.family.map({ $0 == family }) ?? true {
                 let content = NamedSet.Content(.value(Value(.address(address), .port(port.podPort))))
                 if case .one(let host) = port.host {
-                    bound.elements[Value(.address(host), .transport(port.transport), .port(port.hostPort))] = content
+                    let key = Value(.address(host), .transport(port.transport), .port(port.hostPort))
+                    bound.elements[key] = bound.elements[key] ?? content
                 } else {
-                    open.elements[Value(.transport(port.transport), .port(port.hostPort))] = content
+                    let key = Value(.transport(port.transport), .port(port.hostPort))
+                    open.elements[key] = open.elements[key] ?? content
                 }
                 selves.elements[Value(.address(address), .address(address))] = .init()
                 pods.elements[Value(.address(address))] = .init()
@@ -54,6 +56,12 @@ public enum HostPorts {
         guard !pods.elements.isEmpty else { return nil }
         let chains = chains(kind)
         return Table(kind, PacketPath.portTable, chains: chains, sets: [open, bound, selves] + (family == .v4 ? [pods] : []))
+    }
+
+    /// Several interfaces of a pod may have one port, for a runtime says the pod's ports to each of its networks: then it leads to the one
+    /// with the default route.
+    private static func comesFirst(_ a: Attachment, _ b: Attachment) -> Bool {
+        (a.reach == .everything) == (b.reach == .everything) ? a.id < b.id : a.reach == .everything
     }
 
     private static func chains(_ kind: TableFamily) -> [Chain] {

@@ -71,13 +71,13 @@ extension PodNetwork {
                 Link(
                     attachment.link, .veth(peer: peer), mac: attachment.nodeMAC, mtu: attachment.mtu, master: bridge,
                     port: Link.Port(isLearning: false, isIsolated: !isFiltered, isLocked: true, isHairpin: isFiltered),
-                    makesLinkLocal: false)),
+                    alias: attachment.alias, makesLinkLocal: false)),
             // A port has no addresses; IPv6 would have it say that it listens.
             .sysctl(Sysctl("net/ipv6/conf/\(attachment.link)/disable_ipv6", "1")),
             // Said, not learnt: a pod that sends under another's MAC changes nothing, and is not heard.
             .forwarding(Forwarding(attachment.podMAC, on: attachment.link)),
         ]
-        objects += shaping(attachment.link, attachment.bandwidth.ingress)
+        objects += shaping(attachment.link, attachment.bandwidth.ingress, mtu: attachment.mtu)
         for address in attachment.addresses {
             objects.append(.neighbour(Neighbour(address, on: bridge, .mac(attachment.podMAC))))
             objects.append(.route(route(to: address, mtu: attachment.mtu)))

@@ -26,10 +26,11 @@ public struct PodNetwork: Hashable, Sendable {
         var objects: [Object] = [
             .link(
                 Link(
-                    attachment.link, .veth(peer: peer), mac: attachment.nodeMAC, mtu: attachment.mtu, makesLinkLocal: false))
+                    attachment.link, .veth(peer: peer), mac: attachment.nodeMAC, mtu: attachment.mtu, alias: attachment.alias,
+                    makesLinkLocal: false))
         ]
         objects += Self.settings(onNode: attachment).map(Object.sysctl)
-        objects += Self.shaping(attachment.link, attachment.bandwidth.ingress)
+        objects += Self.shaping(attachment.link, attachment.bandwidth.ingress, mtu: attachment.mtu)
         for address in attachment.addresses {
             objects.append(.neighbour(Neighbour(address, on: attachment.link, .mac(attachment.podMAC))))
             objects.append(
@@ -45,7 +46,7 @@ public struct PodNetwork: Hashable, Sendable {
             .link(Link(name, .veth(peer: nil), mac: attachment.podMAC, mtu: attachment.mtu, makesLinkLocal: false)),
         ]
         objects += Self.settings(inPod: attachment).map(Object.sysctl)
-        objects += Self.shaping(name, attachment.bandwidth.egress)
+        objects += Self.shaping(name, attachment.bandwidth.egress, mtu: attachment.mtu)
         for address in attachment.addresses {
             let gateway = attachment.gateway(of: address)
             objects.append(
@@ -68,7 +69,7 @@ public struct PodNetwork: Hashable, Sendable {
                     proto: PacketPath.routeProtocol))
         }
         guard case .ranges(let ranges) = attachment.reach else { return [route(.all(address.family))] }
-        let table = PacketPath.interfaceTable(attachment.id.hash)
+        let table = attachment.routeTable
         let rule = Rule(
             address.family, priority: PacketPath.interfaceRule, from: IPPrefix(host: address), table: table,
             proto: PacketPath.routeProtocol)
@@ -85,9 +86,10 @@ extension PodNetwork {
     ///
     /// There a packet that has to wait waits in the pod's own sockets, and nothing is dropped. The reference plugin redirects what
     /// comes from a pod to an `ifb` link for each pod instead, which a pod with CAP_NET_ADMIN cannot take away.
-    static func shaping(_ link: String, _ limit: Bandwidth.Limit?) -> [Object] {
+    static func shaping(_ link: String, _ limit: Bandwidth.Limit?, mtu: Int) -> [Object] {
         guard let limit else { return [] }
-        let bucket = Qdisc.TokenBucket(rate: max(1, limit.rate / 8), burst: limit.bucket, limit: limit.queue)
+        let bucket = Qdisc.TokenBucket(
+            rate: max(1, limit.rate / 8), burst: limit.bucket(mtu: mtu), limit: limit.queue(mtu: mtu))
         return [.qdisc(Qdisc(link, .tokenBucket(bucket), handle: PacketPath.qdiscHandle))]
     }
 }

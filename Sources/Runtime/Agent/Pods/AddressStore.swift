@@ -26,6 +26,9 @@ struct AddressStore {
         try Disk.makeDirectory(resting)
     }
 
+    /// - Throws: why nothing can be written down.
+    func probe() throws(KernelError) { try Disk.probe(attachments) }
+
     /// What a start finds.
     struct Contents {
         var attached: [AttachmentRecord] = []

@@ -6,14 +6,19 @@ import Plan
 /// What is kept of an attachment: enough to plan it again, and to take it down without the pod.
 struct AttachmentRecord: Hashable {
     var attachment: Plan.Attachment
-    /// The network of the CNI configuration.
-    var network: String
     /// Where the runtime said the pod's namespace is; it may mean nothing here.
     var namespacePath: String
     /// `K8S_POD_NAMESPACE/K8S_POD_NAME`, for people; empty when the runtime did not say.
     var pod: String
     /// `K8S_POD_UID`; empty when the runtime did not say.
     var uid = ""
+
+    /// - Parameter network: of the CNI configuration.
+    init(attachment: Plan.Attachment, network: String, namespacePath: String, pod: String, uid: String = "") {
+        self.attachment = attachment
+        self.attachment.network = network
+        (self.namespacePath, self.pod, self.uid) = (namespacePath, pod, uid)
+    }
 
     /// Whose it is, in the words that are there: the pod's name, or what the runtime calls it.
     var holder: String { pod.isEmpty ? attachment.id.description : pod }
@@ -35,7 +40,7 @@ extension AttachmentRecord {
             "interface": .string(attachment.id.interface),
             "addresses": .array(attachment.addresses.map { .string($0.description) }),
             "mtu": .number("\(attachment.mtu)"),
-            "network": .string(network),
+            "network": .string(attachment.network),
             "namespace": .string(namespacePath),
             "pod": .string(pod),
         ]

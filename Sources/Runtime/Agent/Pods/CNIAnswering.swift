@@ -12,7 +12,7 @@ extension PodService {
             version = invocation.configuration.version
             switch invocation.operation {
             case .add(let attachment): return try add(invocation, attachment, request.namespace)
-            case .delete(let attachment): try delete(attachment)
+            case .delete(let attachment): try delete(attachment, request.namespace)
             case .check(let attachment): try check(invocation, attachment, request.namespace)
             case .collectGarbage(let valid): try collectGarbage(keeping: valid, network: invocation.configuration.name)
             case .status: try status()
@@ -27,6 +27,7 @@ extension PodService {
         switch error {
         case let failure as Failure: failure
         case let taken as LinkTaken: failure(for: taken)
+        case let taken as DefaultRouteTaken: failure(for: taken)
         case let error as KernelError: Failure(.inputOutput, error.operation, details: error.words)
         case let error as SystemFailure: Failure(.inputOutput, error.call, details: error.description)
         case let file as QueuedDeletions.Unreadable:
@@ -48,9 +49,15 @@ extension PodService {
         }
     }
 
+    private static func failure(for taken: DefaultRouteTaken) -> Failure {
+        Failure(
+            .refused, "the pod has a default route already, by another plugin's interface: \(taken.route) cannot be added",
+            details: "say \"defaultRoute\": false in this network's configuration, or leave the key out")
+    }
+
     private static func article(_ name: String) -> String { "aeiou".contains(name.prefix(1)) ? "an" : "a" }
 
-    func result(_ record: AttachmentRecord, sandbox: String?) -> AttachmentResult {
+    func result(_ record: AttachmentRecord, sandbox: String?, dns: AttachmentResult.DNS) -> AttachmentResult {
         let attachment = record.attachment
         let families = attachment.addresses.map(\.family)
         let destinations: [IPPrefix] =
@@ -73,6 +80,7 @@ extension PodService {
             },
             routes: destinations.map {
                 .init(destination: $0.description, gateway: gateways[$0.family]?.description)
-            })
+            },
+            dns: dns)
     }
 }

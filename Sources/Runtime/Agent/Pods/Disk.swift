@@ -91,6 +91,13 @@ enum Disk {
         return KernelError(Errno(rawValue: code), operation, remedy: remedy)
     }
 
+    /// Writes a byte into a directory and takes it away.
+    static func probe(_ directory: String) throws(KernelError) {
+        let path = temporary("\(directory)/probe")
+        try create(path, [0])
+        try remove(path)
+    }
+
     static func isThere(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     static func remove(_ path: String) throws(KernelError) {

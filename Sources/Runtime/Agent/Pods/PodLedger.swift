@@ -86,6 +86,8 @@ extension PodLedger {
         case unavailable(IPAddress, Obstacle)
         /// A port that was asked for is another pod's.
         case portTaken(PortMapping, by: String)
+        /// A port on an address of the node of a family that the pod has no address of.
+        case portUnreachable(PortMapping)
         /// The node's ranges are not known yet.
         case notReady
     }
@@ -111,7 +113,8 @@ extension PodLedger {
         guard let mtu, isReady else { return .notReady }
         guard records[id] == nil else { return .alreadyAttached }
         if let (address, obstacle) = obstacle(to: wishes.addresses, at: now) { return .unavailable(address, obstacle) }
-        if let (port, holder) = conflict(of: wishes.ports) { return .portTaken(port, by: holder) }
+        if let (port, holder) = conflict(of: wishes.ports, id) { return .portTaken(port, by: holder) }
+        if let port = unreachable(wishes.ports) { return .portUnreachable(port) }
         // Nothing is taken of one range where another has none to give.
         for pool in pools where !wishes.addresses.contains(where: pool.prefix.contains) {
             switch pool.offer(at: now) {
@@ -139,6 +142,12 @@ extension PodLedger {
             attachment: attachment, network: network, namespacePath: namespacePath, pod: pod, uid: uid)
         records[id] = record
         return .attached(record)
+    }
+
+    /// Somebody else's interface has the pod's default route: this one has ranges.
+    mutating func giveUpDefaultRoute(_ id: Plan.Attachment.ID, routes: [IPPrefix]?) -> AttachmentRecord? {
+        records[id]?.attachment.reach = .ranges(routes ?? pools.map(\.prefix))
+        return records[id]
     }
 
     /// Of pods that come; none where they are routed.
@@ -171,13 +180,26 @@ extension PodLedger {
         return nil
     }
 
-    /// The first port asked for that is held. One of a pod that is being taken away is held until it is gone.
-    private func conflict(of asked: [PortMapping]) -> (PortMapping, String)? {
+    /// The first port asked for that is held. One of a pod that is being taken away is held until it is gone; a pod's other interfaces may
+    /// have the same, see ``HostPorts``.
+    private func conflict(of asked: [PortMapping], _ id: Plan.Attachment.ID) -> (PortMapping, String)? {
         guard !asked.isEmpty else { return nil }
-        for record in records.values.sorted(by: { $0.attachment.id < $1.attachment.id }) {
+        let others = records.values.filter { $0.attachment.id.container != id.container }
+        for record in others.sorted(by: { $0.attachment.id < $1.attachment.id }) {
             for port in asked where record.attachment.ports.contains(where: port.overlaps) { return (port, record.holder) }
         }
         return nil
+    }
+
+    /// The first port asked for that would lead nowhere, for want of an address of its family. Not where the same port is asked for in
+    /// another family too, as by a runtime that knows the node's families and not the pod's.
+    private func unreachable(_ asked: [PortMapping]) -> PortMapping? {
+        func leads(_ port: PortMapping) -> Bool {
+            port.host.family.map { family in pools.contains { $0.prefix.family == family } } ?? true
+        }
+        return asked.first { port in
+            !asked.contains { ($0.transport, $0.hostPort) == (port.transport, port.hostPort) && leads($0) }
+        }
     }
 
     /// The attachments that tables name: all but those that are being taken away.

@@ -1,4 +1,5 @@
-package import HostNetwork
+import Addressing
+import HostNetwork
 import HostNetworkKernel
 package import Netlink
 package import Plan
@@ -7,7 +8,7 @@ package import Plan
 protocol PodDataplane: Sendable {
     /// Makes both ends. What was made before something was refused stays: ``remove(link:)`` takes it away.
     ///
-    /// - Throws: ``LinkTaken`` when nothing was made, because a link of that name is there.
+    /// - Throws: ``LinkTaken`` when nothing was made, because a link of that name is there; ``DefaultRouteTaken``.
     func make(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws
 
     /// Addresses, routes and neighbours, and the pod's end, go with it. One that is gone already is as good as removed.
@@ -16,12 +17,22 @@ protocol PodDataplane: Sendable {
     /// Takes away what does not go with the link: a bridged pod's entries on the bridge. Those that are gone are as good as removed.
     func forget(_ attachment: Plan.Attachment) throws(KernelError)
 
-    /// The node's ends that are there, by their looks.
-    func podLinks() throws(KernelError) -> Set<String>
+    /// Takes away what would stay in a pod that lives on: the rules of an interface without the default route.
+    func leave(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws
+
+    /// The node's ends that are there, by their looks, and the network that each says it is of: empty where it does not say.
+    func podLinks() throws(KernelError) -> [String: String]
+
+    /// - Throws: when pods cannot be ports of the bridge.
+    func checkBridge() throws
 
     /// What would have to be done for both ends to be as they were made.
+    ///
+    /// - Parameters:
+    ///   - mtu: of the pod's end, as the chain left it; `nil` when nobody said: then it may be smaller than it was made.
+    ///   - held: addresses that pods have who are not on the bridge, which does without them.
     func differences(
-        of attachment: Plan.Attachment, in pod: NetworkNamespace
+        of attachment: Plan.Attachment, mtu: Int?, besides held: Set<IPAddress>, in pod: NetworkNamespace
     ) throws -> (node: [HostNetwork.Change], pod: [HostNetwork.Change])
 }
 
@@ -59,11 +70,18 @@ package struct PodPlumbing: PodDataplane {
         let inside = try KernelHost(pod, setting: network.pod.sysctls.sorted { $0.path < $1.path })
         inside.takeIndices(from: host, as: PodNetwork.podNamespace)
         let changes = difference(from: Self.made(attachment, network), to: network.pod, owned: Self.ownership(of: attachment))
+        if attachment.reach != .everything {
+            let stale = try Self.rules(of: attachment, inside).filter { network.pod[$0.key] == nil }
+            _ = try inside.apply(stale.map(Change.remove))
+        }
         // A rule outlives the interface it was for: an earlier attachment of the same name has left it.
         let unexpected = try inside.apply(changes).first { refusal in
             if case .add(.rule) = refusal.change { refusal.code != .exists } else { true }
         }
-        if let unexpected { throw unexpected.kernelError }
+        if let unexpected {
+            if let route = Self.defaultRoute(unexpected) { throw DefaultRouteTaken(route: route) }
+            throw unexpected.kernelError
+        }
         // The kernel has acknowledged all of it and not done all of it: without these a pod's first packets can be lost.
         try host.settleCarrier(of: attachment.link)
         if attachment.isBridged { try host.settleCarrier(of: PacketPath.podBridge) }
@@ -77,7 +95,9 @@ package struct PodPlumbing: PodDataplane {
     package func forget(_ attachment: Plan.Attachment) throws(KernelError) {
         let gone: Set<Refusal.Code> = [.noSuchObject, .noSuchEntry, .noSuchDevice]
         do {
-            let objects = PodNetwork(attachment).node.objects.values.filter { $0.podAddressOnBridge != nil }
+            // Of the addresses alone: what it was given besides need not make sense any more.
+            let plain = PodNetwork(Plan.Attachment(onBridge: attachment))
+            let objects = plain.node.objects.values.filter { $0.podAddressOnBridge != nil }
             let refusals = try KernelHost(node).apply(objects.sorted(by: >).map(Change.remove))
             if let refusal = refusals.first(where: { !gone.contains($0.code) }) { throw refusal.kernelError }
         } catch let error as KernelError {
@@ -87,18 +107,58 @@ package struct PodPlumbing: PodDataplane {
         }
     }
 
-    package func podLinks() throws(KernelError) -> Set<String> {
-        Set(try NetlinkSocket(.route, in: node).links().compactMap(\.name).filter(PacketPath.isPodLink))
+    package func leave(_ attachment: Plan.Attachment, in pod: NetworkNamespace) throws {
+        let inside = try KernelHost(pod)
+        let refusals = try inside.apply(try Self.rules(of: attachment, inside).map(Change.remove))
+        // The pod may be at its end.
+        if let refusal = refusals.first(where: { $0.code != .noSuchEntry }) { throw refusal.kernelError }
     }
 
-    package func differences(
-        of attachment: Plan.Attachment, in pod: NetworkNamespace
+    package func podLinks() throws(KernelError) -> [String: String] {
+        var networks: [String: String] = [:]
+        for link in try NetlinkSocket(.route, in: node).links() {
+            guard let name = link.name, PacketPath.isPodLink(name) else { continue }
+            networks[name] = link.alias.flatMap(Plan.Attachment.network(inAlias:)) ?? ""
+        }
+        return networks
+    }
+
+    package func checkBridge() throws { _ = try hasBridge(KernelHost(node)) }
+
+    func differences(
+        of attachment: Plan.Attachment, mtu: Int?, besides held: Set<IPAddress>, in pod: NetworkNamespace
     ) throws -> (node: [HostNetwork.Change], pod: [HostNetwork.Change]) {
-        let network = try Self.network(attachment, on: KernelHost(node))
+        var network = try Self.network(attachment, on: KernelHost(node))
+        if attachment.isBridged {
+            // Its MTU is of the pods that come.
+            for object in PodBridge.state(attachment.bridgedRanges, mtu: attachment.mtu, held: held).objects.values {
+                guard case .link(var bridge) = object else {
+                    network.node.insert(object)
+                    continue
+                }
+                bridge.mtu = nil
+                network.node.insert(.link(bridge))
+            }
+        }
+        if mtu != attachment.mtu, case .link(var link)? = network.pod[.link(attachment.id.interface)] {
+            let there = try KernelHost(pod).observe(Interest([], links: [link.name])).link(link.name)?.mtu
+            link.mtu = mtu ?? there.map { min($0, attachment.mtu) }
+            network.pod.insert(.link(link))
+        }
+        let links: Set<String> = attachment.isBridged ? [attachment.link, PacketPath.podBridge] : [attachment.link]
         return (
-            try Self.steps(in: node, to: network.node, owned: NodePlan.ownership(links: [attachment.link])),
+            try Self.steps(in: node, to: network.node, owned: NodePlan.ownership(links: links)),
             try Self.steps(in: pod, to: network.pod, owned: Self.ownership(of: attachment))
         )
+    }
+}
+
+extension PodDataplane {
+    /// As it was made, where nobody else has a say.
+    func differences(
+        of attachment: Plan.Attachment, in pod: NetworkNamespace
+    ) throws -> (node: [HostNetwork.Change], pod: [HostNetwork.Change]) {
+        try differences(of: attachment, mtu: attachment.mtu, besides: [], in: pod)
     }
 }
 
@@ -111,19 +171,40 @@ extension PodPlumbing {
 
     /// The reconciler keeps it; a pod may come before its first round.
     private func makeBridge(for attachment: Plan.Attachment, on host: KernelHost) throws {
+        guard try !hasBridge(host) else { return }
+        let state = PodBridge.state(attachment.bridgedRanges, mtu: attachment.mtu)
+        let refusals = try host.apply(difference(from: State(), to: state, owned: NodePlan.ownership))
+        // Somebody else was faster.
+        if let refusal = refusals.first, refusal.code != .exists { throw refusal.kernelError }
+    }
+
+    /// - Throws: when a link that is no bridge has its name.
+    private func hasBridge(_ host: KernelHost) throws -> Bool {
         let name = PacketPath.podBridge
         switch try host.observe(Interest([], links: [name])).link(name)?.kind {
-        case .bridge: return
-        case nil:
-            let state = PodBridge.state(attachment.bridgedRanges, mtu: attachment.mtu)
-            let refusals = try host.apply(difference(from: State(), to: state, owned: NodePlan.ownership))
-            // Somebody else was faster.
-            if let refusal = refusals.first, refusal.code != .exists { throw refusal.kernelError }
+        case .bridge: return true
+        case nil: return false
         case let kind?:
             throw KernelError(
                 .fileExists, "make the pods' bridge \(name)", explanation: "the name belongs to a link of another kind, \(kind)",
                 remedy: "remove that link, or start the agent with --pod-mode routed")
         }
+    }
+
+    /// Those that lead to the attachment's table, of whatever address.
+    private static func rules(of attachment: Plan.Attachment, _ inside: KernelHost) throws -> [Object] {
+        try inside.observe(Interest([.rules])).objects.values.filter { object in
+            guard case .rule(let rule) = object else { return false }
+            return rule.proto == PacketPath.routeProtocol && rule.table == attachment.routeTable
+        }
+    }
+
+    /// The route that was refused because the pod has another of the kind.
+    private static func defaultRoute(_ refusal: Refusal) -> Route? {
+        guard refusal.code == .exists, case .add(.route(let route)) = refusal.change, route.prefix.length == 0,
+            route.table == Route.mainTable
+        else { return nil }
+        return route
     }
 
     private static func steps(
@@ -168,6 +249,19 @@ extension PodPlumbing {
         _ = try host.apply(stray.sorted(by: >).map(Change.remove))
         return LinkTaken(name: attachment.link, end: .node)
     }
+}
+
+extension Plan.Attachment {
+    /// What the bridge knows of it.
+    fileprivate init(onBridge attachment: Self) {
+        self.init(id: attachment.id, addresses: attachment.addresses, mtu: attachment.mtu, mac: attachment.askedMAC)
+        bridgedRanges = attachment.bridgedRanges
+    }
+}
+
+/// The pod has a default route that is not ours, in one of the attachment's families.
+struct DefaultRouteTaken: Error, Hashable {
+    var route: Route
 }
 
 /// A link could not be made because one of that name is there. Nothing was changed.

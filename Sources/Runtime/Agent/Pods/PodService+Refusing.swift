@@ -21,6 +21,10 @@ extension PodService {
             Failure(
                 .refused, "the host port \(port) is held by \(holder)",
                 details: "a port of a node leads to one pod; it is free when that pod is gone")
+        case .portUnreachable(let port):
+            Failure(
+                .badConfiguration, "the host port \(port) would lead nowhere",
+                details: "the pod has no address of that family; leave hostIP out, or name an address of another family")
         case .unavailable(let address, let obstacle): failure(for: address, obstacle, at: now)
         }
     }

@@ -106,7 +106,7 @@ extension PodService {
         var found: [Problem] = []
         found += attempt("look for the links of pods whose namespace is gone") {
             let links = try dataplane.podLinks()
-            for id in suspects.map(\.attachment.id).sorted() where !links.contains(id.link) {
+            for id in suspects.map(\.attachment.id).sorted() where links[id.link] == nil {
                 found += attempt("take away \(id), whose namespace is gone") {
                     try whileClaimed(id) {
                         guard ledger.withLock({ $0.records[id] }) == records[id] else { return }

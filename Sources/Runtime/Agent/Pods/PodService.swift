@@ -29,7 +29,8 @@ final class PodService: Sendable {
     /// What could not be done without being asked, as of the last time.
     let problems = Mutex<[Problem]>([])
     /// Records that could not be read at the start.
-    private let unreadable: [AddressStore.UnreadableRecord]
+    let unreadable: [AddressStore.UnreadableRecord]
+    private let mode: PodMode
 
     /// Takes back what an agent that was killed had begun and not answered, as far as the kernel lets it: the rest is held,
     /// and ``tidy()`` tries again.
@@ -53,6 +54,7 @@ final class PodService: Sendable {
         self.policies = policies
         policies?.begin((contents.attached + contents.unanswered).compactMap(\.tenant))
         installation = settings.installation
+        mode = settings.network.podMode
         self.surroundings = surroundings
         self.logger = logger
         self.changed = changed
@@ -107,6 +109,7 @@ extension PodService {
         }
         let previous = try invocation.configuration.previousDocument
         let wishes = try PodWishes(invocation)
+        let dns = try invocation.configuration.dns
         let id = Plan.Attachment.ID(attachment)
         return try whileClaimed(id) {
             // A runtime may use a container's name again: its old deletion must not come after the new ADD.
@@ -118,13 +121,17 @@ extension PodService {
                     .refused, "\(id) is attached already, and its record cannot be read",
                     details: "DEL it first; see \(lost.path)")
             }
-            let record = try take(id, invocation, wishes)
+            var record = try take(id, invocation, wishes)
             do {
                 try store.begin(record)
                 if let tenant = record.tenant { try policies?.admit(tenant) }
                 // Before the link: its settings let in what the table's guard has to stop, and the first packet has to pass.
                 if record.attachment.isNamedInTables { try settlePorts() }
-                try dataplane.make(record.attachment, in: pod)
+                do {
+                    try dataplane.make(record.attachment, in: pod)
+                } catch let taken as DefaultRouteTaken where wishes.isDefault == nil {
+                    record = try makeSecond(record, wishes, in: pod, after: taken)
+                }
                 try store.commit(record)
                 // A cache of what was decided: what cannot be ended now runs out by itself.
                 try? connections.end(before: record.attachment)
@@ -133,9 +140,22 @@ extension PodService {
                 throw error
             }
             logger.debug("attached", metadata: ["attachment": "\(id)", "pod": "\(record.pod)"])
-            let result = result(record, sandbox: invocation.namespacePath)
+            let result = result(record, sandbox: invocation.namespacePath, dns: dns)
             return .success(result, invocation.configuration.version, after: previous)
         }
+    }
+
+    /// Another plugin has given the pod its first interface: ours is made again, as one of its others.
+    private func makeSecond(
+        _ record: AttachmentRecord, _ wishes: PodWishes, in pod: NetworkNamespace, after taken: DefaultRouteTaken
+    ) throws -> AttachmentRecord {
+        let id = record.attachment.id
+        try dataplane.remove(link: id.link)
+        if record.attachment.isBridged { try dataplane.forget(record.attachment) }
+        guard let record = ledger.withLock({ $0.giveUpDefaultRoute(id, routes: wishes.routes) }) else { throw taken }
+        try store.begin(record)
+        try dataplane.make(record.attachment, in: pod)
+        return record
     }
 
     /// Of an ADD that was refused. When it cannot be done now the record stays, so that nobody else gets the addresses while a
@@ -151,9 +171,27 @@ extension PodService {
     }
 
     /// Takes the attachment away. Nothing there is as good as taken away.
-    func delete(_ attachment: CNI.Attachment) throws {
+    ///
+    /// - Parameter descriptor: the pod's namespace, where it is there still.
+    func delete(_ attachment: CNI.Attachment, _ descriptor: NamespaceDescriptor? = nil) throws {
         let id = Plan.Attachment.ID(attachment)
-        try whileClaimed(id) { try takeAway(id) }
+        try whileClaimed(id) {
+            if let descriptor { leave(id, descriptor) }
+            try takeAway(id)
+        }
+    }
+
+    /// A pod that lives on without this interface must not look for its table. That it cannot be done keeps no pod from ending: the next
+    /// ADD of the interface takes away what is left.
+    private func leave(_ id: Plan.Attachment.ID, _ descriptor: NamespaceDescriptor) {
+        guard let attachment = ledger.withLock({ $0.records[id]?.attachment }), attachment.reach != .everything else { return }
+        do {
+            let pod = try Self.namespace(descriptor)
+            guard pod.identity != namespace.identity else { return }
+            try dataplane.leave(attachment, in: pod)
+        } catch {
+            logger.warning("rules stay in a pod", metadata: ["attachment": "\(id)", "error": "\(error)"])
+        }
     }
 
     /// Compares both ends of the pod's link with what they should be.
@@ -166,7 +204,11 @@ extension PodService {
             throw Failure(.differs, "prevResult is not what ADD answered for \(id)", details: fault)
         }
         let pod = try namespace(of: descriptor, invocation)
-        let (inNode, inPod) = try dataplane.differences(of: record.attachment, in: pod)
+        let mtu = try invocation.configuration.previousResult?.interface(of: record.attachment)?.mtu
+        let held = ledger.withLock { ledger in
+            Set(ledger.records.values.lazy.map(\.attachment).filter { !$0.isBridged }.flatMap(\.addresses))
+        }
+        let (inNode, inPod) = try dataplane.differences(of: record.attachment, mtu: mtu, besides: held, in: pod)
         let inTables = record.attachment.isNamedInTables ? try portDifferences() : []
         guard inNode.isEmpty, inPod.isEmpty, inTables.isEmpty else {
             let found = inNode.map { "node: \($0)" } + inPod.map { "pod: \($0)" } + inTables.map { "tables: \($0)" }
@@ -178,47 +220,27 @@ extension PodService {
     /// without addresses says nothing of them.
     private static func fault(in result: AttachmentResult, of record: AttachmentRecord) -> String? {
         let attachment = record.attachment
-        if let interface = result.interfaces.first(where: { $0.name == attachment.id.interface && $0.sandbox != nil }),
-            let mac = interface.mac, MACAddress(mac) != attachment.podMAC
-        {
-            return "\(interface.name) has the MAC \(attachment.podMAC), and there \(mac)"
+        if let interface = result.interface(of: attachment), let mac = interface.mac, MACAddress(mac) != attachment.podMAC {
+            return """
+                \(interface.name) has the MAC \(attachment.podMAC), and there \(mac): the node reaches the pod by the first alone; a plugin \
+                behind us must not change it, ask for it by the capability “mac”
+                """
         }
         let listed = result.ips.compactMap { InterfaceAddress($0.address)?.address }
         guard !listed.isEmpty, let missing = attachment.addresses.first(where: { !listed.contains($0) }) else { return nil }
         return "the address \(missing) is missing in its ips"
     }
 
-    /// Takes away everything that is not in the list and belongs to the network.
-    func collectGarbage(keeping valid: [CNI.Attachment], network: String) throws {
-        let kept = Set(valid.map(Plan.Attachment.ID.init))
-        let doomed = ledger.withLock { $0.records.values.filter { $0.network == network && !kept.contains($0.attachment.id) } }
-        var failures: [any Error] = []
-        for record in doomed {
-            do {
-                try delete(CNI.Attachment(containerID: record.attachment.id.container, interface: record.attachment.id.interface))
-            } catch { failures.append(error) }
-        }
-        do { try removeStrays(keeping: kept, network: network) } catch { failures.append(error) }
-        if let first = failures.first { throw first }
-    }
-
-    /// Links that look like pods' and that neither the runtime nor we know of. Only where all of our attachments are of one network:
-    /// another's, whose record was lost, may be a pod's that runs, and this list does not name it.
-    private func removeStrays(keeping valid: Set<Plan.Attachment.ID>, network: String) throws(KernelError) {
-        let (records, busy) = ledger.withLock { ($0.records, $0.busy) }
-        guard records.values.allSatisfy({ $0.network == network }) else { return }
-        let known = Set((Array(records.keys) + Array(busy) + Array(valid)).map(\.link)).union(unreadable.map(\.link))
-        for link in try dataplane.podLinks().subtracting(known).sorted() {
-            // One that an ADD has made since the list was.
-            guard !ledger.withLock({ ledger in ledger.records.keys.contains { $0.link == link } }) else { continue }
-            try dataplane.remove(link: link)
-            logger.info("removed a link that is nobody's", metadata: ["link": "\(link)"])
-        }
-    }
-
     func status() throws {
         guard ledger.withLock({ $0.isReady }) else {
             throw Failure(.unavailable, "the node's pod range is not known yet", details: "see the agent's log")
+        }
+        do {
+            try store.probe()
+            if mode == .bridge { try dataplane.checkBridge() }
+        } catch {
+            let failure = Self.failure(for: error)
+            throw Failure(.unavailable, failure.message, details: failure.details)
         }
     }
 }
@@ -278,6 +300,10 @@ extension PodService {
         guard let descriptor else {
             throw Failure(.badEnvironment, "CNI_NETNS “\(invocation.namespacePath ?? "")” did not come along as a descriptor")
         }
+        return try Self.namespace(descriptor)
+    }
+
+    private static func namespace(_ descriptor: NamespaceDescriptor) throws(KernelError) -> NetworkNamespace {
         let own = fcntl(descriptor.rawValue, F_DUPFD_CLOEXEC, 0)
         guard own >= 0 else { throw KernelError(Errno(rawValue: errno), "hold the pod's namespace") }
         return NetworkNamespace(Descriptor(owning: own))
@@ -312,6 +338,13 @@ extension PodService {
         let (seconds, attoseconds) = duration.components
         var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
         nanosleep(&time, nil)
+    }
+}
+
+extension AttachmentResult {
+    /// The pod's end, as the chain's result has it.
+    fileprivate func interface(of attachment: Plan.Attachment) -> Interface? {
+        interfaces.first { $0.name == attachment.id.interface && $0.sandbox != nil }
     }
 }
 

@@ -94,6 +94,9 @@ extension Bandwidth {
             return nil
         }
         guard rate >= 1000 else { throw PodWishes.malformed(place, value, "\(way)Rate is at least 1000 bits a second") }
+        guard max(rate, burst) <= Limit.greatest else {
+            throw PodWishes.malformed(place, value, "\(way)Rate and \(way)Burst are at most \(Limit.greatest)")
+        }
         return Limit(rate: rate, burst: burst == 0 || burst >= UInt64(UInt32.max) ? nil : burst)
     }
 

@@ -30,9 +30,14 @@ struct PodWishes: Hashable, Sendable {
 }
 
 extension PodWishes {
-    /// - Throws: code 7, with the key and what is wrong with its value.
+    /// - Throws: code 7, with the key and what is wrong with its value; code 2 for a key that asks for what we do not do.
     init(_ invocation: Invocation) throws(Failure) {
         let configuration = invocation.configuration
+        if let plugin = configuration.ipam, plugin != .null, plugin != [:] {
+            throw Failure(
+                .unsupportedField, "“ipam” is \(plugin), and no address plugin is called here",
+                details: "the agent gives addresses of the node's ranges: leave ipam out, and ask for one by “ips”")
+        }
         addresses = try Self.addresses(configuration, invocation.arguments)
         mac = try Self.mac(configuration, invocation.arguments)
         if let (place, value) = Self.value("portMappings", configuration) {

@@ -20,7 +20,7 @@ public struct Attachment: Hashable, Sendable {
 
 extension Attachment {
     static let containerRule = "a letter or digit, then letters, digits, “_”, “.” and “-”"
-    static let interfaceRule = "1 to 15 bytes without “/”, “:” and white space, and not “.” or “..”"
+    static let interfaceRule = "1 to 15 bytes without “/”, “:”, “%” and white space, and not “.” or “..”"
 
     /// The rule holds for network names too.
     static func fault(containerID: String) -> String? {
@@ -30,12 +30,13 @@ extension Attachment {
         return isAllowed ? nil : "holds a character that is not allowed"
     }
 
-    /// The kernel's rule (`dev_valid_name`): the limit is `IFNAMSIZ` with the final zero.
+    /// The kernel's rule (`dev_valid_name`): the limit is `IFNAMSIZ` with the final zero. And no “%”: of `eth%d` the kernel makes another
+    /// name.
     static func fault(interface: String) -> String? {
         if interface.isEmpty { return "is empty" }
         if interface == "." || interface == ".." { return "names a directory" }
         if interface.utf8.count > 15 { return "is longer than 15 bytes" }
-        let isAllowed = interface.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"/:".utf8.contains($0) && $0 != 0xA0 }
+        let isAllowed = interface.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && !"/:%".utf8.contains($0) && $0 != 0xA0 }
         return isAllowed ? nil : "holds a character that is not allowed"
     }
 

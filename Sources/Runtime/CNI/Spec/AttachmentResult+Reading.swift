@@ -64,7 +64,7 @@ extension AttachmentResult.Route {
 }
 
 extension AttachmentResult.DNS {
-    fileprivate init(json document: SmallJSON) throws(Failure) {
+    init(json document: SmallJSON) throws(Failure) {
         self.init(
             nameservers: try AttachmentResult.texts("nameservers", of: document), domain: document["domain"]?.string,
             search: try AttachmentResult.texts("search", of: document),

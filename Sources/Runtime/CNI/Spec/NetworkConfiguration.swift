@@ -69,6 +69,15 @@ extension NetworkConfiguration {
     public var capabilities: SmallJSON? { document["capabilities"] }
     public var ipam: SmallJSON? { document["ipam"] }
 
+    /// `dns`: what the result says of names, where no plugin before us said it.
+    public var dns: AttachmentResult.DNS {
+        get throws(Failure) {
+            guard let dns = document["dns"], dns != .null else { return AttachmentResult.DNS() }
+            guard dns.members != nil else { throw Failure(.badConfiguration, "“dns” is \(dns)", details: "it is an object") }
+            return try AttachmentResult.DNS(json: dns)
+        }
+    }
+
     /// The key `agentSocket`: several lab nodes on one machine have one each.
     public var agentSocket: String {
         get throws(Failure) { try path("agentSocket", default: Self.defaultAgentSocket) }
