@@ -77,7 +77,7 @@ extension KernelTests {
             let added = Set(try node.network().split(separator: "\n")).subtracting(before.split(separator: "\n"))
             #expect(
                 added == [
-                    "link \(attachment.link) veth up mtu 1500 mac \(attachment.nodeMAC) nolinklocal",
+                    "link \(attachment.link) veth up mtu 1500 mac \(attachment.nodeMAC) nolinklocal alias \"pods c1:eth0\"",
                     "neighbour 10.244.1.1 mac \(attachment.podMAC) dev \(attachment.link)",
                     "neighbour fd00:10:244:1::1 mac \(attachment.podMAC) dev \(attachment.link)",
                     "route 10.244.1.1/32 dev \(attachment.link) proto 84 scope link",

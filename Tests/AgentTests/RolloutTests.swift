@@ -182,19 +182,21 @@ private enum TrafficSocket {
         }
     }
 
-    private static let nextPort = Mutex<UInt16>(20_000)
+    private static let nextPort = Mutex<UInt16>(2000)
 
     /// - Returns: a socket, and the name of who answers.
     static func connected(in namespace: NetworkNamespace, _ target: SocketAddress) throws -> (Descriptor, String) {
         let socket = try open(in: namespace)
         // A port that was used a moment ago belongs to a connection that the kernel remembers for ten seconds more, and would go
         // where that one went: ports by chance are the same again now and then.
-        let port = nextPort.withLock { port -> UInt16 in
-            port = port == 59_999 ? 20_000 : port + 1
-            return port
-        }
-        guard Datagrams.with(.any(.v6), port, { bind(socket.rawValue, $0, $1) }) == 0 else {
-            throw Broken("bind port \(port): errno \(errno)")
+        // One that stays keeps its port.
+        for attempt in 1... {
+            let port = nextPort.withLock { port -> UInt16 in
+                port = port == 64_999 ? 2000 : port + 1
+                return port
+            }
+            if Datagrams.with(.any(.v6), port, { bind(socket.rawValue, $0, $1) }) == 0 { break }
+            guard errno == EADDRINUSE, attempt < 100 else { throw Broken("bind port \(port): errno \(errno)") }
         }
         var limit = timeval(tv_sec: 30, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
