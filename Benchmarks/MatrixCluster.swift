@@ -178,9 +178,14 @@ extension MatrixCluster {
     private func put(_ tree: Tree, over old: Tree?) async throws {
         let (name, resource) = (tree.name, try Self.resource(of: tree.name))
         let namespace = name.namespace.isEmpty ? nil : name.namespace
-        let json = try tree.json()
+        var json = try tree.json()
         switch (name.kind, old) {
-        case ("NetworkPolicy", _?), ("ClusterNetworkPolicy", _?): try await lab.client.update(json, of: resource)
+        case ("NetworkPolicy", _?): try await lab.client.update(json, of: resource)
+        case ("ClusterNetworkPolicy", _?):
+            // Of a kind that a definition made, no server changes a version that it was not told.
+            let held = try await lab.client.get(resource, name.name, in: namespace)
+            json[at: "metadata", "resourceVersion"] = held[at: "metadata", "resourceVersion"]
+            try await lab.client.update(json, of: resource)
         case (_, let old?):
             // Of a pod and a namespace only labels change.
             var labels = (old.at("metadata", "labels")?.map ?? [:]).mapValues { _ in Tree.null }
