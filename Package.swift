@@ -66,7 +66,7 @@ var kube: [Target] {
 var intent: [Target] {
     [
         room("Cluster", in: "Intent", ["Addressing", "KubeAPI", .collections]),
-        room("Plan", in: "Intent", ["Addressing", "Cluster", "HostNetwork", "NFTables", .collections]),
+        room("Plan", in: "Intent", ["Addressing", "Cluster", "DNS", "HostNetwork", "NFTables", .collections]),
     ]
 }
 
@@ -85,11 +85,13 @@ var runtime: [Target] {
         room("CNI", in: "Runtime", ["CLinux"]),
         room("Identity", in: "Runtime", ["Addressing", .x509, .crypto, .asn1]),
         room("Telemetry", in: "Runtime", ["Addressing", .nioCore, .nioPosix, .nioHTTP1]),
+        room("NameServer", in: "Runtime", ["Addressing", "CLinux", "DNS", .nioCore, .nioPosix, .logging, .yams]),
         room(
             "Agent", in: "Runtime",
             [
                 "Addressing", "Reconcile", "KubeAPI", "KubeClient", "Cluster", "Plan", "HostNetwork", "NFTables",
-                "HostNetworkKernel", "NFTablesKernel", "Netlink", "CNI", "CLinux", "Telemetry", .lifecycle, .logging,
+                "HostNetworkKernel", "NFTablesKernel", "Netlink", "CNI", "CLinux", "DNS", "NameServer", "Telemetry", .lifecycle,
+                .logging,
             ]),
     ]
 }
@@ -112,7 +114,8 @@ var commands: [Target] {
         .executableTarget(
             name: "tulle",
             dependencies: [
-                "Agent", "Lab", "CLinux", "CNI", "Addressing", "KubeAPI", "KubeClient", "Netlink", "Plan", .logging,
+                "Agent", "Lab", "CLinux", "CNI", "Addressing", "Cluster", "DNS", "KubeAPI", "KubeClient", "NameServer", "Netlink",
+                "Plan", "Telemetry", .logging,
                 .argumentParser,
                 .lifecycle, .unixSignals,
             ],
@@ -127,7 +130,8 @@ var commands: [Target] {
             name: "tulle-bench",
             dependencies: [
                 "Addressing", "Netlink", "CLinux", "NFTables", "NFTablesKernel", "HostNetwork", "HostNetworkKernel", "CNI",
-                "Agent", "APIServer", "Cluster", "DNS", "KubeAPI", "KubeClient", "Plan", "PolicyTrials", .argumentParser, .grdb,
+                "Agent", "APIServer", "Cluster", "DNS", "KubeAPI", "KubeClient", "NameServer", "Plan", "PolicyTrials",
+                .argumentParser, .grdb,
                 .lifecycle,
                 .nioPosix,
                 .logging,
@@ -163,7 +167,8 @@ var tests: [Target] {
         suite(
             "Plan",
             [
-                "Addressing", "KubeAPI", "Cluster", "HostNetwork", "HostNetworkKernel", "NFTables", "NFTablesKernel", "Netlink",
+                "Addressing", "KubeAPI", "Cluster", "DNS", "HostNetwork", "HostNetworkKernel", "NFTables", "NFTablesKernel",
+                "Netlink",
                 "PolicyTrials",
             ]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),
@@ -171,6 +176,7 @@ var tests: [Target] {
         suite("DNS", ["Addressing"]),
         suite("CNI", ["CLinux"]),
         suite("Telemetry", ["Addressing"]),
+        suite("NameServer", ["Addressing", "CLinux", "DNS", "Netlink", .nioCore, .nioPosix, .logging]),
         suite(
             "Agent",
             [

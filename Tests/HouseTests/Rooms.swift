@@ -82,7 +82,7 @@ extension Room {
         // KubeAPI beside Cluster: a problem names the object it is about, and the key of an object is KubeAPI's.
         Room(
             name: "Plan", floor: .intent, purpose: "a snapshot and host facts into everything that should be true",
-            ours: ["Addressing", "Cluster", "HostNetwork", "KubeAPI", "NFTables"], others: ["Collections"]),
+            ours: ["Addressing", "Cluster", "DNS", "HostNetwork", "KubeAPI", "NFTables"], others: ["Collections"]),
 
         // Dialects: how each part of the world is told. Models are pure; the same, said to the kernel, is a module beside.
         Room(
@@ -113,11 +113,16 @@ extension Room {
         Room(
             name: "Telemetry", floor: .runtime, purpose: "figures as Prometheus reads them, and a small HTTP server",
             ours: ["Addressing"], others: ["Glibc", "NIOCore", "NIOHTTP1", "NIOPosix", "Synchronization"]),
+        // It is fed values and knows nothing of Kubernetes. Yams: its configuration is a document whose mistakes have lines.
+        // NIO carries TCP; UDP is threads on sockets of CLinux.
+        Room(
+            name: "NameServer", floor: .runtime, purpose: "names served over UDP and TCP, forwarded, remembered",
+            ours: ["Addressing", "CLinux", "DNS"], others: ["Glibc", "Logging", "NIOCore", "NIOPosix", "Synchronization", "Yams"]),
         Room(
             name: "Agent", floor: .runtime, purpose: "the node's daemon: one writer to its network",
             ours: [
-                "Addressing", "CLinux", "CNI", "Cluster", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient", "NFTables",
-                "NFTablesKernel", "Netlink", "Plan", "Reconcile", "Telemetry",
+                "Addressing", "CLinux", "CNI", "Cluster", "DNS", "HostNetwork", "HostNetworkKernel", "KubeAPI", "KubeClient",
+                "NFTables", "NFTablesKernel", "NameServer", "Netlink", "Plan", "Reconcile", "Telemetry",
             ],
             others: ["Glibc", "Logging", "ServiceLifecycle", "Synchronization"]),
 
@@ -136,8 +141,12 @@ extension Room {
         // Commands: composition roots, the real clock, the environment, exit codes.
         // Plan: the names of an agent's duties are those of `--parts`. CLinux: the clocks.
         Room(
-            name: "tulle", floor: .commands, purpose: "the program: agent, lab",
-            ours: ["APIServer", "Addressing", "Agent", "CLinux", "CNI", "KubeAPI", "KubeClient", "Lab", "Netlink", "Plan"],
+            name: "tulle", floor: .commands, purpose: "the program: agent, name server, lab",
+            ours: [
+                "APIServer", "Addressing", "Agent", "CLinux", "CNI", "Cluster", "DNS", "KubeAPI", "KubeClient", "Lab",
+                "NameServer",
+                "Netlink", "Plan", "Telemetry",
+            ],
             others: ["ArgumentParser", "Glibc", "Logging", "ServiceLifecycle", "UnixSignals"]),
         Room(
             name: "tulle-cni", floor: .commands, purpose: "what a container runtime starts for every pod",
@@ -153,7 +162,7 @@ extension Room {
             ours: [
                 "APIServer", "Addressing", "Agent", "CLinux", "CNI", "Cluster", "DNS", "HostNetwork", "HostNetworkKernel",
                 "KubeAPI",
-                "KubeClient", "NFTables", "NFTablesKernel", "Netlink", "Plan", "PolicyTrials",
+                "KubeClient", "NFTables", "NFTablesKernel", "NameServer", "Netlink", "Plan", "PolicyTrials",
             ],
             others: [
                 "ArgumentParser", "GRDB", "Glibc", "Logging", "NIOCore", "NIOPosix", "ServiceLifecycle", "Synchronization",
