@@ -160,6 +160,20 @@ struct PolicyKernelTests {
         #expect(try stage.stage.ask("a", kind.transport, pod, 9) == .refused)
     }
 
+    @Test("who asks anew from the port of a connection that is still remembered is judged anew", arguments: IPFamily.allCases)
+    func remembered(_ family: IPFamily) throws {
+        let stage = try PolicyStage(ports: [8080])
+        let (client, pod) = (try ServiceStage.address("a", family), try ServiceStage.address("b", family))
+        let number = TransportProtocol.tcp.number
+        // As one that ended a moment ago, or whose end nobody saw: it has not been cut yet.
+        try NetlinkSocket(.netfilter, in: stage.stage.node).make(
+            Connection(
+                original: .init(number, from: client, 18_080, to: pod, 8080),
+                reply: .init(number, from: pod, 8080, to: client, 18_080), status: .answered, timeout: 300))
+        try stage.set(try PolicyStage.policy("deny", in: "y", denyAll))
+        #expect(try !stage.isLetThrough("a", .tcp, SocketAddress(pod, 8080), pod: "b", from: 18_080))
+    }
+
     @Test("a policy that names one protocol does not allow another", arguments: IPFamily.allCases)
     func protocols(_ family: IPFamily) throws {
         let stage = try PolicyStage(ports: [])

@@ -113,11 +113,15 @@ final class PolicyStage {
     }
 
     /// Judged by evidence: an answer came, or what is refused rose. Silence is neither.
-    func isLetThrough(_ place: String, _ transport: TransportProtocol, _ target: SocketAddress, pod: String) throws -> Bool {
+    ///
+    /// - Parameter own: the port to ask from; `nil`: one that nobody had.
+    func isLetThrough(
+        _ place: String, _ transport: TransportProtocol, _ target: SocketAddress, pod: String, from own: UInt16? = nil
+    ) throws -> Bool {
         let family = target.address.family
         if transport == .sctp { return try isLetThrough(place, initiating: target, pod: pod) }
         let before = try refused(family)
-        let client = try stage.client(place, transport, family)
+        let client = try stage.client(place, transport, family, from: own)
         client.begin(target)
         for _ in 0..<3000 {
             if client.hasSomething(within: 5) {

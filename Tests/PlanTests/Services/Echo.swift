@@ -91,17 +91,22 @@ final class Client {
     private let socket: Descriptor
     private let transport: TransportProtocol
 
-    init(in namespace: NetworkNamespace, _ transport: TransportProtocol, _ family: IPFamily) throws {
+    /// - Parameter own: the port to ask from; `nil`: one that nobody had.
+    init(
+        in namespace: NetworkNamespace, _ transport: TransportProtocol, _ family: IPFamily, from own: UInt16? = nil
+    ) throws {
         self.transport = transport
         socket = try openSocket(in: namespace, transport, family)
         _ = fcntl(socket.rawValue, F_SETFL, O_NONBLOCK)
-        guard transport == .udp else { return }
+        guard transport == .udp || own != nil else { return }
         // A datagram from a port that another client had before belongs to that one's connection, and goes where it went: a port
         // by chance is the same again now and then.
-        let port = Self.nextPort.withLock { port -> UInt16 in
-            port = port == 59_999 ? 20_000 : port + 1
-            return port
-        }
+        let port =
+            own
+            ?? Self.nextPort.withLock { port -> UInt16 in
+                port = port == 59_999 ? 20_000 : port + 1
+                return port
+            }
         let code = withName(of: SocketAddress(.any(family), port)) { bind(socket.rawValue, $0, $1) }
         guard code == 0 else { throw KernelError(Errno(rawValue: errno), "bind port \(port)") }
     }

@@ -220,8 +220,10 @@ extension ServiceStage {
     }
 
     /// A client that keeps its socket.
-    func client(_ place: String, _ transport: TransportProtocol, _ family: IPFamily) throws -> Client {
-        try Client(in: try #require(places[place]), transport, family)
+    func client(
+        _ place: String, _ transport: TransportProtocol, _ family: IPFamily, from own: UInt16? = nil
+    ) throws -> Client {
+        try Client(in: try #require(places[place]), transport, family, from: own)
     }
 
     /// Whether nothing at all comes back: asked after somebody else, who was asked later by the same way, has answered.

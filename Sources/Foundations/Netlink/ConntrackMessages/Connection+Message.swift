@@ -109,6 +109,10 @@ extension Connection {
             $0.write(Conntrack.original, original)
             $0.write(Conntrack.reply, reply)
             $0.attribute(Conntrack.timeout, bigEndian: timeout)
+            if status.contains(.answered) {
+                // `IPS_CONFIRMED`: the kernel has set it already, and refuses that it be taken away.
+                $0.attribute(Conntrack.status, bigEndian: Status.answered.rawValue | 8)
+            }
             if zone != 0 { $0.attribute(Conntrack.zone, bigEndian: zone) }
         }
     }
@@ -236,7 +240,8 @@ extension NetlinkSocket {
         return count
     }
 
-    /// Makes a connection, as if its packets had been seen: for who takes connections over from elsewhere, and for tests.
+    /// Makes a connection, as if its packets had been seen: for who takes connections over from elsewhere, and for tests. Of its
+    /// status ``Connection/Status/answered`` counts.
     public func make(_ connection: Connection) throws(KernelError) { try perform(connection.creation) }
 }
 

@@ -107,16 +107,21 @@ extension PolicyTable {
         Rule(id.family, .isWithinConnection, .isIn([field], set: set.name), .decide(.drop), comment: Self.late)
     }
 
-    private var knownRule: NFTables.Rule {
-        Rule(id.family, .anyBit(.conntrackState, of: ConntrackState([.established, .related]).rawValue), .decide(.accept))
+    /// Whatever belongs to what was allowed. A packet of TCP that asks for a connection is judged each time: one that ended a moment
+    /// ago, or that is still to be cut, may have had its addresses and ports.
+    private var knownRules: [NFTables.Rule] {
+        let isKnown = Statement.anyBit(.conntrackState, of: ConntrackState([.established, .related]).rawValue)
+        return [
+            Rule(id.family, .isWithinConnection, isKnown, .decide(.accept)),
+            Rule(id.family, .match(.transportProtocol, .notEqual, .transport(.tcp)), isKnown, .decide(.accept)),
+        ]
     }
 
     private var standing: [Chain] {
         [
             Chain(
                 "forward", .init(.filter, .forward, priority: PacketPath.policyFilter),
-                rules: [
-                    knownRule,
+                rules: knownRules + [
                     Rule(
                         id.family, .isIn([.sourceAddress, .destinationAddress], set: PolicySet.selves.name), .decide(.accept),
                         comment: "a pod that reached itself"),
@@ -137,12 +142,12 @@ extension PolicyTable {
         return [
             Chain(
                 "input", .init(.filter, .input, priority: PacketPath.policyFilter),
-                rules: [knownRule] + (family == .v6 ? [discovery] : []) + [
+                rules: knownRules + (family == .v6 ? [discovery] : []) + [
                     lateRule(.sourceAddress, .guarded), dispatch(.sourceAddress, .nodeSenders, .nodeClasses),
                 ]),
             Chain(
                 "output", .init(.filter, .output, priority: PacketPath.policyFilter),
-                rules: [knownRule, lateRule(.destinationAddress, .guarded)]),
+                rules: knownRules + [lateRule(.destinationAddress, .guarded)]),
         ]
     }
 
