@@ -255,6 +255,44 @@ struct PolicyKeeperTests {
             ])
     }
 
+    @Test("however often something changes, connections are looked at some times a second, and then for all of it")
+    func fewWalks() throws {
+        let connections = FakePolicyConnections()
+        let tables = tables
+        let keeper = PolicyKeeper(node: "n1", isOurs: true, connections: connections) { tables }
+        keeper.list([shop, pod("db"), policy])
+        _ = try keeper.check([], at: .zero)
+        #expect(connections.walks == 0 && keeper.nextCut == nil)
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        #expect(connections.walks == 0, "a pod that comes does not wait for it")
+        _ = try keeper.settle([], at: .seconds(1))
+        #expect(connections.walks == 1 && keeper.nextCut == nil)
+
+        connections.track(try connection(from: "10.244.1.3", to: "10.244.1.2"))
+        keeper.release(try tenant("db", "10.244.1.2").id)
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        #expect(try keeper.settle([], at: .milliseconds(1100)).cut == 0)
+        let next = try #require(keeper.nextCut)
+        #expect(next > .milliseconds(1100) && next < .seconds(2))
+        #expect(try keeper.settle([], at: next).cut == 1)
+        #expect(connections.walks == 2 && keeper.nextCut == nil)
+    }
+
+    @Test("one that finds what an earlier one said looks at the connections: that one may have been killed before it cut")
+    func killedBeforeCutting() throws {
+        let (connections, tables) = (FakePolicyConnections(), tables)
+        func start() -> PolicyKeeper { PolicyKeeper(node: "n1", isOurs: true, connections: connections) { tables } }
+        let first = start()
+        first.list([shop, pod("db"), policy])
+        try first.admit(try tenant("db", "10.244.1.2"))
+        connections.track(try connection(from: "10.244.1.3", to: "10.244.1.2"))
+        let second = start()
+        second.begin([try tenant("db", "10.244.1.2")])
+        second.list([shop, pod("db"), policy])
+        let outcome = try second.check([], at: .zero)
+        #expect(outcome.changes.isEmpty && outcome.cut == 1)
+    }
+
     private func connection(from source: String, to destination: String) throws -> Connection {
         let tuple = Connection.Tuple(6, from: try ip(source), 40_000, to: try ip(destination), 80)
         return Connection(original: tuple, reply: Connection.Tuple(6, from: tuple.destination, 80, to: tuple.source, 40_000))
@@ -281,12 +319,16 @@ private final class SharedTables: NFTablesEnd, Sendable {
 
 private final class FakePolicyConnections: PolicyConnections {
     private let state = Mutex<Set<Connection>>([])
+    private let count = Mutex(0)
 
+    /// How often somebody looked at all of them.
+    var walks: Int { count.withLock(\.self) }
     var all: Set<Connection> { state.withLock(\.self) }
     func track(_ connection: Connection) { _ = state.withLock { $0.insert(connection) } }
 
     func cut(_ families: Set<IPFamily>, _ isForbidden: (Connection) -> Bool) throws -> Int {
-        state.withLock { all in
+        count.withLock { $0 += 1 }
+        return state.withLock { all in
             let doomed = all.filter { families.contains($0.original.source.family) && isForbidden($0) }
             all.subtract(doomed)
             return doomed.count

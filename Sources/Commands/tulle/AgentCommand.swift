@@ -2,6 +2,7 @@ import Addressing
 import Agent
 public import ArgumentParser
 import CLinux
+import Cluster
 import Glibc
 import KubeAPI
 import KubeClient

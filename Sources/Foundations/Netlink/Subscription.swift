@@ -34,21 +34,10 @@ public final class Subscription {
 
     /// The next event; `nil` when none came within the timeout.
     public func next(timeout: Duration) throws(KernelError) -> Event? {
-        var entry = pollfd(fd: socket.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
-        let milliseconds = CInt(
-            clamping: timeout.components.seconds * 1000 + timeout.components.attoseconds / 1_000_000_000_000_000)
-        let ready = poll(&entry, 1, milliseconds)
-        guard ready >= 0 else {
-            if Errno.current == .interrupted { return nil }
-            throw KernelError(.current, "wait for netlink events")
-        }
-        guard ready > 0 else { return nil }
-        do {
-            let messages = try socket.receive(wait: false, for: "read netlink events")
-            return messages.isEmpty ? nil : .messages(messages)
-        } catch {
-            guard error.code == .noBufferSpace else { throw error }
-            return .overrun
+        switch try socket.arrival(within: timeout, from: "netlink events") {
+        case .messages(let messages)?: messages.isEmpty ? nil : .messages(messages)
+        case .overrun?: .overrun
+        case nil: nil
         }
     }
 }

@@ -90,6 +90,8 @@ public struct Problem: Hashable, Sendable {
         case healthAddressTaken = "health-address-taken"
         /// Pods are on another plugin's bridge, whose packets no rule sees.
         case policyBridgeUnseen = "policy-bridge-unseen"
+        /// New connections are to be logged, and the kernel's log cannot be read.
+        case policyLogUnread = "policy-log-unread"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -104,7 +106,7 @@ extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken,
-            .healthAddressTaken:
+            .healthAddressTaken, .policyLogUnread:
             .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
@@ -162,6 +164,8 @@ extension Problem.ID {
         case .policySelectsNobody: "correct the policy's selector: until then no pod is isolated by it"
         case .policyRuleClosed: "correct the field that object-invalid names; what can be read of the policy holds"
         case .policyDomainNames: "write the rule with networks in place of domainNames"
+        case .policyLogUnread:
+            "let no other program read log group 8484 of the node's network namespace; it is tried again every few seconds"
         case .policyBridgeUnseen:
             "load br_netfilter and set net.bridge.bridge-nf-call-iptables and -ip6tables to 1 on the node"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"

@@ -63,10 +63,12 @@ extension Snapshot {
     /// Takes these objects for everything there is: what is not among them is forgotten.
     @discardableResult
     public mutating func replace(with objects: [any KubernetesObject]) -> Set<Subject> {
-        let kept = Set(objects.map(\.key))
         let known = nodes.values.map(\.key) + namespaces.values.map(\.key) + pods.keys + services.keys
         var effect = Effect()
-        for key in known where !kept.contains(key) { effect.formUnion(forget(key)) }
+        if !known.isEmpty {
+            let kept = Set(objects.map(\.key))
+            for key in known where !kept.contains(key) { effect.formUnion(forget(key)) }
+        }
         for object in objects { effect.formUnion(take(object)) }
         return resolve(effect)
     }

@@ -1,5 +1,6 @@
 public import Addressing
 import CNI
+public import Cluster
 import Glibc
 public import KubeAPI
 public import Netlink

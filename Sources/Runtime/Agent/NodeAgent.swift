@@ -42,6 +42,8 @@ public struct NodeAgent: Service {
         case attachments
         /// Tunnels were tried, and this is wrong with them.
         case probed(TunnelProber.Report)
+        /// This is wrong with the log of policies.
+        case logged(Problem?)
         case timer
     }
 
@@ -68,9 +70,9 @@ public struct NodeAgent: Service {
             policies.addFigures(to: &page)
             logCounts.add(to: &page)
         }
-        let isLogging = settings.policyLog != .none && settings.duties.contains(.policies)
         let policyLogger =
-            isLogging ? try PolicyLogger(in: namespace, policies: policies, counts: logCounts, logger: logger) : nil
+            settings.duties.contains(.policies)
+            ? PolicyLogger(in: namespace, policies: policies, counts: logCounts, logger: logger) : nil
         let doors = AgentDoors(settings, board: board, logger: logger)
         let mark = UInt16(truncatingIfNeeded: Int(surroundings.random() * 65536))
         let prober = settings.probePeriod == nil ? nil : try TunnelProber(in: namespace, mark: mark, logger: logger)
@@ -92,7 +94,7 @@ public struct NodeAgent: Service {
     private struct Yard: Sendable {
         let reconciler: Reconciler
         let prober: TunnelProber?
-        /// `nil`: nothing is logged.
+        /// `nil` without policies.
         let policyLogger: PolicyLogger?
         /// `nil` without pods.
         let desk: PodDesk?
@@ -121,7 +123,9 @@ public struct NodeAgent: Service {
                     }
                 }
                 if let policyLogger = yard.policyLogger {
-                    group.addTask { try await policyLogger.run(now: self.surroundings.now) }
+                    group.addTask {
+                        await policyLogger.run(now: self.surroundings.now) { post.put(.logged($0)) }
+                    }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
                 group.addTask(executorPreference: yard.reconciler.thread) {
@@ -175,6 +179,7 @@ public struct NodeAgent: Service {
                 case .probed(let report):
                     schedule.ended(with: report.problems, narrowRoads: report.narrowRoads, at: surroundings.now())
                     reconciler.take(probed: schedule.problems, schedule.narrowRoads)
+                case .logged(let problem): reconciler.take(logging: problem)
                 case .timer: alarm.rang()
                 }
             }

@@ -36,6 +36,7 @@ struct PolicyCluster {
         case 2:
             var namespace = Namespace(metadata: ObjectMeta(name: Self.namespace(&seed), labels: Self.labels(&seed)))
             namespace.metadata.labels["ns"] = namespace.metadata.name
+            Self.annotate(&namespace.metadata, &seed)
             object = namespace
             namespaces[namespace.metadata.name] = namespace
         default:
@@ -152,6 +153,7 @@ struct PolicyCluster {
             priority: seed.number(below: 3), subject: group(&seed), ingress: clusterRules(.ingress, &seed),
             egress: clusterRules(.egress, &seed))
         if seed.chance(1, in: 6) { policy.metadata.annotations[PolicyMode.annotation] = PolicyMode.shadow }
+        annotate(&policy.metadata, &seed)
         return policy
     }
 
@@ -202,7 +204,14 @@ struct PolicyCluster {
             metadata: ObjectMeta(name: "np\(seed.number(below: 3))", namespace: namespace(&seed)), podSelector: selector(&seed),
             directions: directions, ingress: rules(&seed), egress: rules(&seed))
         if seed.chance(1, in: 6) { policy.metadata.annotations[PolicyMode.annotation] = PolicyMode.shadow }
+        annotate(&policy.metadata, &seed)
         return policy
+    }
+
+    private static func annotate(_ metadata: inout ObjectMeta, _ seed: inout Seed) {
+        let words = ["all", "denied", "none", "everything"]
+        guard seed.chance(1, in: 5) else { return }
+        metadata.annotations[PolicyLog.annotation] = words[seed.number(below: words.count)]
     }
 
     private static func rules(_ seed: inout Seed) -> [NetworkPolicy.Rule] {

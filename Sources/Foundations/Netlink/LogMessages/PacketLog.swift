@@ -1,6 +1,3 @@
-import CLinux
-import Glibc
-
 /// Hears of packets that rules log to a group of nfnetlink_log (`NFLOG`).
 ///
 /// One process has a group of a namespace; a second one is refused with `Errno.busy`. What nobody fetches in time the kernel drops.
@@ -38,22 +35,12 @@ public final class PacketLog {
 
     /// The next packets; `nil` when none came within the timeout.
     public func next(timeout: Duration) throws(KernelError) -> Event? {
-        var entry = pollfd(fd: socket.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
-        let milliseconds = CInt(
-            clamping: timeout.components.seconds * 1000 + timeout.components.attoseconds / 1_000_000_000_000_000)
-        let ready = poll(&entry, 1, milliseconds)
-        guard ready >= 0 else {
-            if Errno.current == .interrupted { return nil }
-            throw KernelError(.current, "wait for log group \(group)")
-        }
-        guard ready > 0 else { return nil }
-        do {
-            let messages = try socket.receive(wait: false, for: "read log group \(group)")
+        switch try socket.arrival(within: timeout, from: "log group \(group)") {
+        case .messages(let messages)?:
             let packets = messages.compactMap(LoggedPacket.init)
             return packets.isEmpty ? nil : .packets(packets)
-        } catch {
-            guard error.code == .noBufferSpace else { throw error }
-            return .overrun
+        case .overrun?: return .overrun
+        case nil: return nil
         }
     }
 

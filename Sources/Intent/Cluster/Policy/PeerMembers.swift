@@ -12,7 +12,9 @@ struct PeerMembers: Sendable {
     /// Asked for since the changes were last taken: their members are to be found yet.
     private var fresh: Set<Int> = []
     private var unused: Set<Int> = []
-    private var haveMembersChanged = false
+    /// Those whose members may be others than when the changes were last taken.
+    private var changed: Set<Int> = []
+    private var changedPorts: Set<NamedPort> = []
     /// By whom they look for, the selectors of pods.
     private var groups: [PeerSelector.Scope: SelectorIndex<Int>] = [:]
     /// The scopes by labels that a namespace is in.
@@ -37,7 +39,7 @@ struct PeerMembers: Sendable {
 
     func members(of peer: PeerSelector) -> Set<IPAddress> { ids[peer].flatMap { sets[$0]?.members.all } ?? [] }
     func members(of port: NamedPort) -> Set<SocketAddress> { ports[port]?.members.all ?? [] }
-    var hasChanges: Bool { !fresh.isEmpty || !freshPorts.isEmpty || !unused.isEmpty || haveMembersChanged }
+    var hasChanges: Bool { !fresh.isEmpty || !freshPorts.isEmpty || !unused.isEmpty || !changed.isEmpty || !changedPorts.isEmpty }
     func isAskedFor(_ port: NamedPort) -> Bool { ports[port] != nil }
 }
 
@@ -164,26 +166,26 @@ extension PeerMembers {
     func sets(ofNode labels: [String: String]) -> [Int] { groups[.nodes]?.matches(labels) ?? [] }
 
     mutating func put(_ address: IPAddress, _ isMember: Bool, in id: Int) {
-        haveMembersChanged = true
+        changed.insert(id)
         sets[id]?.members.put(address, isMember)
     }
 
     mutating func put(_ place: SocketAddress, _ isMember: Bool, in port: NamedPort) {
-        haveMembersChanged = true
+        changedPorts.insert(port)
         ports[port]?.members.put(place, isMember)
     }
 
     mutating func takeEdits() -> Edits {
-        haveMembersChanged = false
+        defer { (changed, changedPorts) = ([], []) }
         var edits = Edits()
-        for (id, set) in sets where set.members.hasChanged {
-            guard let edit = sets[id]?.members.takeEdit() else { continue }
+        for id in changed {
+            guard let edit = sets[id]?.members.takeEdit(), let set = sets[id] else { continue }
             edits.peers[set.selector] = edit
             edits.lessAllowed.formUnion(edit.removed)
             if set.refusals > 0 { edits.lessAllowed.formUnion(edit.added) }
         }
-        for (port, set) in ports where set.members.hasChanged {
-            guard let edit = ports[port]?.members.takeEdit() else { continue }
+        for port in changedPorts {
+            guard let edit = ports[port]?.members.takeEdit(), let set = ports[port] else { continue }
             edits.ports[port] = edit
             edits.lessAllowed.formUnion(edit.removed.map(\.address))
             if set.refusals > 0 { edits.lessAllowed.formUnion(edit.added.map(\.address)) }
@@ -204,8 +206,6 @@ private struct MemberSet<Element: Hashable & Sendable>: Sendable {
     private(set) var all: Set<Element> = []
     /// Whether those that changed were members.
     private var before: [Element: Bool] = [:]
-
-    var hasChanged: Bool { !before.isEmpty }
 
     mutating func put(_ element: Element, _ isMember: Bool) {
         guard all.contains(element) != isMember else { return }

@@ -48,7 +48,7 @@ extension NetworkPolicy {
     /// Whether it says the same.
     func means(the other: NetworkPolicy) -> Bool {
         podSelector == other.podSelector && directions == other.directions && ingress == other.ingress && egress == other.egress
-            && isShadow == other.isShadow
+            && isShadow == other.isShadow && PolicyLog(askedBy: metadata) == PolicyLog(askedBy: other.metadata)
     }
 }
 

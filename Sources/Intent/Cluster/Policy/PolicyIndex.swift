@@ -24,6 +24,8 @@ public struct PolicyIndex: Sendable {
     /// By namespace, the names of its policies by whom they are about.
     private var selecting: [String: SelectorIndex<String>] = [:]
     private(set) var namespaces: [String: [String: String]] = [:]
+    /// What namespaces ask for, those that do.
+    private var logs: [String: PolicyLog] = [:]
     private var pods: [ObjectKey: Entry] = [:]
     private var podsOf: [String: Set<ObjectKey>] = [:]
     private var holders: [IPAddress: Set<ObjectKey>] = [:]
@@ -160,6 +162,12 @@ extension PolicyIndex {
         key.kind == ClusterNetworkPolicy.resource.kind.kind ? clusterPolicies[key.name] : nil
     }
 
+    /// What is to be logged of what a policy decides; `nil` where neither it nor its namespace asks for anything.
+    public func log(of key: ObjectKey) -> PolicyLog? {
+        guard let metadata = policy(key)?.metadata ?? clusterPolicy(key)?.metadata else { return nil }
+        return PolicyLog(askedBy: metadata) ?? logs[key.namespace]
+    }
+
     /// The addresses of the pods that are meant. Only those are known that a policy asks for that isolates here.
     public func members(of peer: PeerSelector) -> Set<IPAddress> { peers.members(of: peer) }
 
@@ -200,10 +208,13 @@ extension PolicyIndex {
 extension PolicyIndex {
     /// Takes these objects for everything there is. Kinds that mean nothing to policies are passed over.
     public mutating func replace(with objects: [any KubernetesObject]) {
-        let kept = Set(objects.map(\.key))
         let policyKeys = policies.values.flatMap { $0.values.map(\.key) } + clusterPolicies.values.map(\.key)
         let namespaceKeys = namespaces.keys.map { ObjectKey(Namespace.resource.kind, name: $0) }
-        for key in policyKeys + namespaceKeys + nodes.keys + pods.keys where !kept.contains(key) { remove(key) }
+        let known = policyKeys + namespaceKeys + nodes.keys + pods.keys
+        if !known.isEmpty {
+            let kept = Set(objects.map(\.key))
+            for key in known where !kept.contains(key) { remove(key) }
+        }
         for object in objects { set(object) }
         guard !isListed else { return }
         isListed = true
@@ -246,6 +257,7 @@ extension PolicyIndex {
             nodes.remove(key.name, &peers)
         case ("", Namespace.resource.kind.kind):
             world.remove(key)
+            setLog(nil, ofNamespace: key.name)
             guard namespaces.removeValue(forKey: key.name) != nil else { return }
             peers.forget(namespace: key.name)
             refresh(namespace: key.name)
@@ -263,12 +275,19 @@ extension PolicyIndex {
 
     private mutating func set(_ namespace: Namespace) {
         world.set(namespace)
+        setLog(PolicyLog(askedBy: namespace.metadata), ofNamespace: namespace.metadata.name)
         var labels = namespace.metadata.labels
         labels["kubernetes.io/metadata.name"] = namespace.metadata.name
         guard namespaces.updateValue(labels, forKey: namespace.metadata.name) != labels else { return }
         peers.set(labels, ofNamespace: namespace.metadata.name)
         refresh(namespace: namespace.metadata.name)
         judgeAgain(namespace.metadata.name)
+    }
+
+    private mutating func setLog(_ log: PolicyLog?, ofNamespace name: String) {
+        guard logs[name] != log else { return }
+        logs[name] = log
+        for address in local[name] ?? [] where subjects[address] != nil { touched.insert(address) }
     }
 
     /// What a namespace's labels are is of interest to policies of the cluster alone.

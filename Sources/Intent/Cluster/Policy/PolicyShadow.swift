@@ -24,5 +24,6 @@ extension ClusterNetworkPolicy {
     func means(the other: ClusterNetworkPolicy) -> Bool {
         tier == other.tier && priority == other.priority && subject == other.subject && ingress == other.ingress
             && egress == other.egress && isShadow == other.isShadow
+            && PolicyLog(askedBy: metadata) == PolicyLog(askedBy: other.metadata)
     }
 }

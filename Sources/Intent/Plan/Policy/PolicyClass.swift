@@ -21,7 +21,6 @@ struct PolicyClass: Hashable, Sendable {
     let course: PolicyCourse
     /// What would be asked were the shadows in force.
     let trial: PolicyCourse?
-    let log: PolicyLog
 
     struct ID: Hashable, Sendable {
         var way: PolicyWay
@@ -66,26 +65,27 @@ struct PolicyClass: Hashable, Sendable {
     }
 
     static func closed(_ way: PolicyWay, _ log: PolicyLog) -> PolicyClass {
-        PolicyClass(id: .closed(way), course: .closed, trial: nil, log: log)
+        PolicyClass(id: .closed(way), course: .closed(log), trial: nil)
     }
 
     /// - Parameter isTaken: whether a number is another's, which happens once in thousands of millions.
-    init(_ way: PolicyWay, _ course: PolicyCourse, trial: PolicyCourse?, _ log: PolicyLog, isTaken: (ID) -> Bool) {
+    init(_ way: PolicyWay, _ course: PolicyCourse, trial: PolicyCourse?, isTaken: (ID) -> Bool) {
         var hash = StableHash()
-        hash.add(log.rawValue)
         hash.add(course)
         if let trial { hash.add(trial) }
         var id = ID(way: way, number: UInt32(truncatingIfNeeded: hash.value ^ hash.value >> 32))
         while id.number < 2 || isTaken(id) { id.number &+= 1 }
-        self.init(id: id, course: course, trial: trial, log: log)
+        self.init(id: id, course: course, trial: trial)
     }
 
-    private init(id: ID, course: PolicyCourse, trial: PolicyCourse?, log: PolicyLog) {
-        (self.id, self.course, self.trial, self.log) = (id, course, trial, log)
+    private init(id: ID, course: PolicyCourse, trial: PolicyCourse?) {
+        (self.id, self.course, self.trial) = (id, course, trial)
     }
 
     /// The sets its rules look into, beside its own.
     var sets: Set<PolicySet> { course.sets.union(trial?.sets ?? []) }
+
+    var isLogged: Bool { course.isLogged || trial?.isLogged == true }
 }
 
 // MARK: - In the kernel
@@ -104,9 +104,9 @@ extension PolicyClass {
 
     private func pages(_ family: IPFamily) -> [PolicyPage] {
         let table: TableFamily = family == .v4 ? .ip : .ip6
-        let own = PolicyPage(id, course, log, table)
+        let own = PolicyPage(id, course, table)
         guard let trial else { return [own] }
-        let shadow = PolicyPage(id, trial, log, table, isTrial: true)
+        let shadow = PolicyPage(id, trial, table, isTrial: true)
         var page = own
         page.begin(with: PolicyPage.Line(Rule(table, .decide(.jump(shadow.name)))))
         return [shadow, page]

@@ -12,21 +12,36 @@ struct PolicyCourse: Hashable, Sendable {
     private(set) var baseline: [PolicyStep] = []
     /// Nothing is known of the pod: everything is refused.
     private(set) var isClosed = false
+    /// What nothing opens is logged.
+    private(set) var isRestLogged = false
 
-    static let closed: PolicyCourse = {
+    static func closed(_ log: PolicyLog) -> PolicyCourse {
         var course = PolicyCourse()
         course.isClosed = true
+        course.isRestLogged = log.includes(.refuse)
         return course
-    }()
+    }
 
     private init() {}
 
-    init(_ policies: PolicyIndex.Policies, _ way: PolicyWay, _ family: IPFamily, _ index: PolicyIndex) {
+    /// - Parameter log: of policies that say nothing of it.
+    init(
+        _ policies: PolicyIndex.Policies, _ way: PolicyWay, _ family: IPFamily, _ index: PolicyIndex, _ log: PolicyLog
+    ) {
         let direction = way.direction
+        func logged(_ steps: [PolicyStep], of policy: ObjectKey) -> [PolicyStep] {
+            let log = index.log(of: policy) ?? log
+            guard log != .none else { return steps }
+            return steps.map { step in
+                var step = step
+                step.isLogged = log.includes(step.effect)
+                return step
+            }
+        }
         func steps(_ tier: ClusterNetworkPolicy.Tier) -> [PolicyStep] {
             policies.cluster.flatMap { mention -> [PolicyStep] in
                 guard let policy = index.clusterPolicy(mention.policy), policy.tier == tier else { return [] }
-                return PolicyStep.all(policy, isCertain: mention.isCertain, direction, family)
+                return logged(PolicyStep.all(policy, isCertain: mention.isCertain, direction, family), of: policy.key)
             }
         }
         admin = steps(.admin)
@@ -34,11 +49,15 @@ struct PolicyCourse: Hashable, Sendable {
         if isolating.isEmpty {
             baseline = steps(.baseline)
         } else {
-            openings = isolating.compactMap(index.policy).flatMap { PolicyStep.all($0, direction, family) }
+            openings = isolating.compactMap(index.policy).flatMap {
+                logged(PolicyStep.all($0, direction, family), of: $0.key)
+            }
         }
+        isRestLogged = isolating.contains { (index.log(of: $0) ?? log).includes(.refuse) }
         guard way == .sendToNode else { return }
         // Network policies have no say in what a pod asks of its own node.
         (isolating, openings) = ([], [])
+        isRestLogged = false
         admin.removeAll { !$0.mayMeanNode }
         baseline.removeAll { !$0.mayMeanNode }
     }
@@ -48,6 +67,7 @@ struct PolicyCourse: Hashable, Sendable {
 
     var isRestRefused: Bool { isClosed || !isolating.isEmpty }
     var refusesSomething: Bool { isRestRefused || steps.contains { $0.effect == .refuse } }
+    var isLogged: Bool { isRestLogged || steps.contains(where: \.isLogged) }
     var steps: [PolicyStep] { admin + openings + baseline }
 
     /// The sets its rules look into.
@@ -77,6 +97,7 @@ enum PolicyWay: Hashable, Sendable, CaseIterable {
 extension StableHash {
     mutating func add(_ course: PolicyCourse) {
         add(course.isClosed ? "closed" : "open")
+        if course.isRestLogged { add("logged") }
         add(course.admin.count)
         for step in course.admin { add(step) }
         add(course.isolating.count)

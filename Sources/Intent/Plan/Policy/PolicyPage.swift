@@ -20,15 +20,12 @@ struct PolicyPage {
     private(set) var ports: NamedSet?
 
     private let id: PolicyClass.ID
-    private let log: PolicyLog
     private let table: TableFamily
     private let isTrial: Bool
 
     /// - Parameter isTrial: it counts, and whoever comes goes back as they came.
-    init(
-        _ id: PolicyClass.ID, _ course: PolicyCourse, _ log: PolicyLog, _ table: TableFamily, isTrial: Bool = false
-    ) {
-        (self.id, self.log, self.table, self.isTrial) = (id, log, table, isTrial)
+    init(_ id: PolicyClass.ID, _ course: PolicyCourse, _ table: TableFamily, isTrial: Bool = false) {
+        (self.id, self.table, self.isTrial) = (id, table, isTrial)
         name = id.chain + (isTrial ? "-shadow" : "")
         let policies = course.admin.isEmpty ? name : name + "-policies"
         // Not in the rule that refuses: there it would be a condition.
@@ -88,7 +85,7 @@ struct PolicyPage {
 
     private func end(_ course: PolicyCourse) -> [Line] {
         let tally = tally(course.isolating, "", .denied, .shadowDenied)
-        var lines = logged([], tally)
+        var lines = course.isRestLogged ? [logged([], tally)] : []
         if isTrial {
             lines.append(Line(Rule(table, .counter, .decide(.comeBack), comment: Self.comment("would be refused", tally)), tally))
         } else {
@@ -133,7 +130,7 @@ struct PolicyPage {
 
     private func lines(_ step: PolicyStep, _ match: [Statement], _ verdict: Verdict, _ tally: PolicyTally) -> [Line] {
         let comment = tally.outcome == .shadowDenied ? "would refuse: \(step.name)" : step.name
-        return logged(match, tally)
+        return (step.isLogged ? [logged(match, tally)] : [])
             + [Line(Rule(table, match + [.counter, .decide(verdict)], comment: comment), tally)]
     }
 
@@ -145,17 +142,14 @@ struct PolicyPage {
     }
 
     /// A rule that logs what the next one decides about: what comes too often is not logged, and decided all the same.
-    private func logged(_ match: [Statement], _ tally: PolicyTally) -> [Line] {
-        guard log.includes(tally.outcome) else { return [] }
-        return [
-            Line(
-                Rule(
-                    table,
-                    match + [
-                        .limit(perSecond: PacketPath.policyLogRate, burst: PacketPath.policyLogBurst),
-                        .log(group: PacketPath.policyLogGroup, prefix: tally.word),
-                    ]))
-        ]
+    private func logged(_ match: [Statement], _ tally: PolicyTally) -> Line {
+        Line(
+            Rule(
+                table,
+                match + [
+                    .limit(perSecond: PacketPath.policyLogRate, burst: PacketPath.policyLogBurst),
+                    .log(group: PacketPath.policyLogGroup, prefix: tally.word),
+                ]))
     }
 
     private func port(_ port: PolicyStep.Port) -> [Statement] {

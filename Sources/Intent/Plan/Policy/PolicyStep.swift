@@ -10,6 +10,7 @@ struct PolicyStep: Hashable, Sendable {
     var effect: Effect
     var peer: Peer
     var port: Port
+    var isLogged = false
 
     enum Effect: String, Hashable, Sendable {
         case allow
@@ -218,6 +219,7 @@ struct StableHash {
         add(step.policy)
         add(step.place)
         add(step.effect.rawValue)
+        if step.isLogged { add("logged") }
         switch step.peer {
         case .anybody: add("anybody")
         case .members(let peer):

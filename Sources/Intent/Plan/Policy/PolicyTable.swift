@@ -32,6 +32,8 @@ public struct PolicyTable: Sendable {
     private var classes: [PolicyClass.ID: Held] = [:]
     /// How many classes are about what is sent to this node itself.
     private var guards = 0
+    /// How many classes log something.
+    private var loggers = 0
     /// How many classes use a set.
     private var sets: [PolicySet: Int] = [:]
 
@@ -46,7 +48,7 @@ public struct PolicyTable: Sendable {
         var uses = 0
     }
 
-    /// - Parameter log: which new connections are logged.
+    /// - Parameter log: which new connections are logged, where neither a policy nor its namespace says.
     public init(_ family: IPFamily, log: PolicyLog = .none) { (self.family, self.log) = (family, log) }
 
     /// With everything that the index knows.
@@ -62,6 +64,9 @@ public struct PolicyTable: Sendable {
     public var isWanted: Bool { !pods.isEmpty }
 
     private var isGuarding: Bool { guards > 0 }
+
+    /// Whether there is a rule that logs.
+    public var isLogging: Bool { loggers > 0 }
 
     /// Whose each rule is, by chain and in the rules' order; `nil` for those that only lead on. Costs a look at all classes.
     public var tallies: [String: [PolicyTally?]] {
@@ -188,14 +193,27 @@ extension PolicyTable {
     /// - Returns: what it takes, in an order the kernel accepts, to be carried out in one transaction.
     public mutating func update(_ changes: PolicyIndex.Changes, _ index: PolicyIndex) -> [NFTables.Change] {
         let (wasWanted, wasGuarding) = (isWanted, isGuarding)
-        var step = Step()
-        for address in changes.subjects { judge(address, index, &step) }
+        let step = take(changes, index)
         guard wasWanted, isWanted else {
             guard wasWanted || isWanted else { return [] }
             return wasWanted ? [.deleteTable(id)] : difference(from: nil, to: table(index))
         }
         return (isGuarding && !wasGuarding ? beginGuarding : []) + makings(step, index) + moves(step) + edits(changes, step)
             + removals(step) + (wasGuarding && !isGuarding ? endGuarding : [])
+    }
+
+    /// Takes these changes in, for who compares the whole table with what there is.
+    ///
+    /// - Returns: whether the table is another than before.
+    public mutating func note(_ changes: PolicyIndex.Changes, _ index: PolicyIndex) -> Bool {
+        let step = take(changes, index)
+        return step.pods.contains { $0.value != pods[$0.key] } || !edits(changes, step).isEmpty
+    }
+
+    private mutating func take(_ changes: PolicyIndex.Changes, _ index: PolicyIndex) -> Step {
+        var step = Step()
+        for address in changes.subjects { judge(address, index, &step) }
+        return step
     }
 
     private var beginGuarding: [NFTables.Change] {
@@ -232,12 +250,12 @@ extension PolicyTable {
     ) -> PolicyClass? {
         // Its own node is open to a pod of which nothing is known.
         if subject.isClosed { return way == .sendToNode ? nil : .closed(way, log) }
-        let course = PolicyCourse(subject.inForce, way, family, index)
-        var trial = subject.onTrial.map { PolicyCourse($0, way, family, index) }
+        let course = PolicyCourse(subject.inForce, way, family, index, log)
+        var trial = subject.onTrial.map { PolicyCourse($0, way, family, index, log) }
         if trial == course { trial = nil }
         let asksNothing = way == .sendToNode ? !course.refusesSomething : course.isEmpty
         guard !asksNothing || trial?.isEmpty == false else { return nil }
-        return PolicyClass(way, course, trial: trial, log) { id in
+        return PolicyClass(way, course, trial: trial) { id in
             classes[id].map { $0.definition.course != course || $0.definition.trial != trial } ?? false
         }
     }
@@ -248,6 +266,7 @@ extension PolicyTable {
             if step.classes[id] == nil { step.classes[id] = .some(nil) }
             classes[id] = Held(definition: definition)
             if id.way == .sendToNode { guards += 1 }
+            if definition.isLogged { loggers += 1 }
             for set in definition.sets {
                 if step.sets[set] == nil { step.sets[set] = sets[set] != nil }
                 sets[set, default: 0] += 1
@@ -263,6 +282,7 @@ extension PolicyTable {
         if step.classes[id] == nil { step.classes[id] = .some(held.definition) }
         classes[id] = nil
         if id.way == .sendToNode { guards -= 1 }
+        if held.definition.isLogged { loggers -= 1 }
         for set in held.definition.sets {
             if step.sets[set] == nil { step.sets[set] = true }
             let uses = (sets[set] ?? 0) - 1

@@ -1,3 +1,4 @@
+import Cluster
 public import KubeAPI
 
 /// What a rule in the kernel counts and logs: whose it is, and what becomes of the packet.
@@ -37,19 +38,12 @@ public struct PolicyTally: Hashable, Sendable {
     }
 }
 
-/// Which new connections are logged, out of those that policies decide about.
-public enum PolicyLog: String, Hashable, Sendable, CaseIterable {
-    case none
-    /// What is refused, and what would be.
-    case denied
-    /// What is allowed too.
-    case all
-
-    func includes(_ outcome: PolicyTally.Outcome) -> Bool {
-        switch outcome {
-        case .denied, .shadowDenied: self != .none
-        case .allowed, .shadowAllowed: self == .all
-        case .passed, .shadowPassed: false
+extension PolicyLog {
+    func includes(_ effect: PolicyStep.Effect) -> Bool {
+        switch effect {
+        case .refuse: self != .none
+        case .allow: self == .all
+        case .pass: false
         }
     }
 }

@@ -21,6 +21,9 @@ final class PolicyKeeper: Sendable {
     private let survey: (@Sendable (Set<IPAddress>) -> [Problem])?
     private let connections: (any PolicyConnections)?
     private let state: Mutex<State>
+    /// Tells whenever ``isLogging`` is something else than before.
+    let loggingChanges: AsyncStream<Void>
+    private let tellLogging: AsyncStream<Void>.Continuation
 
     /// - Parameters:
     ///   - isOurs: without this duty the tables are taken away.
@@ -40,6 +43,7 @@ final class PolicyKeeper: Sendable {
         self.count = count
         self.survey = survey
         self.open = open
+        (loggingChanges, tellLogging) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         state = Mutex(State(index: PolicyIndex(node: node), tables: IPFamily.allCases.map { PolicyTable($0, log: log) }))
     }
 
@@ -60,11 +64,16 @@ final class PolicyKeeper: Sendable {
         /// Tables that somebody else takes away again and again.
         var restorations = Restorations<Table.ID>()
         var counts = PolicyCounts()
+        /// Addresses whose connections are to be looked at yet: something may be refused of them that was allowed.
+        var uncut: Set<IPAddress> = []
+        /// When they may be looked at: each time all of the node's are.
+        var nextCut = Duration.zero
         /// How many connections were cut so far.
         var cut = 0
         /// Whose the words are that the kernel's log says; also of rules that were there a moment ago.
         var words: [String: PolicyTally] = [:]
         var haveWordsChanged = true
+        var isLogging = false
     }
 
     /// What a settling came to.
@@ -87,6 +96,12 @@ final class PolicyKeeper: Sendable {
     ///
     /// - Returns: whether one ended, so that it is time to look.
     func wake(at now: Duration) -> Bool { state.withLock { $0.restorations.wake(at: now) } }
+
+    /// When connections are to be looked at; `nil`: not before something changes.
+    var nextCut: Duration? { state.withLock { $0.uncut.isEmpty ? nil : $0.nextCut } }
+
+    /// Whether a rule logs.
+    var isLogging: Bool { state.withLock { $0.isLogging } }
 
     /// When the next rest ends.
     var nextWaking: Duration? { state.withLock { $0.restorations.nextWaking } }
@@ -143,7 +158,9 @@ extension PolicyKeeper {
         try state.withLock { state in
             guard isOurs, state.index.isListed else { return Outcome() }
             state.members = Array(members)
-            return try state.isSaid ? say(&state) : compare(&state, at: now)
+            var outcome = try state.isSaid ? say(&state) : compare(&state, at: now)
+            outcome.cut = cut(&state, at: now)
+            return outcome
         }
     }
 
@@ -154,7 +171,9 @@ extension PolicyKeeper {
             guard state.index.isListed else { return Outcome() }
             state.members = Array(members)
             state.surveyed = survey?(Set(state.index.subjects.keys)) ?? []
-            return try compare(&state, at: now)
+            var outcome = try compare(&state, at: now)
+            outcome.cut = cut(&state, at: now)
+            return outcome
         }
     }
 }
@@ -222,8 +241,8 @@ extension PolicyKeeper {
         guard !outcome.changes.isEmpty else { return outcome }
         var kernel = try open()
         try note(&state) { state in try Self.commit(outcome.changes, &kernel, &state) }
-        state.haveWordsChanged = true
-        outcome.cut = cut(&state, among: changes.lessAllowed)
+        noteWords(&state)
+        if connections != nil { state.uncut.formUnion(changes.lessAllowed) }
         return outcome
     }
 
@@ -233,9 +252,11 @@ extension PolicyKeeper {
         var outcome = Outcome()
         var kernel = try open()
         let resting = now == nil ? [] : state.restorations.resting
+        // One that was killed may have committed, and not have cut.
+        let isFirst = state.right.isEmpty
         try note(&state) { state in
             for position in state.tables.indices {
-                let isNews = !state.tables[position].update(changes, state.index).isEmpty
+                let isNews = state.tables[position].note(changes, state.index)
                 let table = state.tables[position]
                 guard !resting.contains(table.id) else { continue }
                 let steps = difference(from: try kernel.observe(table.id), to: table.table(state.index))
@@ -248,9 +269,9 @@ extension PolicyKeeper {
             }
             state.isSaid = state.tables.allSatisfy { !resting.contains($0.id) }
         }
-        state.haveWordsChanged = true
+        noteWords(&state)
         // Whatever was there before may have allowed what is not allowed now.
-        if !outcome.changes.isEmpty { outcome.cut = cut(&state, among: Set(state.index.subjects.keys)) }
+        if connections != nil, isFirst || !outcome.changes.isEmpty { state.uncut.formUnion(state.index.subjects.keys) }
         return outcome
     }
 
@@ -265,6 +286,15 @@ extension PolicyKeeper {
             }
         }
         return outcome
+    }
+
+    /// The rules are others.
+    private func noteWords(_ state: inout State) {
+        state.haveWordsChanged = true
+        let isLogging = state.tables.contains(where: \.isLogging)
+        guard state.isLogging != isLogging else { return }
+        state.isLogging = isLogging
+        tellLogging.yield()
     }
 
     private static func commit(
@@ -288,10 +318,17 @@ extension PolicyKeeper {
         }
     }
 
+    /// How often connections are looked at at most: pods that come and go make it a walk through all of them each time.
+    private static let cutDistance = Duration.milliseconds(200)
+
     /// Also what an address's holder of before had begun. Connections are a cache of what was decided: what cannot be cut now is left
     /// to end by itself.
-    private func cut(_ state: inout State, among addresses: Set<IPAddress>) -> Int {
-        guard let connections, !addresses.isEmpty, !state.index.subjects.isEmpty else { return 0 }
+    private func cut(_ state: inout State, at now: Duration) -> Int {
+        guard let connections, !state.uncut.isEmpty, now >= state.nextCut else { return 0 }
+        let addresses = state.uncut
+        state.uncut = []
+        guard !state.index.subjects.isEmpty else { return 0 }
+        state.nextCut = now + Self.cutDistance
         state.index.setNodes(state.members)
         let index = state.index
         let count = try? connections.cut(Set(addresses.map(\.family))) { connection in

@@ -11,9 +11,10 @@ import Telemetry
 /// Writes down the new connections that policies log: who wanted what of whom, and which rule of which policy decided.
 ///
 /// The kernel limits how often a rule logs; here no more than some hundred lines are written in a second. What is more is counted.
+/// Without a rule that logs it holds nothing of the kernel's.
 actor PolicyLogger {
     private let executor = SessionExecutor(name: "policy-log")
-    private let log: PacketLog
+    private let namespace: NetworkNamespace
     private let policies: PolicyKeeper
     private let counts: Counts
     private let logger: Logger
@@ -39,18 +40,43 @@ actor PolicyLogger {
     /// How much of a packet is looked at: an IPv6 header, some of its extensions, and ports.
     private static var bytes: UInt32 { 128 }
 
-    init(
-        in namespace: NetworkNamespace, policies: PolicyKeeper, counts: Counts, logger: Logger
-    ) throws(KernelError) {
-        log = try PacketLog(group: PacketPath.policyLogGroup, bytes: Self.bytes, in: namespace)
-        (self.policies, self.counts, self.logger) = (policies, counts, logger)
+    init(in namespace: NetworkNamespace, policies: PolicyKeeper, counts: Counts, logger: Logger) {
+        (self.namespace, self.policies, self.counts, self.logger) = (namespace, policies, counts, logger)
     }
 
-    /// Writes lines until its task is cancelled.
+    /// Writes lines until its task is cancelled. What goes wrong ends the log alone, and for a while.
     ///
-    /// - Parameter now: a clock that only goes on.
-    func run(now: @Sendable () -> Duration) async throws {
-        while !Task.isCancelled {
+    /// - Parameters:
+    ///   - now: a clock that only goes on.
+    ///   - report: called with what is wrong when that is something else.
+    func run(now: @Sendable () -> Duration, report: @Sendable (Problem?) -> Void) async {
+        var problem: Problem?
+        func note(_ new: Problem?) {
+            if problem != new { report(new) }
+            problem = new
+        }
+        for await _ in policies.loggingChanges {
+            while policies.isLogging, !Task.isCancelled {
+                do throws(KernelError) {
+                    let log = try PacketLog(group: PacketPath.policyLogGroup, bytes: Self.bytes, in: namespace)
+                    note(nil)
+                    try await write(from: log, now: now)
+                } catch {
+                    note(Problem(.policyLogUnread, nil, "\(error)"))
+                    // Being asked to stop is no error.
+                    try? await Task.sleep(for: Self.pause)
+                }
+            }
+            note(nil)
+        }
+    }
+
+    /// After which it is tried again.
+    private static let pause = Duration.seconds(5)
+
+    /// As long as there are rules that log.
+    private func write(from log: PacketLog, now: @Sendable () -> Duration) async throws(KernelError) {
+        while policies.isLogging, !Task.isCancelled {
             // This thread is ours alone; a quarter of a second is how late the end is noticed.
             switch try log.next(timeout: .milliseconds(250)) {
             case .packets(let packets)?: for packet in packets { write(packet, at: now()) }

@@ -29,6 +29,7 @@ actor Reconciler {
     private var sourceProblems: [Problem] = []
     private var probeProblems: [Problem] = []
     private var doorProblems: [Problem] = []
+    private var logProblem: Problem?
     private var notes = ProblemNotes()
     private var figures = AgentFigures()
     private var rounds: Rounds<Errand>
@@ -139,6 +140,13 @@ extension Reconciler {
         publish()
     }
 
+    /// What is wrong with the log of policies.
+    func take(logging problem: Problem?) {
+        guard problem != logProblem else { return }
+        logProblem = problem
+        publish()
+    }
+
     /// What load balancers are told here.
     var healthChecks: [LocalServices.HealthCheck] { keeper.localServices.healthChecks }
 
@@ -192,14 +200,18 @@ extension Reconciler {
             let now = surroundings.now()
             let haveRested = policies?.wake(at: now) == true
             if keeper.wake(at: now) || haveRested { rounds.markAll(at: now) }
+            let nextCut = policies?.nextCut
+            if let nextCut, now >= nextCut { markPolicies() }
             if areTablesDue, now >= tableLooks.notBefore {
                 areTablesDue = false
                 rounds.mark([.tables], at: now)
             }
             switch rounds.next(at: now) {
             case .sleep(let until):
-                let others = [keeper.nextWaking, policies?.nextWaking, areTablesDue ? tableLooks.notBefore : nil].compactMap(
-                    \.self)
+                let others = [
+                    keeper.nextWaking, policies?.nextWaking, nextCut.flatMap { $0 > now ? $0 : nil },
+                    areTablesDue ? tableLooks.notBefore : nil,
+                ].compactMap(\.self)
                 return others.reduce(until, min)
             case .busy: preconditionFailure("a round inside a round")
             case .run(let scope): run(scope)
@@ -309,7 +321,9 @@ extension Reconciler {
 
     private func publish(and more: [Problem] = []) {
         let problems = Array(
-            Set(keeper.problems + (policies?.problems ?? []) + sourceProblems + probeProblems + doorProblems + more)
+            Set(
+                keeper.problems + (policies?.problems ?? []) + sourceProblems + probeProblems + doorProblems
+                    + [logProblem].compactMap(\.self) + more)
         ).sorted()
         for problem in problems where !report.problems.contains(problem) {
             logger.warning("problem", metadata: ["problem": "\(problem)"])

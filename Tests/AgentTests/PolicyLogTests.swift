@@ -1,0 +1,81 @@
+import Addressing
+import NFTables
+import NFTablesKernel
+import Netlink
+import Plan
+import Testing
+
+@testable import Agent
+
+extension KernelTests {
+    @Suite("the log of policies", .timeLimit(.minutes(5)))
+    struct PolicyLogTests {
+        private let node: TestNode
+
+        init() throws { node = try TestNode() }
+
+        /// `web` may ask `db`, and nobody else.
+        private func objects(asking word: String?) -> String {
+            let pods = ["db", "web"].map {
+                "apiVersion: v1\nkind: Pod\nmetadata: {name: \($0), namespace: default, labels: {app: \($0)}}\n"
+                    + "spec: {nodeName: n1, containers: [{name: main, image: none}]}\n"
+            }
+            let annotations = word.map { ", annotations: {tulle.dev/log-connections: \($0)}" } ?? ""
+            let policy = """
+                apiVersion: networking.k8s.io/v1
+                kind: NetworkPolicy
+                metadata: {name: db, namespace: default\(annotations)}
+                spec:
+                  podSelector: {matchLabels: {app: db}}
+                  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
+
+                """
+            return ([TestNode.objects(1)] + pods + [policy]).joined(separator: "---\n")
+        }
+
+        private func hasRuleThatLogs() throws -> Bool {
+            let table = try KernelTables(in: node.namespace).observe(Table.ID(.ip, PacketPath.policyTable))?.table
+            return table?.chains.values.flatMap(\.rules).contains { rule in
+                rule.expressions.contains { if case .log = $0 { true } else { false } }
+            } ?? false
+        }
+
+        @Test("an annotation asks for it; while another has the log that is a problem, and the agent goes on and tries again")
+        func taken() throws {
+            var other: PacketLog? = try PacketLog(group: PacketPath.policyLogGroup, bytes: 64, in: node.namespace)
+            try node.directory.write(objects(asking: nil), to: "objects.yaml")
+            try node.start()
+            let web = try NetworkNamespace.new()
+            let db = try NetworkNamespace.new()
+            let address = try ip(try #require(try node.add("db", db).addresses.first))
+            let socket = try Datagrams(in: web, at: try ip(try #require(try node.add("web", web).addresses.first)).mapped)
+            let inbox = try Datagrams(in: db, at: address.mapped, port: 4040)
+            #expect(try !hasRuleThatLogs())
+            #expect(!node.log.contains("policy-log-unread"))
+
+            try node.directory.write(objects(asking: "all"), to: "objects.yaml")
+            try eventually("it is a problem\n\(node.log)") { node.log.contains("policy-log-unread") }
+            #expect(try hasRuleThatLogs())
+            // It holds all the same.
+            try socket.send("x", to: address.mapped, port: 4040)
+            #expect(try inbox.receive().text == "x")
+            withExtendedLifetime(other) {}
+            other = nil
+            try eventually("the log is read\n\(node.log)", within: .seconds(60)) { node.log.contains("solved") }
+            try eventually("what is allowed is told\n\(node.log)") {
+                // Another port each time is another connection.
+                try Datagrams(in: web, at: .any(.v6)).send("x", to: address.mapped, port: 4040)
+                return node.log.split(separator: "\n").contains {
+                    $0.contains("outcome=allowed") && $0.contains("policy=NetworkPolicy default/db")
+                        && $0.contains("rule=ingress[0]")
+                }
+            }
+
+            try node.directory.write(objects(asking: "none"), to: "objects.yaml")
+            try eventually("nothing is logged any more\n\(node.log)") { try !hasRuleThatLogs() }
+            try eventually("whoever wants the log has it\n\(node.log)") {
+                (try? PacketLog(group: PacketPath.policyLogGroup, bytes: 64, in: node.namespace)) != nil
+            }
+        }
+    }
+}
