@@ -1,6 +1,7 @@
 import Addressing
 import CLinux
 import Glibc
+import HostNetwork
 import NFTables
 import NFTablesKernel
 import Netlink
@@ -171,6 +172,45 @@ extension KernelTests {
             try eventually("the refusal is told\n\(node.log)") {
                 node.log.contains("outcome=denied") && node.log.contains("protocol=UDP")
             }
+        }
+
+        @Test("a policy of the cluster keeps a pod from its own node at whatever address of it", arguments: PodMode.allCases)
+        func ownNodeEverywhere(_ mode: PodMode) throws {
+            let fence = """
+                apiVersion: policy.networking.k8s.io/v1alpha2
+                kind: ClusterNetworkPolicy
+                metadata: {name: no-nodes}
+                spec:
+                  tier: Admin
+                  priority: 7
+                  subject: {namespaces: {}}
+                  egress: [{action: Deny, to: [{nodes: {}}]}]
+
+                """
+            try node.directory.write(objects(["db"]), to: "objects.yaml")
+            try node.start("--pod-mode", mode.rawValue)
+            let db = try Place(node, "db")
+            let extra = try #require(InterfaceAddress("192.0.2.201/32"))
+            try node.change(.add(.address(Address(extra, on: "lo"))))
+            let bridge = mode == .bridge ? [try ip("10.244.1.1")] : []
+            let pairs = try (bridge + [extra.address]).map { try Pair(from: db.namespace, to: (node.namespace, $0)) }
+            for pair in pairs { #expect(try pair.carries()) }
+            try node.directory.write(objects(["db"], fence), to: "objects.yaml")
+            try eventually("the connections are cut\n\(node.log)") {
+                node.log.contains("cut connections") && node.log.contains("count=\(pairs.count)")
+            }
+            for (pair, number) in zip(pairs, 0...) {
+                let before = try late(db.address)
+                try pair.send(fromServer: false)
+                try eventually("what is sent to address \(number) is refused") { try late(db.address) > before }
+                #expect(pair.hasNothing)
+            }
+        }
+
+        /// How much of a pod's to its own node belonged to no connection.
+        private func late(_ pod: IPAddress) throws -> UInt64 {
+            let id = Table.ID(.ip, PacketPath.policyTable)
+            return try KernelTables(in: node.namespace).counters(of: "guarded", in: id)[Value(.address(pod))]?.packets ?? 0
         }
 
         @Test("not a packet of a prober that fires from before the pod's address is there comes through")

@@ -278,6 +278,39 @@ struct PolicyKeeperTests {
         #expect(connections.walks == 2 && keeper.nextCut == nil)
     }
 
+    @Test("what a pod asks of its node is the node's at whatever address: a network policy does not cut it, one of the cluster does")
+    func ownAddresses() throws {
+        let (connections, tables) = (FakePolicyConnections(), tables)
+        let keeper = PolicyKeeper(node: "n1", isOurs: true, connections: connections) { tables }
+        let node = Node(metadata: ObjectMeta(name: "n1", labels: ["role": "worker"]))
+        var closed = policy
+        closed.directions = [.ingress, .egress]
+        keeper.list([shop, pod("db"), closed, node])
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        connections.has([try ip("10.244.1.1")])
+        connections.track(try connection(from: "10.244.1.2", to: "10.244.1.1"))
+        #expect(try keeper.check([], at: .zero).cut == 0)
+        #expect(keeper.set(try noNode("worker")))
+        #expect(try keeper.settle([], at: .seconds(1)).cut == 1)
+        #expect(keeper.set(Node(metadata: ObjectMeta(name: "n1", labels: ["role": "other"]))))
+        #expect(try !keeper.settle([], at: .seconds(2)).changes.isEmpty)
+        connections.track(try connection(from: "10.244.1.2", to: "10.244.1.1"))
+        #expect(try keeper.check([], at: .seconds(3)).cut == 0)
+        #expect(keeper.remove(node.key))
+        #expect(try keeper.settle([], at: .seconds(4)).cut == 1, "what may be meant is closed")
+    }
+
+    private func noNode(_ role: String) throws -> ClusterNetworkPolicy {
+        let tree: JSONValue = [
+            "apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy", "metadata": ["name": "no-node"],
+            "spec": [
+                "tier": "Admin", "priority": 1, "subject": ["namespaces": [:]],
+                "egress": [["action": "Deny", "to": [["nodes": ["matchLabels": ["role": .string(role)]]]]]],
+            ],
+        ]
+        return try #require(Registry.standard.read(tree).object as? ClusterNetworkPolicy)
+    }
+
     @Test("one that finds what an earlier one said looks at the connections: that one may have been killed before it cut")
     func killedBeforeCutting() throws {
         let (connections, tables) = (FakePolicyConnections(), tables)
@@ -320,11 +353,15 @@ private final class SharedTables: NFTablesEnd, Sendable {
 private final class FakePolicyConnections: PolicyConnections {
     private let state = Mutex<Set<Connection>>([])
     private let count = Mutex(0)
+    private let own = Mutex<[IPAddress]>([])
 
     /// How often somebody looked at all of them.
     var walks: Int { count.withLock(\.self) }
     var all: Set<Connection> { state.withLock(\.self) }
     func track(_ connection: Connection) { _ = state.withLock { $0.insert(connection) } }
+
+    func ownAddresses() -> [IPAddress] { own.withLock(\.self) }
+    func has(_ addresses: [IPAddress]) { own.withLock { $0 = addresses } }
 
     func cut(_ families: Set<IPFamily>, _ isForbidden: (Connection) -> Bool) throws -> Int {
         count.withLock { $0 += 1 }

@@ -78,6 +78,34 @@ struct PolicyKernelTests {
         #expect(try stage.stage.ask("a", kind.transport, node.address, 8080).name == "node")
     }
 
+    @Test("… at whatever address, also at one that nobody told the node's object of", arguments: Kind.all)
+    func guardedEverywhere(_ kind: Kind) throws {
+        let stage = try PolicyStage(ports: [8080])
+        try stage.stage.answer("node", port: 8080)
+        func policy(_ labels: JSONValue) throws -> ClusterNetworkPolicy {
+            try PolicyStage.clusterPolicy(
+                "no-nodes",
+                [
+                    "tier": "Admin", "priority": 1, "subject": ["namespaces": [:]],
+                    "egress": [["action": "Deny", "to": [["nodes": ["matchLabels": labels]]]]],
+                ])
+        }
+        var node = Node(metadata: ObjectMeta(name: "n1", labels: ["app": "b"]))
+        node.status.addresses = [.init(.internalIP, "192.0.2.77")]
+        try stage.set(node)
+        let target = SocketAddress(try kind.address("node"), 8080)
+        func isOpen() throws -> Bool { try stage.isLetThrough("a", kind.transport, target, pod: "node") }
+        try stage.set(try policy(["app": "b"]))
+        #expect(try !isOpen())
+        node.metadata.labels = ["app": "c"]
+        try stage.set(node)
+        #expect(try isOpen(), "it is another node's labels that are meant")
+        try stage.set(try policy(["app": "c"]))
+        #expect(try !isOpen())
+        try stage.remove([node.key])
+        #expect(try !isOpen(), "it may be meant")
+    }
+
     @Test("policies of the cluster stand before network policies and behind them, and pass on", arguments: Kind.all)
     func tiers(_ kind: Kind) throws {
         let stage = try PolicyStage(ports: [8080])

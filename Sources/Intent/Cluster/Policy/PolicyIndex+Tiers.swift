@@ -1,5 +1,5 @@
 import Addressing
-import KubeAPI
+public import KubeAPI
 
 // Policies of the cluster: there are few of them, and each may be about any pod.
 
@@ -40,6 +40,31 @@ extension PolicyIndex {
         for address in addresses { judge(address) }
     }
 
+    mutating func set(_ node: Node) {
+        let labels = nodes.labels(of: self.node)
+        guard nodes.set(node, &peers) else { return }
+        world.set(node)
+        judgeWayToNode(before: labels)
+    }
+
+    mutating func remove(node name: String) {
+        let labels = nodes.labels(of: node)
+        nodes.remove(name, &peers)
+        judgeWayToNode(before: labels)
+    }
+
+    /// What is delivered on this node is judged by its labels, and not by the addresses that its object names.
+    private mutating func judgeWayToNode(before labels: [String: String]?) {
+        guard nodes.labels(of: node) != labels else { return }
+        for (address, subject) in subjects where subject.isOfCluster { touched.insert(address) }
+    }
+
+    /// Whether a rule that means nodes by labels means this one; `nil`: its object is not known.
+    public func isThisNode(_ selector: LabelSelector) -> Bool? {
+        if selector.requirements.isEmpty { return true }
+        return nodes.labels(of: node).map(selector.matches)
+    }
+
     /// Which of them are about a pod with these labels.
     func mentions(of labels: [String: String], in namespace: String) -> [(mention: Mention, isShadow: Bool)] {
         guard !ranks.isEmpty else { return [] }
@@ -68,6 +93,9 @@ struct PolicyNodes: Sendable {
     }
 
     var keys: [ObjectKey] { entries.keys.map { ObjectKey(Node.resource.kind, name: $0) } }
+
+    /// Of a node whose object is known.
+    func labels(of name: String) -> [String: String]? { entries[name]?.labels }
 
     /// - Returns: whether it is another than before, as far as policies are concerned.
     mutating func set(_ node: Node, _ peers: inout PeerMembers) -> Bool {

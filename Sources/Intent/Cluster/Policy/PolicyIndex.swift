@@ -230,8 +230,7 @@ extension PolicyIndex {
         case let policy as ClusterNetworkPolicy:
             note(policy.problems, of: policy.key)
             set(policy)
-        case let node as Node:
-            if nodes.set(node, &peers) { world.set(node) }
+        case let node as Node: set(node)
         case let namespace as Namespace: set(namespace)
         case let pod as Pod: set(pod)
         default: break
@@ -254,7 +253,7 @@ extension PolicyIndex {
             replace(clusterPolicy: key, with: nil)
         case ("", Node.resource.kind.kind):
             world.remove(key)
-            nodes.remove(key.name, &peers)
+            remove(node: key.name)
         case ("", Namespace.resource.kind.kind):
             world.remove(key)
             setLog(nil, ofNamespace: key.name)
@@ -550,6 +549,9 @@ extension PolicyIndex {
 }
 
 extension PolicyIndex.Subject {
+    /// A policy of the cluster speaks of it.
+    var isOfCluster: Bool { !inForce.cluster.isEmpty || onTrial?.cluster.isEmpty == false }
+
     fileprivate var policies: Set<ObjectKey> { inForce.all.union(onTrial?.all ?? []) }
 }
 

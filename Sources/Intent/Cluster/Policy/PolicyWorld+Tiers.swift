@@ -65,7 +65,7 @@ extension PolicyWorld {
     ) -> TierMatch? {
         let port = rule.ports.firstIndex { $0.names(question.conversation, to: question.target) }
         guard port != nil || rule.ports.isEmpty else { return nil }
-        let meanings = rule.peers.map { means($0, question.other, at: question.address) }
+        let meanings = rule.peers.map { means($0, question) }
         guard let peer = meanings.firstIndex(of: .yes) ?? meanings.firstIndex(of: .maybe) else { return nil }
         let isCertain = isSubject == .yes && meanings[peer] == .yes
         if rule.action == .accept, !isCertain { return nil }
@@ -76,14 +76,25 @@ extension PolicyWorld {
 
     private enum Certainty { case no, maybe, yes }
 
-    private func means(_ peer: ClusterNetworkPolicy.Peer, _ end: End, at address: IPAddress) -> Certainty {
-        switch (peer, end) {
-        case (.everybody, _): .yes
-        case (.pods(let group), .pod(let pod)): means(group, pod)
-        case (.networks(let prefixes), _): prefixes.contains { $0.contains(address) } ? .yes : .no
-        case (.nodes(let selector), _): labels(ofNodesAt: address).contains(where: selector.matches) ? .yes : .no
-        case (.pods, _), (.nobody, _): .no
+    private func means(_ peer: ClusterNetworkPolicy.Peer, _ question: TierQuestion) -> Certainty {
+        let address = question.address
+        switch (peer, question.other) {
+        case (.everybody, _): return .yes
+        case (.pods(let group), .pod(let pod)): return means(group, pod)
+        case (.networks(let prefixes), _): return prefixes.contains { $0.contains(address) } ? .yes : .no
+        case (.nodes(let selector), let end):
+            if labels(ofNodesAt: address).contains(where: selector.matches) { return .yes }
+            guard case .node(let name) = end, name == question.pod.spec.nodeName else { return .no }
+            return means(selector, ownNode: name)
+        case (.pods, _), (.nobody, _): return .no
         }
+    }
+
+    /// A pod's own node is meant at whatever address it has, also at those that its object does not name.
+    private func means(_ selector: LabelSelector, ownNode name: String) -> Certainty {
+        if selector.requirements.isEmpty { return .yes }
+        guard let labels = labels(ofNode: name) else { return .maybe }
+        return selector.matches(labels) ? .yes : .no
     }
 
     /// Of a namespace that is not known yet no label is certain.

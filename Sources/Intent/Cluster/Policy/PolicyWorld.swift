@@ -159,6 +159,8 @@ extension PolicyWorld {
 
     func labels(ofNamespace name: String) -> [String: String]? { namespaces[name] }
 
+    func labels(ofNode name: String) -> [String: String]? { nodeObjects[name]?.metadata.labels }
+
     /// Of every node whose object names the address.
     func labels(ofNodesAt address: IPAddress) -> [[String: String]] {
         (namers[address] ?? []).compactMap { nodeObjects[$0]?.metadata.labels }

@@ -41,7 +41,7 @@ struct PolicyCourse: Hashable, Sendable {
         func steps(_ tier: ClusterNetworkPolicy.Tier) -> [PolicyStep] {
             policies.cluster.flatMap { mention -> [PolicyStep] in
                 guard let policy = index.clusterPolicy(mention.policy), policy.tier == tier else { return [] }
-                return logged(PolicyStep.all(policy, isCertain: mention.isCertain, direction, family), of: policy.key)
+                return logged(PolicyStep.all(policy, isCertain: mention.isCertain, way, family, index), of: policy.key)
             }
         }
         admin = steps(.admin)

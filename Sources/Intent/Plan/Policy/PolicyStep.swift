@@ -93,11 +93,12 @@ extension PolicyStep {
     ///
     /// - Parameter isCertain: whether it is about the pod for certain: otherwise it opens nothing, and closes all that it speaks of.
     static func all(
-        _ policy: ClusterNetworkPolicy, isCertain: Bool, _ direction: NetworkPolicy.Direction, _ family: IPFamily
+        _ policy: ClusterNetworkPolicy, isCertain: Bool, _ way: PolicyWay, _ family: IPFamily, _ index: PolicyIndex
     ) -> [PolicyStep] {
-        policy.rules(for: direction).enumerated().flatMap { position, rule -> [PolicyStep] in
+        let direction = way.direction
+        return policy.rules(for: direction).enumerated().flatMap { position, rule -> [PolicyStep] in
             let ports = rule.ports.isEmpty ? [.any] : rule.ports.flatMap(Port.all)
-            return peers(rule, family).flatMap { peer -> [PolicyStep] in
+            return peers(rule, way, family, index).flatMap { peer -> [PolicyStep] in
                 guard let effect = effect(rule.action, isCertain: isCertain && peer.isCertain) else { return [] }
                 return ports.map {
                     PolicyStep(
@@ -117,7 +118,9 @@ extension PolicyStep {
     }
 
     /// Those that are meant for certain come first. All networks of a rule together are one peer.
-    private static func peers(_ rule: ClusterNetworkPolicy.Rule, _ family: IPFamily) -> [(peer: Peer, isCertain: Bool)] {
+    private static func peers(
+        _ rule: ClusterNetworkPolicy.Rule, _ way: PolicyWay, _ family: IPFamily, _ index: PolicyIndex
+    ) -> [(peer: Peer, isCertain: Bool)] {
         var (certain, possible): ([Peer], [Peer]) = ([], [])
         var networks: [IPPrefix] = []
         for peer in rule.peers {
@@ -126,7 +129,15 @@ extension PolicyStep {
             case .pods(let group):
                 certain.append(.members(PeerSelector(group)))
                 possible.append(.members(PeerSelector(possibly: group)))
-            case .nodes(let labels): certain.append(.members(PeerSelector(.nodes, labels)))
+            case .nodes(let labels):
+                certain.append(.members(PeerSelector(.nodes, labels)))
+                // A node has more addresses than its object names: its bridge's, others' bridges', whatever somebody gave it.
+                guard way == .sendToNode else { continue }
+                switch index.isThisNode(labels) {
+                case true?: certain.append(.anybody)
+                case nil: possible.append(.anybody)
+                case false?: break
+                }
             case .networks(let prefixes): networks += prefixes
             case .nobody: break
             }

@@ -4,6 +4,9 @@ import Netlink
 
 /// Where connections are cut that policies no longer allow: the kernel, or a test's.
 protocol PolicyConnections: Sendable {
+    /// The node's own addresses, all of them: more than its object names.
+    func ownAddresses() throws -> [IPAddress]
+
     /// Ends those of these families that are forbidden now.
     ///
     /// - Returns: how many there were.
@@ -15,6 +18,11 @@ struct KernelPolicyConnections: PolicyConnections {
     let namespace: NetworkNamespace
 
     private static let transports = Set([TransportProtocol.tcp, .udp, .sctp].map(\.number))
+
+    func ownAddresses() throws -> [IPAddress] {
+        let socket = try NetlinkSocket(.route, in: namespace)
+        return try socket.list(AddressMessage(all: .any), operation: "list addresses").compactMap(\.address?.address)
+    }
 
     func cut(_ families: Set<IPFamily>, _ isForbidden: (Connection) -> Bool) throws -> Int {
         let socket = try NetlinkSocket(.netfilter, in: namespace)

@@ -329,7 +329,9 @@ extension PolicyKeeper {
         state.uncut = []
         guard !state.index.subjects.isEmpty else { return 0 }
         state.nextCut = now + Self.cutDistance
-        state.index.setNodes(state.members)
+        // Of what cannot be listed the node's object knows the most important.
+        let own = (try? connections.ownAddresses()) ?? []
+        state.index.setNodes(state.members + [Member(name: state.index.node, addresses: own, podPrefixes: [])])
         let index = state.index
         let count = try? connections.cut(Set(addresses.map(\.family))) { connection in
             guard addresses.contains(connection.original.source) || addresses.contains(connection.reply.source) else {
