@@ -173,6 +173,31 @@ extension KernelTests {
             }
         }
 
+        @Test("what a pod had open to its own node ends when a policy of the cluster begins to keep it from nodes")
+        func ownNodeCut() throws {
+            try node.directory.write(objects(["db"]), to: "objects.yaml")
+            try node.start()
+            let db = try Place(node, "db")
+            let exchange = try Pair(from: db.namespace, to: (node.namespace, try ip("192.0.2.1")))
+            #expect(try exchange.carries())
+            let keeping = lock().replacingFirst(
+                "ingress: [{name: none, action: Deny, from: [{namespaces: {}}]}]",
+                with: "egress: [{name: none, action: Deny, to: [{nodes: {}}]}]")
+            try node.directory.write(objects(["db"], keeping), to: "objects.yaml")
+            try eventually("the connection is cut\n\(node.log)") { node.log.contains("cut connections") }
+            // Neither side can take it up again: the node may begin a new one, and this is none.
+            let id = Table.ID(.ip, PacketPath.policyTable)
+            func guarded() throws -> UInt64 {
+                try KernelTables(in: node.namespace).counters(of: "guarded", in: id).values.reduce(0) { $0 + $1.packets }
+            }
+            for fromServer in [true, false] {
+                let before = try guarded()
+                try exchange.send(fromServer: fromServer)
+                try eventually("what the \(fromServer ? "node" : "pod") says is refused") { try guarded() > before }
+            }
+            #expect(exchange.hasNothing)
+        }
+
         @Test("not a packet of a prober that fires from before the pod's address is there comes through")
         func prober() throws {
             let names = (0..<12).map { "p\($0)" }

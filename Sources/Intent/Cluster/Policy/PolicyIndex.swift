@@ -560,7 +560,7 @@ extension Pod {
     /// Named ports, each once.
     fileprivate var portMembers: [PolicyIndex.PortMember] {
         var members: [PolicyIndex.PortMember] = []
-        for port in spec.containers.flatMap(\.ports) where !port.name.isEmpty {
+        for port in ports where !port.name.isEmpty {
             let member = PolicyIndex.PortMember(name: NamedPort(port.name, port.transport), number: port.number)
             if !members.contains(member) { members.append(member) }
         }
