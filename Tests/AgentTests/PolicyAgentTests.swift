@@ -17,12 +17,8 @@ extension KernelTests {
         init() throws { node = try TestNode() }
 
         private func objects(_ pods: [String], _ policies: String...) -> String {
-            let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
-            let pods = pods.map {
-                "apiVersion: v1\nkind: Pod\nmetadata: {name: \($0), namespace: default, labels: {app: \($0)}}\n"
-                    + "spec: {nodeName: n1, containers: [{name: main, image: none}]}\n"
-            }
-            return ([TestNode.objects(1), namespace] + pods + policies).joined(separator: "---\n")
+            let pods = pods.map { PolicyTexts.pod($0) }
+            return ([TestNode.objects(1), PolicyTexts.namespace] + pods + policies).joined(separator: "---\n")
         }
 
         /// Nobody but `web` may talk to `db`, and `db` to nobody.

@@ -18,7 +18,7 @@ public struct PolicyIndex: Sendable {
 
     private(set) var policies: [String: [String: NetworkPolicy]] = [:]
     /// Those of the cluster, by name.
-    var clusterPolicies: [String: ClusterNetworkPolicy] = [:]
+    public internal(set) var clusterPolicies: [String: ClusterNetworkPolicy] = [:]
     /// All of them that are about somebody, in the order in which they are asked.
     var ranks: [Rank] = []
     /// By namespace, the names of its policies by whom they are about.
