@@ -8,18 +8,7 @@ struct MeasuredAgent {
     /// - Parameter parts: its duties, as `--parts` takes them.
     init(parts: String, directory: String, in socket: IsolatedSocket) throws {
         let kubeconfig = "\(directory)/kubeconfig"
-        let text = """
-            apiVersion: v1
-            kind: Config
-            current-context: c
-            clusters: [{name: c, cluster: {server: "http://127.0.0.1:\(socket.port)"}}]
-            users: [{name: c, user: {}}]
-            contexts: [{name: c, context: {cluster: c, user: c}}]
-
-            """
-        let file = open(kubeconfig, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-        _ = write(file, text, text.utf8.count)
-        close(file)
+        socket.writeKubeconfig(to: kubeconfig)
         process = try Call(
             [
                 try RoadAgent.program(), "agent", "--node", "n1", "--kubeconfig", kubeconfig, "--parts", parts, "--state",
@@ -52,5 +41,23 @@ struct MeasuredAgent {
             return 0
         }
         return "\(megabytes("VmRSS:")) MiB, at most \(megabytes("VmHWM:")) MiB"
+    }
+}
+
+extension IsolatedSocket {
+    /// The way to the server that listens there, for an agent in the same namespace.
+    func writeKubeconfig(to path: String) {
+        let text = """
+            apiVersion: v1
+            kind: Config
+            current-context: c
+            clusters: [{name: c, cluster: {server: "http://127.0.0.1:\(port)"}}]
+            users: [{name: c, user: {}}]
+            contexts: [{name: c, context: {cluster: c, user: c}}]
+
+            """
+        let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        _ = write(file, text, text.utf8.count)
+        close(file)
     }
 }

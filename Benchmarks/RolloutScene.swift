@@ -68,18 +68,7 @@ final class RolloutScene {
 
     private func start() throws {
         let kubeconfig = directory.file("kubeconfig")
-        let text = """
-            apiVersion: v1
-            kind: Config
-            current-context: c
-            clusters: [{name: c, cluster: {server: "http://127.0.0.1:\(socket.port)"}}]
-            users: [{name: c, user: {}}]
-            contexts: [{name: c, context: {cluster: c, user: c}}]
-
-            """
-        let file = open(kubeconfig, O_WRONLY | O_CREAT, 0o600)
-        _ = Glibc.write(file, text, text.utf8.count)
-        close(file)
+        socket.writeKubeconfig(to: kubeconfig)
         agent = try Call(
             [
                 "\(programs)/tulle", "agent", "--node", "n1", "--kubeconfig", kubeconfig, "--state", directory.file("state"),

@@ -46,23 +46,11 @@ extension KernelTests {
         }
 
         private func pod(_ name: String, _ address: IPAddress, app: String) -> String {
-            "apiVersion: v1\nkind: Pod\nmetadata: {name: \(name), namespace: default, labels: {app: \(app)}}\n"
-                + "spec: {nodeName: n1, containers: [{name: main, image: none}]}\n"
-                + "status: {phase: Running, podIPs: [{ip: \"\(address)\"}]}\n"
+            PolicyTexts.pod(name, app: app, at: address)
         }
 
         private func write(_ pods: String..., isClosed: Bool) throws {
-            let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
-            let policy = """
-                apiVersion: networking.k8s.io/v1
-                kind: NetworkPolicy
-                metadata: {name: db, namespace: default}
-                spec:
-                  podSelector: {matchLabels: {app: db}}
-                  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
-
-                """
-            let all = [TestNode.objects(1), namespace] + pods + (isClosed ? [policy] : [])
+            let all = [TestNode.objects(1), PolicyTexts.namespace] + pods + (isClosed ? [PolicyTexts.opening(to: "web")] : [])
             try node.directory.write(all.joined(separator: "---\n"), to: "objects.yaml")
         }
 

@@ -17,26 +17,15 @@ extension KernelTests {
         init() throws { nodes = try RoutedNodes(2) }
 
         private func pod(_ name: String, on node: Int, _ address: IPAddress? = nil) -> String {
-            let status = address.map { "status: {phase: Running, podIPs: [{ip: \"\($0)\"}]}\n" } ?? ""
-            return "apiVersion: v1\nkind: Pod\nmetadata: {name: \(name), namespace: default, labels: {app: \(name)}}\n"
-                + "spec: {nodeName: n\(node), containers: [{name: main, image: none}]}\n\(status)"
+            PolicyTexts.pod(name, on: node, at: address)
         }
 
         /// Two addresses for the pods of the first node. Only `old` may talk to `db`.
         private func tell(_ node: Int, _ pods: String...) throws {
-            let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
-            let policy = """
-                apiVersion: networking.k8s.io/v1
-                kind: NetworkPolicy
-                metadata: {name: db, namespace: default}
-                spec:
-                  podSelector: {matchLabels: {app: db}}
-                  ingress: [{from: [{podSelector: {matchLabels: {app: old}}}]}]
-
-                """
             let text = try nodes.text([1, 2]).replacing("10.244.1.0/24", with: "10.244.1.0/30")
             try nodes.nodes[node - 1].directory.write(
-                ([text, namespace, policy] + pods).joined(separator: "---\n"), to: "objects.yaml")
+                ([text, PolicyTexts.namespace, PolicyTexts.opening(to: "old")] + pods).joined(separator: "---\n"),
+                to: "objects.yaml")
         }
 
         private func refused(at db: IPAddress) throws -> UInt64 {

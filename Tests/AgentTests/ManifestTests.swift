@@ -31,19 +31,22 @@ struct ManifestTests {
 
     private func texts(_ value: JSONValue?) -> [String] { (value?.array ?? []).compactMap(\.string) }
 
-    @Test("grants what the agent follows, to read, and events, to write, and nothing else")
+    @Test("grants what the agent follows, to read, events and the status of cluster policies, to write, and nothing else")
     func rights() throws {
         let rules = try #require(try document("ClusterRole")["rules"]?.array)
         let followed = AgentSettings(node: "n1", duties: .all).collections.map(\.resource)
+        let written = [["events"], ["clusternetworkpolicies/status"]]
         let (writing, reading) = (
-            rules.filter { texts($0["resources"]) == ["events"] }, rules.filter { texts($0["resources"]) != ["events"] }
+            written.map { words in rules.filter { texts($0["resources"]) == words } },
+            rules.filter { !written.contains(texts($0["resources"])) }
         )
         let granted = reading.flatMap { rule in
             texts(rule["apiGroups"]).flatMap { group in texts(rule["resources"]).map { "\(group)/\($0)" } }
         }
         #expect(granted.sorted() == followed.map { "\($0.kind.group)/\($0.plural)" }.sorted())
         for rule in reading { #expect(texts(rule["verbs"]) == ["get", "list", "watch"]) }
-        #expect(writing.map { texts($0["verbs"]) } == [["create", "patch"]] && writing.map { texts($0["apiGroups"]) } == [[""]])
+        #expect(writing.map { $0.map { texts($0["verbs"]) } } == [[["create", "patch"]], [["update"]]])
+        #expect(writing.map { $0.map { texts($0["apiGroups"]) } } == [[[""]], [["policy.networking.k8s.io"]]])
         #expect(AgentSettings(node: "n1", duties: [.overlay]).collections.map(\.resource.plural) == ["nodes"])
     }
 

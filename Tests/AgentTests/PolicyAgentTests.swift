@@ -18,12 +18,8 @@ extension KernelTests {
         init() throws { node = try TestNode() }
 
         private func objects(_ pods: [String], _ policies: String...) -> String {
-            let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
-            let pods = pods.map {
-                "apiVersion: v1\nkind: Pod\nmetadata: {name: \($0), namespace: default, labels: {app: \($0)}}\n"
-                    + "spec: {nodeName: n1, containers: [{name: main, image: none}]}\n"
-            }
-            return ([TestNode.objects(1), namespace] + pods + policies).joined(separator: "---\n")
+            let pods = pods.map { PolicyTexts.pod($0) }
+            return ([TestNode.objects(1), PolicyTexts.namespace] + pods + policies).joined(separator: "---\n")
         }
 
         /// Nobody but `web` may talk to `db`, and `db` to nobody.
@@ -211,6 +207,31 @@ extension KernelTests {
         private func late(_ pod: IPAddress) throws -> UInt64 {
             let id = Table.ID(.ip, PacketPath.policyTable)
             return try KernelTables(in: node.namespace).counters(of: "guarded", in: id)[Value(.address(pod))]?.packets ?? 0
+        }
+
+        @Test("what a pod had open to its own node ends when a policy of the cluster begins to keep it from nodes")
+        func ownNodeCut() throws {
+            try node.directory.write(objects(["db"]), to: "objects.yaml")
+            try node.start()
+            let db = try Place(node, "db")
+            let exchange = try Pair(from: db.namespace, to: (node.namespace, try ip("192.0.2.1")))
+            #expect(try exchange.carries())
+            let keeping = lock().replacingFirst(
+                "ingress: [{name: none, action: Deny, from: [{namespaces: {}}]}]",
+                with: "egress: [{name: none, action: Deny, to: [{nodes: {}}]}]")
+            try node.directory.write(objects(["db"], keeping), to: "objects.yaml")
+            try eventually("the connection is cut\n\(node.log)") { node.log.contains("cut connections") }
+            // Neither side can take it up again: the node may begin a new one, and this is none.
+            let id = Table.ID(.ip, PacketPath.policyTable)
+            func guarded() throws -> UInt64 {
+                try KernelTables(in: node.namespace).counters(of: "guarded", in: id).values.reduce(0) { $0 + $1.packets }
+            }
+            for fromServer in [true, false] {
+                let before = try guarded()
+                try exchange.send(fromServer: fromServer)
+                try eventually("what the \(fromServer ? "node" : "pod") says is refused") { try guarded() > before }
+            }
+            #expect(exchange.hasNothing)
         }
 
         @Test("not a packet of a prober that fires from before the pod's address is there comes through")

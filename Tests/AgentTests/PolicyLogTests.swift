@@ -16,21 +16,9 @@ extension KernelTests {
 
         /// `web` may ask `db`, and nobody else.
         private func objects(asking word: String?) -> String {
-            let pods = ["db", "web"].map {
-                "apiVersion: v1\nkind: Pod\nmetadata: {name: \($0), namespace: default, labels: {app: \($0)}}\n"
-                    + "spec: {nodeName: n1, containers: [{name: main, image: none}]}\n"
-            }
-            let annotations = word.map { ", annotations: {tulle.dev/log-connections: \($0)}" } ?? ""
-            let policy = """
-                apiVersion: networking.k8s.io/v1
-                kind: NetworkPolicy
-                metadata: {name: db, namespace: default\(annotations)}
-                spec:
-                  podSelector: {matchLabels: {app: db}}
-                  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
-
-                """
-            return ([TestNode.objects(1)] + pods + [policy]).joined(separator: "---\n")
+            let annotations = word.map { "tulle.dev/log-connections: \($0)" } ?? ""
+            let policy = PolicyTexts.opening(to: "web", annotations: annotations)
+            return [TestNode.objects(1), PolicyTexts.pod("db"), PolicyTexts.pod("web"), policy].joined(separator: "---\n")
         }
 
         private func hasRuleThatLogs() throws -> Bool {

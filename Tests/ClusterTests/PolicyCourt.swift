@@ -9,6 +9,7 @@ import Testing
 struct PolicyCourt {
     private(set) var world = PolicyWorld()
     private let judge: SlowJudge
+    private let trialJudge: SlowJudge
     private let ends: [String: String]
 
     init(_ policies: [Tree], family: Int = 0, changed objects: [Tree] = [], without gone: [Tree.Name] = []) throws {
@@ -16,6 +17,7 @@ struct PolicyCourt {
         let names = Set(objects.map(\.name))
         let all = standard.objects.filter { !names.contains($0.name) && !gone.contains($0.name) } + objects + policies
         judge = SlowJudge(all)
+        trialJudge = SlowJudge(all, withShadows: true)
         ends = Dictionary(uniqueKeysWithValues: standard.ends(family: family).map { ($0.title, $0.address) })
         var nodes: [Node] = []
         for tree in all { if let object = try Self.object(tree) { world.put(object, &nodes) } }
@@ -32,8 +34,10 @@ struct PolicyCourt {
         let verdict = world.verdict(
             on: PolicyWorld.Conversation(
                 from: source, to: destination, transport.flatMap(TransportProtocol.init), port: UInt16(port)))
-        let ruling = judge.judge(from: source.description, to: destination.description, [.init(transport, port)])
-        #expect(verdict.isSame(as: ruling[0]), "\(from) → \(to): \(verdict), but \(ruling[0])")
+        let rulings = [judge, trialJudge].map {
+            $0.judge(from: source.description, to: destination.description, [.init(transport, port)])[0]
+        }
+        #expect(verdict.isSame(as: rulings[0], rulings[1]), "\(from) → \(to): \(verdict), but \(rulings)")
         return verdict
     }
 
@@ -59,8 +63,17 @@ extension PolicyWorld {
 }
 
 extension PolicyVerdict {
-    /// The same answer for a reason that is among the slow judge's.
-    func isSame(as ruling: SlowJudge.Ruling) -> Bool {
+    /// The same answers for reasons that are among the slow judge's.
+    ///
+    /// - Parameter trial: the judge's with the shadows in force.
+    func isSame(as ruling: SlowJudge.Ruling, _ trial: SlowJudge.Ruling) -> Bool {
+        let inForce = Sides(egress: egress, ingress: ingress)
+        return inForce.isSame(as: ruling) && (onTrial ?? inForce).isSame(as: trial)
+    }
+}
+
+extension PolicyVerdict.Sides {
+    fileprivate func isSame(as ruling: SlowJudge.Ruling) -> Bool {
         isAllowed == ruling.isAllowed && egress.isSame(as: ruling.egress) && ingress.isSame(as: ruling.ingress)
     }
 }

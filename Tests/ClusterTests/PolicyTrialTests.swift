@@ -95,8 +95,10 @@ import Testing
 
     /// Everything at the end; of what comes before it, one question of each pair that a few ends are in.
     private func ask(_ trial: PolicyTrial, _ world: PolicyWorld, after count: Int) {
-        let judge = SlowJudge(trial.objects(after: count))
-        var dice = Dice(seed: trial.seed &+ UInt64(count))
+        let objects = trial.objects(after: count)
+        let (judge, trialJudge) = (SlowJudge(objects), SlowJudge(objects, withShadows: true))
+        let seed = trial.seed
+        var dice = Dice(seed: seed &+ UInt64(count))
         let isLast = count == trial.changes.count
         let ends = trial.world.ends(family: Int(trial.seed % 2)).map { (end: $0, address: IPAddress($0.address)) }
         let isPod = Set(trial.world.pods.map(\.title))
@@ -107,18 +109,19 @@ import Testing
                 let all = TrialWorld.questions
                 let questions = isLast ? all : [all[Int.random(in: all.indices, using: &dice)]]
                 let rulings = judge.judge(from: from.end.address, to: to.end.address, questions)
-                for (question, ruling) in zip(questions, rulings) {
+                let onTrial = trialJudge.judge(from: from.end.address, to: to.end.address, questions)
+                for (question, (ruling, trial)) in zip(questions, zip(rulings, onTrial)) {
                     let verdict = world.verdict(
                         on: PolicyWorld.Conversation(
                             from: source, to: destination, question.transport.flatMap(TransportProtocol.init),
                             port: UInt16(question.port)))
-                    guard !verdict.isSame(as: ruling) else { continue }
-                    let policies = trial.objects(after: count).filter { $0.name.kind.hasSuffix("Policy") }
+                    guard !verdict.isSame(as: ruling, trial) else { continue }
+                    let policies = objects.filter { $0.name.kind.hasSuffix("Policy") }
                     Issue.record(
                         """
-                        \(trial) after \(count) changes: \(from.end) → \(to.end) \(question)
+                        seed \(seed) after \(count) changes: \(from.end) → \(to.end) \(question)
                         \(verdict)
-                        \(ruling)
+                        \(ruling); with the shadows in force \(trial)
                         \(policies.map(\.description).joined(separator: "\n"))
                         """)
                     return

@@ -44,6 +44,7 @@ struct PolicyRequirementTests {
         "domainNames are refused with a problem",
         "at most 25 rules a direction",
         "the rules of its definition that are not run are named in its status",
+        "a policy that is tried out is evaluated and not enforced, and an annotation that only looks so changes nothing",
         "judged by evidence: an answer, or a counter that rose",
     ]
 

@@ -43,6 +43,33 @@ struct UpkeepTests {
         #expect(tree[at: "spec", "holderIdentity"] == "n1")
     }
 
+    @Test("a condition is said once, keeps its time while its status stays, and is said of its generation alone")
+    func conditions() throws {
+        func note(_ status: Condition.Status, _ reason: String, _ generation: Int64 = 3) -> ConditionNote {
+            ConditionNote(
+                Service.resource, namespace: "shop", name: "web", Condition("example.org/Fine", status, reason: reason),
+                generation: generation)
+        }
+        let other: JSONValue = ["type": "Other", "status": "True"]
+        var tree: JSONValue = ["metadata": ["generation": 3], "status": ["conditions": [other]]]
+        func write(_ note: ConditionNote, after seconds: Int = 0) -> Bool {
+            let before = tree
+            note.write(in: &tree, at: now + .seconds(seconds))
+            return tree != before
+        }
+        func said(_ field: String) -> JSONValue? { tree[at: "status", "conditions"]?.array?.last?[field] }
+        #expect(!write(note(.true, "Fine")), "it was never otherwise")
+        #expect(!write(note(.false, "Bad", 2)), "it is another one by now")
+        #expect(write(note(.false, "Bad")))
+        #expect(tree[at: "status", "conditions"]?.array?.first == other)
+        #expect(said("lastTransitionTime") == "2026-01-01T00:00:00Z" && said("observedGeneration") == 3)
+        #expect(!write(note(.false, "Bad"), after: 5))
+        #expect(write(note(.false, "Worse"), after: 6))
+        #expect(said("lastTransitionTime") == "2026-01-01T00:00:00Z" && said("reason") == "Worse")
+        #expect(write(note(.true, "Fine"), after: 7))
+        #expect(said("lastTransitionTime") == "2026-01-01T00:00:07Z" && said("status") == "True")
+    }
+
     private let note = EventNote(
         EventNote.Subject(Pod.resource.kind, namespace: "shop", name: "web", uid: "u", part: "spec.containers{c}"), .warning,
         reason: "BackOff", "again")

@@ -21,6 +21,9 @@ public enum PolicyForm: String, Hashable, Sendable, CaseIterable {
     case unreadableCIDR, hostBits, exceptOutside, exceptHostBits
     case unreadableProtocol, unreadablePort, endPortBelow, endPortOfName, endPortAlone
 
+    // Tried out, and not enforced.
+    case shadow, shadowBesideEnforced, annotationOfNoShadow
+
     // What happens to it.
     case policyCreated, policyChanged, policyDeleted, podCreated, podRelabelled, podDeleted
     case namespaceCreated, namespaceRelabelled, namespaceDeleted
@@ -37,7 +40,7 @@ public enum PolicyForm: String, Hashable, Sendable, CaseIterable {
     case clusterUnreadableSubject, clusterUnreadableTier, clusterUnreadablePriority, clusterUnreadableRule
     case clusterPeerOfNothing, clusterPeerOfTwo, clusterUnreadableCIDR, clusterUnreadableSelector
     case clusterUnreadableRange, clusterUnreadablePort, clusterNameBesideNetworks, clusterDomainNames
-    case clusterPolicyChanged, clusterPolicyDeleted
+    case clusterPolicyChanged, clusterPolicyDeleted, clusterShadow
 
     public var isOfClusterPolicies: Bool { rawValue.hasPrefix("cluster") }
 

@@ -5,9 +5,12 @@ struct PolicyMaker {
     let world: TrialWorld
     /// Whether a part may be one that cannot be read.
     private(set) var mayBeUnreadable = false
+    /// Its own, so that what else a seed makes is what it made before there were shadows.
+    private var shade: Dice
 
     init(seed: UInt64, _ world: TrialWorld) {
         dice = Dice(seed: seed)
+        shade = Dice(seed: ~seed)
         self.world = world
     }
 
@@ -30,6 +33,9 @@ struct PolicyMaker {
         }
         if policies.count > 1 { noteSeveral(policies) }
         if hasClusterPolicies, policies.isEmpty || dice.chance(1, in: 2) { policies += clusterPolicies(policies) }
+        policies = policies.map { shaded($0) }
+        let areShadows = policies.map { SlowJudge.isShadow($0) }
+        if areShadows.contains(true), areShadows.contains(false) { note(.shadowBesideEnforced) }
         var start = world.objects + policies
         var changes: [PolicyTrial.Change] = []
         for number in 0..<dice.number(0...3) { change(number, home, policies, &start, &changes) }
@@ -50,10 +56,10 @@ struct PolicyMaker {
         switch dice.number(0...8) {
         case 0:
             note(.policyCreated)
-            changes.append(.put(networkPolicy("new\(number)", in: home)))
+            changes.append(.put(shaded(networkPolicy("new\(number)", in: home))))
         case 1:
             guard !policies.isEmpty else { return }
-            changes.append(.put(changed(dice.one(of: policies))))
+            changes.append(.put(shaded(changed(dice.one(of: policies)))))
         case 2:
             guard !policies.isEmpty else { return }
             let name = dice.one(of: policies).name
@@ -102,6 +108,24 @@ extension PolicyMaker {
             new["spec"] = spec
         }
         return new
+    }
+}
+
+// MARK: - Shadows
+
+extension PolicyMaker {
+    /// Some policies are tried out, and some have an annotation that looks so.
+    private mutating func shaded(_ policy: Tree) -> Tree {
+        let isShadow = shade.chance(1, in: 5)
+        guard isShadow || shade.chance(1, in: 8) else { return policy }
+        note(!isShadow ? .annotationOfNoShadow : policy["kind"] == "NetworkPolicy" ? .shadow : .clusterShadow)
+        var shaded = policy
+        var metadata = policy["metadata"] ?? [:]
+        metadata["annotations"] = [
+            "tulle.dev/policy-mode": isShadow ? "shadow" : shade.one(of: ["Shadow", "enforce", "", "shadows"])
+        ]
+        shaded["metadata"] = metadata
+        return shaded
     }
 }
 

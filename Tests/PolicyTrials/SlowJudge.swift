@@ -41,7 +41,8 @@ public struct SlowJudge: Sendable {
     /// Of the cluster, in the order in which they are asked.
     let clusterPolicies: [Placed]
 
-    public init(_ objects: [Tree]) {
+    /// - Parameter withShadows: as if those policies were in force that are only tried out.
+    public init(_ objects: [Tree], withShadows: Bool = false) {
         func all(_ kind: String) -> [Tree] { objects.filter { $0["kind"]?.text == kind } }
         namespaces = Dictionary(
             all("Namespace").map { ($0.name.name, Self.labels($0, and: $0.name.name)) }, uniquingKeysWith: { $1 })
@@ -51,8 +52,9 @@ public struct SlowJudge: Sendable {
         }
         self.holders = holders
         nodes = all("Node").map { ($0, Self.addresses($0.at("status", "addresses"), "address")) }
-        policies = all("NetworkPolicy")
-        clusterPolicies = all("ClusterNetworkPolicy").map(Placed.init)
+        func inForce(_ kind: String) -> [Tree] { all(kind).filter { withShadows || !Self.isShadow($0) } }
+        policies = inForce("NetworkPolicy")
+        clusterPolicies = inForce("ClusterNetworkPolicy").map(Placed.init)
             .sorted { ($0.priority, $0.policy.name) < ($1.priority, $1.policy.name) }
     }
 
@@ -63,6 +65,11 @@ public struct SlowJudge: Sendable {
 
     private static func addresses(_ list: Tree?, _ field: String) -> [Octets] {
         (list?.list ?? []).compactMap { $0[field]?.text.flatMap(Octets.init) }
+    }
+
+    /// Whether a policy is tried out: docs/policies.md says what makes it so.
+    static func isShadow(_ policy: Tree) -> Bool {
+        policy.at("metadata", "annotations")?["tulle.dev/policy-mode"] == "shadow"
     }
 
     static func labels(_ object: Tree, and name: String? = nil) -> [String: String] {
@@ -221,7 +228,8 @@ extension SlowJudge {
     /// Whether the pod calls its port so. What is no pod has no names.
     func calls(_ target: End, _ name: String, _ transport: String, _ port: Int) -> Bool {
         guard !name.isEmpty else { return false }
-        let containers = target.pod?.at("spec", "containers")?.list ?? []
+        let early = target.pod?.at("spec", "initContainers")?.list ?? []
+        let containers = (target.pod?.at("spec", "containers")?.list ?? []) + early.filter { $0["restartPolicy"] == "Always" }
         return containers.flatMap { $0["ports"]?.list ?? [] }.contains {
             $0["name"]?.text == name && ($0["protocol"]?.text ?? "TCP") == transport && $0["containerPort"]?.number == port
         }

@@ -23,13 +23,16 @@ public struct TrialWorld: Sendable {
         public var labels: [String: String]
         public var ports: [Port]
         public var usesHostNetwork: Bool
+        /// Names that a sidecar calls its ports by; where there are some, a container that runs before also has names.
+        public var sidecarNames: Set<String>
 
         public init(
             namespace: String, name: String, node: String, addresses: [String], labels: [String: String], ports: [Port],
-            usesHostNetwork: Bool = false
+            usesHostNetwork: Bool = false, sidecarNames: Set<String> = []
         ) {
             (self.namespace, self.name, self.node, self.addresses) = (namespace, name, node, addresses)
             (self.labels, self.ports, self.usesHostNetwork) = (labels, ports, usesHostNetwork)
+            self.sidecarNames = sidecarNames
         }
 
         /// `x/a`.
@@ -72,7 +75,8 @@ extension TrialWorld {
                     Pod(
                         namespace: namespace, name: name, node: name == "c" ? "n2" : "n1",
                         addresses: ["198.51.100.\(number)", "2001:db8:64::\(row):\(column + 1)"],
-                        labels: labels(row, column), ports: ports(row, column), usesHostNetwork: false))
+                        labels: labels(row, column), ports: ports(row, column),
+                        sidecarNames: namespace == "y" ? ["lookup"] : []))
             }
         }
         // They look like pods that selectors mean, and are none.
@@ -135,14 +139,26 @@ extension TrialWorld.Node {
 
 extension TrialWorld.Pod {
     public var tree: Tree {
-        let ports: [Tree] = ports.map { port in
-            var tree: Tree = ["containerPort": .number(port.number), "protocol": .text(port.transport)]
-            if !port.name.isEmpty { tree["name"] = .text(port.name) }
-            return tree
+        func trees(_ ports: [TrialWorld.Port]) -> Tree {
+            .list(
+                ports.map { port in
+                    var tree: Tree = ["containerPort": .number(port.number), "protocol": .text(port.transport)]
+                    if !port.name.isEmpty { tree["name"] = .text(port.name) }
+                    return tree
+                })
         }
-        var spec: Tree = [
-            "nodeName": .text(node), "containers": [["name": "main", "image": "echo", "ports": .list(ports)]],
-        ]
+        let main = ports.filter { !sidecarNames.contains($0.name) }
+        var spec: Tree = ["nodeName": .text(node), "containers": [["name": "main", "image": "echo", "ports": trees(main)]]]
+        if !sidecarNames.isEmpty {
+            // What runs before the others and is gone then has no names that mean anything.
+            spec["initContainers"] = [
+                ["name": "early", "image": "echo", "ports": [["name": "web", "containerPort": 8090]]],
+                [
+                    "name": "beside", "image": "echo", "restartPolicy": "Always",
+                    "ports": trees(ports.filter { sidecarNames.contains($0.name) }),
+                ],
+            ]
+        }
         if usesHostNetwork { spec["hostNetwork"] = true }
         return [
             "apiVersion": "v1", "kind": "Pod",

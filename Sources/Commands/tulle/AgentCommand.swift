@@ -216,8 +216,9 @@ struct AgentCommand: AsyncParsableCommand {
             StartupCode.giveBack()
         }
         defer { rest.cancel() }
-        try await origin.follow(settings.collections, logger: logger) { [logger] source, events in
-            let agent = NodeAgent(settings, source: source, events: events, surroundings: .real, logger: logger)
+        try await origin.follow(settings.collections, logger: logger) { [logger] source, events, conditions in
+            let agent = NodeAgent(
+                settings, source: source, events: events, conditions: conditions, surroundings: .real, logger: logger)
             let services = ServiceGroup(
                 configuration: .init(services: [agent], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await services.run()

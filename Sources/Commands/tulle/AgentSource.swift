@@ -63,15 +63,15 @@ enum AgentOrigin {
         }
     }
 
-    /// Opens the way, and ends its connections when the body has ended. Events are written to a server, and not to files.
+    /// Opens the way, and ends its connections when the body has ended. Events and conditions are written to a server, and not to files.
     func follow(
         _ collections: [ServerObjectSource.Collection], logger: Logger,
-        _ body: (any ObjectSource, EventRecorder?) async throws -> Void
+        _ body: (any ObjectSource, EventRecorder?, ConditionWriter?) async throws -> Void
     ) async throws {
         let clock = ContinuousClock()
         switch self {
         case .files(let paths):
-            try await body(FileObjectSource(paths: paths, interval: .milliseconds(500), clock: clock, logger: logger), nil)
+            try await body(FileObjectSource(paths: paths, interval: .milliseconds(500), clock: clock, logger: logger), nil, nil)
         case .server(let access, _):
             var limits = HTTPTransport.Limits()
             limits.gathering = .milliseconds(20)
@@ -83,7 +83,12 @@ enum AgentOrigin {
                 EventAggregator(component: "tulle", namesByContent: true), client: client, now: Surroundings.real.date,
                 logger: logger)
             let outcome: Result<Void, any Error>
-            do { outcome = .success(try await body(client.source(collections), events)) } catch { outcome = .failure(error) }
+            let conditions = ConditionWriter(client: client, now: Surroundings.real.date, logger: logger)
+            do {
+                outcome = .success(try await body(client.source(collections), events, conditions))
+            } catch {
+                outcome = .failure(error)
+            }
             try await transport.shutdown()
             try outcome.get()
         }

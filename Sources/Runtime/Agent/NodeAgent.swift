@@ -21,15 +21,19 @@ public struct NodeAgent: Service {
     private let source: any ObjectSource
     private let surroundings: Surroundings
     private let events: EventRecorder?
+    private let conditions: ConditionWriter?
     private let logger: Logger
 
-    /// - Parameter events: writes what is wrong with an object on the object; the agent runs it.
+    /// - Parameters:
+    ///   - events: writes what is wrong with an object on the object; the agent runs it.
+    ///   - conditions: writes it in the object's status; the agent runs it.
     public init(
-        _ settings: AgentSettings, source: any ObjectSource, events: EventRecorder? = nil, surroundings: Surroundings,
-        logger: Logger
+        _ settings: AgentSettings, source: any ObjectSource, events: EventRecorder? = nil, conditions: ConditionWriter? = nil,
+        surroundings: Surroundings, logger: Logger
     ) {
         self.settings = settings
         self.events = events
+        self.conditions = conditions
         self.source = source
         self.surroundings = surroundings
         self.logger = logger
@@ -64,7 +68,8 @@ public struct NodeAgent: Service {
         let watch = try KernelWatch(namespace)
         let reconciler = try Reconciler(
             settings, namespace: namespace, pods: book ?? NoAttachments(), policies: policies, surroundings: surroundings,
-            tell: { [recorder = self.events] in recorder?.record($0) }, logger: logger)
+            tell: { [recorder = self.events] in recorder?.record($0) },
+            tellStatus: { [writer = conditions] in writer?.record($0) }, logger: logger)
         let logCounts = PolicyLogger.Counts()
         let board = StatusBoard(settings, now: surroundings.now, date: surroundings.date) { page in
             policies.addFigures(to: &page)
@@ -128,6 +133,7 @@ public struct NodeAgent: Service {
                     }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
+                if let conditions { group.addTask { await conditions.run() } }
                 group.addTask(executorPreference: yard.reconciler.thread) {
                     try await follow(post, yard, isReady: isReady, on: yard.reconciler)
                 }

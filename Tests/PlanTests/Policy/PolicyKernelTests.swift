@@ -35,8 +35,10 @@ struct PolicyKernelTests {
         }
     }
 
-    private static func check(
-        _ stage: PolicyStage, _ place: String, _ pod: String, _ transport: TransportProtocol, _ family: IPFamily, _ port: UInt16
+    /// Asks the kernel, and holds it against the evaluator.
+    static func check(
+        _ stage: PolicyStage, _ place: String, _ pod: String, _ transport: TransportProtocol, _ family: IPFamily, _ port: UInt16,
+        _ title: String = ""
     ) throws {
         let source = try ServiceStage.address(place, family)
         let target = SocketAddress(try ServiceStage.address(pod, family), port)
@@ -44,7 +46,7 @@ struct PolicyKernelTests {
         // What another node's pods may receive is judged there.
         let isAllowed = verdict.egress.isAllowed && (pod == "c" || verdict.ingress.isAllowed)
         let isLetThrough = try stage.isLetThrough(place, transport, target, pod: pod)
-        #expect(isLetThrough == isAllowed, "\(place) → \(pod) \(transport) \(port) \(family.name): \(verdict)")
+        #expect(isLetThrough == isAllowed, "\(title) \(place) → \(pod) \(transport) \(port) \(family.name): \(verdict)")
     }
 
     @Test("a pod is always reachable from its own node, and reaches it", arguments: Kind.all)

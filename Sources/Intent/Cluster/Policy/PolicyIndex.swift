@@ -18,7 +18,7 @@ public struct PolicyIndex: Sendable {
 
     private(set) var policies: [String: [String: NetworkPolicy]] = [:]
     /// Those of the cluster, by name.
-    var clusterPolicies: [String: ClusterNetworkPolicy] = [:]
+    public internal(set) var clusterPolicies: [String: ClusterNetworkPolicy] = [:]
     /// All of them that are about somebody, in the order in which they are asked.
     var ranks: [Rank] = []
     /// By namespace, the names of its policies by whom they are about.
@@ -562,7 +562,7 @@ extension Pod {
     /// Named ports, each once.
     fileprivate var portMembers: [PolicyIndex.PortMember] {
         var members: [PolicyIndex.PortMember] = []
-        for port in spec.containers.flatMap(\.ports) where !port.name.isEmpty {
+        for port in ports where !port.name.isEmpty {
             let member = PolicyIndex.PortMember(name: NamedPort(port.name, port.transport), number: port.number)
             if !members.contains(member) { members.append(member) }
         }

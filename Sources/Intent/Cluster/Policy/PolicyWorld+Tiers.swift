@@ -112,8 +112,8 @@ extension ClusterNetworkPolicy.Port {
             return conversation.transport == transport && range.contains(conversation.port)
         case .name(let name):
             guard let transport = conversation.transport, case .pod(let pod) = target else { return false }
-            return pod.spec.containers.contains { container in
-                container.ports.contains { $0.name == name && $0.transport == transport && $0.number == conversation.port }
+            return pod.ports.contains {
+                $0.name == name && $0.transport == transport && $0.number == conversation.port
             }
         }
     }

@@ -101,10 +101,8 @@ extension NetworkPolicy.Port {
         case .name(let name):
             // Each pod has its own meaning for a name; what is no pod has none.
             guard case .pod(let pod) = target else { return false }
-            return pod.spec.containers.contains { container in
-                container.ports.contains {
-                    $0.name == name && $0.transport == transport && $0.number == conversation.port
-                }
+            return pod.ports.contains {
+                $0.name == name && $0.transport == transport && $0.number == conversation.port
             }
         }
     }

@@ -108,6 +108,15 @@ extension PolicyTable {
         Rule(id.family, .chainedVerdict(of: [field], through: map.name, map: classes.name))
     }
 
+    /// Where TCP goes that asks for no connection: what asks for one is not looked up twice.
+    private var lateChain: Chain {
+        Chain(
+            "late",
+            rules: [Field.sourceAddress, .destinationAddress].map {
+                Rule(id.family, .isIn([$0], set: PolicySet.isolated.name), .decide(.drop), comment: Self.late)
+            })
+    }
+
     private func lateRule(_ field: Field, _ set: PolicySet) -> NFTables.Rule {
         Rule(id.family, .isWithinConnection, .isIn([field], set: set.name), .decide(.drop), comment: Self.late)
     }
@@ -130,11 +139,10 @@ extension PolicyTable {
                     Rule(
                         id.family, .isIn([.sourceAddress, .destinationAddress], set: PolicySet.selves.name), .decide(.accept),
                         comment: "a pod that reached itself"),
-                    lateRule(.sourceAddress, .isolated),
-                    lateRule(.destinationAddress, .isolated),
+                    Rule(id.family, .isWithinConnection, .decide(.jump(lateChain.name))),
                     dispatch(.sourceAddress, .senders, .senderClasses),
                     dispatch(.destinationAddress, .receivers, .receiverClasses),
-                ])
+                ]), lateChain,
         ]
     }
 

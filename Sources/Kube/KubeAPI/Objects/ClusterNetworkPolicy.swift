@@ -84,6 +84,8 @@ public struct ClusterNetworkPolicy: KnownKind {
     public var subject: PodGroup?
     public var ingress: [Rule]
     public var egress: [Rule]
+    /// What was said of it in its status.
+    public var conditions: [Condition] = []
 
     public init(
         metadata: ObjectMeta, tier: Tier, priority: Int, subject: PodGroup, ingress: [Rule] = [], egress: [Rule] = []
@@ -112,6 +114,7 @@ extension ClusterNetworkPolicy {
             let rules = NetworkPolicy.Direction.allCases.map { fields.rules($0, isPlaced: isPlaced) }
             return (isPlaced ? tier ?? .admin : .admin, isPlaced ? priority ?? -1 : -1, subject, rules[0], rules[1])
         }
+        conditions = fields.section("status") { $0.list("conditions", Condition.init(reading:)) }
     }
 }
 

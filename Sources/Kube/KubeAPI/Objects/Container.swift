@@ -26,6 +26,8 @@ public struct Container: Hashable, Sendable {
     public var arguments: [String]
     public var ports: [Port]
     public var environment: [Variable]
+    /// Of an init container that it is a sidecar: it is started before the others, and runs beside them.
+    public var restartsAlways = false
 
     public init(name: String, image: String, command: [String] = [], arguments: [String] = []) {
         self.name = name
@@ -45,6 +47,7 @@ extension Container {
         command = fields.strings("command")
         arguments = fields.strings("args")
         ports = fields.list("ports", Port.init(reading:))
+        restartsAlways = fields.string("restartPolicy") == "Always"
         environment = fields.list("env") { fields in
             let name = fields.string("name") ?? ""
             let isElsewhere = fields.value("valueFrom") != nil

@@ -65,6 +65,11 @@ public struct Pod: KnownKind {
 extension Pod {
     public var isReady: Bool { status.conditions.contains { $0.type == "Ready" && $0.status == .true } }
 
+    /// Of the containers that run as long as the pod does, sidecars too: where a port's name means a number.
+    public var ports: [Container.Port] {
+        spec.containers.flatMap(\.ports) + spec.initContainers.filter(\.restartsAlways).flatMap(\.ports)
+    }
+
     /// It runs no more and will not again: its address is free.
     public var isTerminal: Bool { status.phase == .succeeded || status.phase == .failed }
 }

@@ -1,6 +1,7 @@
 import Addressing
 import Cluster
 import KubeAPI
+import KubeClient
 import NFTables
 import NFTablesKernel
 import Netlink
@@ -73,6 +74,7 @@ final class PolicyKeeper: Sendable {
         /// Whose the words are that the kernel's log says; also of rules that were there a moment ago.
         var words: [String: PolicyTally] = [:]
         var haveWordsChanged = true
+        var conditions = PolicyConditions()
         var isLogging = false
     }
 
@@ -111,6 +113,11 @@ final class PolicyKeeper: Sendable {
         state.withLock { ($0.index.policy(policy)?.metadata ?? $0.index.clusterPolicy(policy)?.metadata)?.uid }
     }
 
+    /// What policies are to be told in their status that was not told yet.
+    func conditionNotes() -> [ConditionNote] {
+        state.withLock { $0.conditions.notes(on: $0.index.clusterPolicies.values) }
+    }
+
     /// Calls with the number of transactions so far, while none is made.
     func withCommits<Result>(_ body: (UInt32) throws -> Result) rethrows -> Result {
         try state.withLock { try body($0.commits) }
@@ -137,7 +144,8 @@ extension PolicyKeeper {
         guard isOurs else { return false }
         return state.withLock { state in
             state.index.set(object)
-            return state.index.hasChanges
+            // What is wrong with it is to be told, also where it is about nobody here.
+            return state.index.hasChanges || object is ClusterNetworkPolicy
         }
     }
 

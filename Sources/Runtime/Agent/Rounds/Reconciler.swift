@@ -20,8 +20,8 @@ actor Reconciler {
     nonisolated let thread: SessionTasks
     private let surroundings: Surroundings
     private let hasServices: Bool
-    /// Takes what is to be told on objects.
-    private let tell: @Sendable (EventNote) -> Void
+    /// Takes what is to be told on objects, and in their status.
+    private let (tell, tellStatus): (@Sendable (EventNote) -> Void, @Sendable (ConditionNote) -> Void)
     private let logger: Logger
 
     private var keeper: NodeKeeper<CountedTables>
@@ -47,13 +47,14 @@ actor Reconciler {
     init(
         _ settings: AgentSettings, namespace: NetworkNamespace, pods: any AttachmentBook,
         policies: PolicyKeeper? = nil, surroundings: Surroundings,
-        tell: @escaping @Sendable (EventNote) -> Void = { _ in }, logger: Logger
+        tell: @escaping @Sendable (EventNote) -> Void = { _ in },
+        tellStatus: @escaping @Sendable (ConditionNote) -> Void = { _ in }, logger: Logger
     ) throws(KernelError) {
         executor = SessionExecutor(name: "reconciler")
         thread = SessionTasks(on: executor)
         node = settings.node
         self.surroundings = surroundings
-        self.tell = tell
+        (self.tell, self.tellStatus) = (tell, tellStatus)
         self.logger = logger
         hasServices = settings.duties.contains(.services)
         self.policies = policies
@@ -337,6 +338,7 @@ extension Reconciler {
                 ? keeper.snapshot.uid(ofService: subject) : policies?.uid(of: subject)
         }
         for note in said { tell(note) }
+        for note in policies?.conditionNotes() ?? [] { tellStatus(note) }
     }
 }
 
