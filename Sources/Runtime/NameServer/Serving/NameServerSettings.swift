@@ -18,6 +18,8 @@ public struct NameServerSettings: Sendable {
     public var streams: StreamLimits
     /// Queries that wait for the world outside at one time; more get SERVFAIL.
     public var mostUnderWay: Int
+    /// A clock that only goes forward: how long answers take, and what a second is.
+    public var now: @Sendable () -> Duration
     /// Hears of every query while ``ServedNames/isLogged`` says so: after the answer was sent, on the threads that serve, so it must
     /// not block.
     public var report: (@Sendable (QueryReport) -> Void)?
@@ -25,10 +27,11 @@ public struct NameServerSettings: Sendable {
     public init(
         addresses: [IPAddress], port: UInt16 = 53, threads: Int = NameServerSettings.usualThreads, udpSize: UInt16 = 1232,
         mayBindAbsent: Bool = false, streams: StreamLimits = StreamLimits(), mostUnderWay: Int = 4096,
-        report: (@Sendable (QueryReport) -> Void)? = nil
+        now: @escaping @Sendable () -> Duration, report: (@Sendable (QueryReport) -> Void)? = nil
     ) {
         (self.addresses, self.port, self.threads, self.udpSize) = (addresses, port, max(1, threads), min(max(udpSize, 512), 4096))
-        (self.mayBindAbsent, self.streams, self.mostUnderWay, self.report) = (mayBindAbsent, streams, mostUnderWay, report)
+        (self.mayBindAbsent, self.streams, self.mostUnderWay) = (mayBindAbsent, streams, mostUnderWay)
+        (self.now, self.report) = (now, report)
     }
 
     /// As many as there are processors for us, and no more than four: a thread answers 200,000 queries a second.
