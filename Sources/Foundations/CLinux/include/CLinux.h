@@ -11,5 +11,6 @@
 #include "clinux_namespace.h"    // setns, unshare
 #include "clinux_netlink.h"      // netlink, rtnetlink, nfnetlink constants
 #include "clinux_packet.h"       // AF_PACKET, recvmmsg
+#include "clinux_resolver.h"     // connected sockets that never block, eventfd
 
 #endif
