@@ -40,7 +40,9 @@ final class ConfigurationReader {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
             mistake("", line: mark.line, column: mark.column, problem)
         case .duplicatedKeysInMapping(let keys, let context):
-            mistake("", line: context.mark.line, column: context.mark.column, "\(keys.joined(separator: ", ")): written twice in one map")
+            mistake(
+                "", line: context.mark.line, column: context.mark.column,
+                "\(keys.joined(separator: ", ")): written twice in one map")
         default: mistake("", line: 1, column: 1, "\(error)")
         }
     }
@@ -100,9 +102,12 @@ extension ConfigurationField {
                 fields[key] = ConfigurationField(reader, value, path.isEmpty ? key : "\(path).\(key)")
                 continue
             }
-            let near = known.min { distance(key, $0) < distance(key, $1) }.flatMap { distance(key, $0) <= max(2, key.count / 3) ? $0 : nil }
+            let near = known.min { distance(key, $0) < distance(key, $1) }.flatMap {
+                distance(key, $0) <= max(1, key.count / 3) ? $0 : nil
+            }
             let remedy = near.map { "did you mean \($0)?" } ?? "known are \(known.joined(separator: ", "))"
-            reader.mistake(path, line: keyNode.mark?.line ?? 1, column: keyNode.mark?.column ?? 1, "\"\(key)\" is unknown here; \(remedy)")
+            reader.mistake(
+                path, line: keyNode.mark?.line ?? 1, column: keyNode.mark?.column ?? 1, "\"\(key)\" is unknown here; \(remedy)")
         }
         return fields
     }

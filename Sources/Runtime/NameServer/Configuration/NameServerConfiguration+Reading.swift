@@ -41,8 +41,12 @@ extension NameServerConfiguration {
     private mutating func readStubs(_ field: ConfigurationField) {
         for stub in field.list {
             let fields = stub.map(["domain", "upstreams"])
-            guard let domain = stub.needed("domain", fields)?.name, let list = stub.needed("upstreams", fields)?.list else { continue }
-            if stubs.contains(where: { $0.domain == domain }) { stub.mistake("a second stub for \(domain); put its upstreams into the first") }
+            guard let domain = stub.needed("domain", fields)?.name, let list = stub.needed("upstreams", fields)?.list else {
+                continue
+            }
+            if stubs.contains(where: { $0.domain == domain }) {
+                stub.mistake("a second stub for \(domain); put its upstreams into the first")
+            }
             stubs.append(ForwardingSettings.Stub(domain, list.compactMap(\.upstream)))
             if list.isEmpty { stub.mistake("a stub without upstreams; name one at least") }
         }
@@ -86,11 +90,15 @@ extension NameServerConfiguration.RateLimit {
 
 extension NameServerConfiguration.Forward {
     fileprivate mutating func read(_ field: ConfigurationField) {
-        let fields = field.map(["upstreams", "resolverFile", "policy", "tcpOnly", "trustAD", "randomCase", "timeout", "concurrency"])
+        let fields = field.map([
+            "upstreams", "resolverFile", "policy", "tcpOnly", "trustAD", "randomCase", "timeout", "concurrency",
+        ])
         if let file = fields["resolverFile"], let path = file.text {
             upstreams = .file(path)
             if !path.hasPrefix("/") { file.mistake("\"\(path)\" is no path from the root, such as /etc/resolv.conf") }
-            if let chosen = fields["upstreams"] { chosen.mistake("upstreams are chosen, or a resolverFile names them: leave one out") }
+            if let chosen = fields["upstreams"] {
+                chosen.mistake("upstreams are chosen, or a resolverFile names them: leave one out")
+            }
         } else if let chosen = fields["upstreams"] {
             upstreams = .these(chosen.list.compactMap(\.upstream))
         }
@@ -172,12 +180,18 @@ extension CustomNames {
                 zone.mistake("text or file is missing: the zone's records")
                 continue
             }
-            if fields["text"] != nil, let file = fields["file"] { file.mistake("records stand in text or in a file: leave one out") }
+            if fields["text"] != nil, let file = fields["file"] {
+                file.mistake("records stand in text or in a file: leave one out")
+            }
             let isInline = fields["text"] != nil
             guard let text = isInline ? source.text : source.content(readFile) else { continue }
-            if zones.contains(where: { $0.apex == apex }) { zone.mistake("a second zone \(apex); put its records into the first") }
+            if zones.contains(where: { $0.apex == apex }) {
+                zone.mistake("a second zone \(apex); put its records into the first")
+            }
             let read = ZoneFile(text, of: apex, ttl: fields["ttl"]?.timeToLive ?? 3600)
-            let place: (Int, Int) -> (line: Int, column: Int) = { source.reader.place(in: source, line: $0, column: $1, of: text) }
+            let place: (Int, Int) -> (line: Int, column: Int) = {
+                source.reader.place(in: source, line: $0, column: $1, of: text)
+            }
             for fault in read.faults { source.report(fault.line, fault.column, fault.reason, isInline ? place : nil) }
             if apex.isInside(clusterDomain), read.records.contains(where: { $0.type == .soa }) {
                 source.mistake("\(apex) is a part of \(clusterDomain), which has an SOA record already: leave this one out")

@@ -69,7 +69,8 @@ public struct NameServerConfiguration: Hashable, Sendable {
         clusterDomain = DomainName("cluster.local") ?? .root
         (listen, ttl, pods, collapsesSearch) = (nil, 5, .disabled, true)
         forward = Forward(
-            upstreams: .file("/etc/resolv.conf"), policy: settings.order, randomizesCase: settings.randomizesCase, isTrusted: false,
+            upstreams: .file("/etc/resolv.conf"), policy: settings.order, randomizesCase: settings.randomizesCase,
+            isTrusted: false,
             isTCPOnly: false, patience: settings.patience, mostUnderWay: settings.mostUnderWay)
         (stubs, custom, cache, log, rateLimit) = ([], CustomNames(), MemorySettings(), .none, nil)
     }
@@ -90,7 +91,9 @@ extension NameServerConfiguration {
     ///   - resolvers: what stands in ``resolverFile``, as far as it could be read.
     ///   - own: where we listen ourselves.
     ///   - domains: apexes of the zones that are served.
-    public func forwarding(_ resolvers: ResolverFile?, listening own: Set<SocketAddress>, domains: [DomainName]) -> ForwardingSettings {
+    public func forwarding(_ resolvers: ResolverFile?, listening own: Set<SocketAddress>, domains: [DomainName])
+        -> ForwardingSettings
+    {
         var settings = ForwardingSettings(
             stubs: stubs, order: forward.policy, randomizesCase: forward.randomizesCase, ownAddresses: own, ownDomains: domains,
             patience: forward.patience, mostUnderWay: forward.mostUnderWay)
