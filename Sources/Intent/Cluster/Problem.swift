@@ -92,6 +92,8 @@ public struct Problem: Hashable, Sendable {
         case policyBridgeUnseen = "policy-bridge-unseen"
         /// New connections are to be logged, and the kernel's log cannot be read.
         case policyLogUnread = "policy-log-unread"
+        /// A service, a port or an endpoint cannot have the name that it asks for.
+        case nameUnusable = "name-unusable"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -113,7 +115,7 @@ extension Problem.ID {
             .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
             .podLinkMissing, .podLinkUnknown, .podRangeTooSmall, .pluginShadowed, .recordUnreadable, .deletionUnreadable,
             .changeRefused, .undoneByOthers, .serviceEndpointRefused, .serviceFrontTaken, .healthCheckPortTaken,
-            .policySelectsNobody, .policyRuleClosed, .policyDomainNames, .policyBridgeUnseen:
+            .policySelectsNobody, .policyRuleClosed, .policyDomainNames, .policyBridgeUnseen, .nameUnusable:
             .error
         }
     }
@@ -168,6 +170,7 @@ extension Problem.ID {
             "let no other program read log group 8484 of the node's network namespace; it is tried again every few seconds"
         case .policyBridgeUnseen:
             "load br_netfilter and set net.bridge.bridge-nf-call-iptables and -ip6tables to 1 on the node"
+        case .nameUnusable: "give it a name of letters, digits and hyphens, at most 63 between dots; an alias leads to a name"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

@@ -7,7 +7,8 @@ public struct Zone: Sendable {
     public let apex: DomainName
     /// False until all sources have been heard: every name in the zone is answered with SERVFAIL, as nobody knows yet what exists.
     public var isComplete: Bool
-    /// True when names that do not exist here may exist elsewhere: they are asked for outside and not denied.
+    /// True when names that do not exist here, or have nothing of their own, may exist elsewhere: they are asked for outside and not
+    /// denied.
     public var passesOn: Bool
 
     /// Every name that exists, by its key.
@@ -17,6 +18,8 @@ public struct Zone: Sendable {
     /// How many owners below the apex have NS records, and how many are wildcards: mostly none, and then nobody looks.
     private(set) var cuts = 0
     private(set) var wildcards = 0
+    /// How many owners have dashed addresses below them.
+    private(set) var dashed = 0
     /// The SOA record as it stands beside "there is no such thing" (RFC 2308 §3).
     private(set) var denial: RecordSet
     let apexLabels: Int
@@ -149,6 +152,7 @@ extension Zone {
         body(&owner)
         let new = owner.isNeeded ? PackedOwner(owner, hash, key: bytes) : nil
         if let new { owners.set(new.packed) } else { owners.remove(hash, bytes) }
+        dashed += (new?.dashedAddresses == nil ? 0 : 1) - (old?.dashedAddresses == nil ? 0 : 1)
         guard depth > apexLabels else { return }
         cuts += (new?.set(.ns) == nil ? 0 : 1) - (old?.set(.ns) == nil ? 0 : 1)
         let change = (new == nil ? 0 : 1) - (old == nil ? 0 : 1)
