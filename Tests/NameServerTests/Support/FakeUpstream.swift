@@ -1,3 +1,4 @@
+import CLinux
 import Addressing
 import DNS
 import Glibc

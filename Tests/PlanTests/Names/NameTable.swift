@@ -74,6 +74,7 @@ enum NameTable {
         Row("endpoint.external.testns A", "NXDOMAIN", [soa]),
         Row("dns-version.cluster.local. TXT", "NOERROR", ["= dns-version.cluster.local. TXT \"1.1.0\""]),
         Row("1.0.0.10.in-addr.arpa. PTR", "NOERROR", ["= 1.0.0.10.in-addr.arpa. PTR svc1.testns"]),
+        Row("2.0.0.172.in-addr.arpa. PTR", "NOERROR", ["= 2.0.0.172.in-addr.arpa. PTR 172-0-0-2.hdls1.testns"]),
         Row(
             "4.0.0.172.in-addr.arpa. PTR", "NOERROR", ["= 4.0.0.172.in-addr.arpa. PTR dup-name.hdls1.testns"]),
         Row(
@@ -92,7 +93,6 @@ enum NameTable {
         // Of addresses that no service has, somebody else may know a name.
         Row("2.0.0.10.in-addr.arpa. PTR", "REFUSED", []),
         Row("0.10.in-addr.arpa. NS", "REFUSED", []),
-        Row("2.0.0.172.in-addr.arpa. PTR", "REFUSED", []),
         Row("www.example.org. A", "REFUSED", []),
     ]
 }

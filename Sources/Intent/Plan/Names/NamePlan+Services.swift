@@ -8,11 +8,11 @@ internal import KubeAPI
 /// | service | names |
 /// |---|---|
 /// | with cluster IPs | its name: those addresses; `_port._proto`: its name; the addresses reversed: its name |
-/// | headless | its name: every ready endpoint; one name for each endpoint; `_port._proto`: those names |
+/// | headless | its name: every ready endpoint; one name for each endpoint, and reversed; `_port._proto`: those names |
 /// | ExternalName | its name: an alias |
 ///
 /// An endpoint is called by its hostname, or else by its address with dashes. One with a hostname has it below a service with cluster
-/// IPs too: a StatefulSet is often given one, and CoreDNS does the same. Reversed, an endpoint's address is the name with its hostname.
+/// IPs too: a StatefulSet is often given one, and CoreDNS does the same. Reversed, its address is that name.
 extension NamePlan {
     func service(_ name: ServiceIndex.Name, of services: ServiceIndex) -> NamePart {
         var writer = ServiceNames(ttl: settings.ttl)
@@ -93,7 +93,7 @@ private struct ServiceNames {
         for endpoint in endpoints.all {
             add(owner, .address(endpoint.address))
             add(endpoint.name, .address(endpoint.address))
-            if endpoint.hasHostname { reverse(endpoint.address, endpoint.name) }
+            reverse(endpoint.address, endpoint.name)
         }
         for (port, places) in endpoints.ports {
             guard let location = self.location(port.name, port.transport, owner) else { continue }
