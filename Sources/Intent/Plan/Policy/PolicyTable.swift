@@ -148,19 +148,19 @@ extension PolicyTable {
 
     /// Those that are there where a pod's way to its own node is judged.
     private var guarding: [Chain] {
-        // Neighbour discovery belongs to no connection, and without it a pod is not found.
-        let discovery = Rule(
+        // Without neighbour discovery a pod is not found; who may ask the node for names is decided before packets come here.
+        let untracked = Rule(
             id.family, .anyBit(.conntrackState, of: ConntrackState.untracked.rawValue), .decide(.accept),
-            comment: "neighbour discovery")
+            comment: "neighbour discovery, names asked on the node")
         return [
             Chain(
                 "input", .init(.filter, .input, priority: PacketPath.policyFilter),
-                rules: knownRules + (family == .v6 ? [discovery] : []) + [
-                    lateRule(.sourceAddress, .guarded), dispatch(.sourceAddress, .nodeSenders, .nodeClasses),
+                rules: knownRules + [
+                    untracked, lateRule(.sourceAddress, .guarded), dispatch(.sourceAddress, .nodeSenders, .nodeClasses),
                 ]),
             Chain(
                 "output", .init(.filter, .output, priority: PacketPath.policyFilter),
-                rules: knownRules + [lateRule(.destinationAddress, .guarded)]),
+                rules: knownRules + [untracked, lateRule(.destinationAddress, .guarded)]),
         ]
     }
 
