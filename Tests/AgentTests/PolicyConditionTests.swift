@@ -43,6 +43,17 @@ import Testing
         #expect(conditions.notes(on: [try policy(networks, isTold: true)]).map(\.condition.status) == [.true])
     }
 
+    @Test("one that is tried out is told so, and that it is in force when it is")
+    func shadow() throws {
+        var conditions = PolicyConditions()
+        var policy = try policy(networks)
+        policy.metadata.annotations["tulle.dev/policy-mode"] = "shadow"
+        #expect(conditions.notes(on: [policy]).map(\.condition.reason) == ["Shadow"])
+        // An annotation makes no other generation.
+        policy.metadata.annotations = [:]
+        #expect(conditions.notes(on: [policy]).map(\.condition.status) == [.true])
+    }
+
     @Test("one that went and comes again is told again")
     func again() throws {
         var conditions = PolicyConditions()

@@ -94,6 +94,15 @@ private func ingress(_ rules: Tree) -> Tree { policy(["podSelector": [:], "polic
         for port in [80, 81] { #expect(try !court.allows("x/a", "z/b", "TCP", port) && !court.allows("x/a", "z/c", "TCP", port)) }
         #expect(try !court.allows("x/a", "203.0.113.9"))
     }
+
+    @Test("a name is a sidecar's port too, and not one of a container that runs before the others") func sidecars() throws {
+        let names: Tree = [["port": "web"], ["port": "lookup", "protocol": "UDP"]]
+        let court = try PolicyCourt([
+            policy(["podSelector": [:], "policyTypes": ["Egress"], "egress": [["ports": names]]])
+        ])
+        #expect(try court.allows("x/a", "y/a", "UDP", 80) && !court.allows("x/a", "y/a", "UDP", 81))
+        #expect(try court.allows("x/a", "y/a", "TCP", 81) && !court.allows("x/a", "y/a", "TCP", 8090))
+    }
 }
 
 @Suite("what cannot be read of a policy fails closed") struct UnreadablePolicyTests {

@@ -13,7 +13,7 @@ struct PolicyCourt {
     private let ends: [String: String]
 
     init(_ policies: [Tree], family: Int = 0, changed objects: [Tree] = [], without gone: [Tree.Name] = []) throws {
-        let standard = TrialWorld.standard
+        let standard = TrialWorld.withSidecars
         let names = Set(objects.map(\.name))
         let all = standard.objects.filter { !names.contains($0.name) && !gone.contains($0.name) } + objects + policies
         judge = SlowJudge(all)

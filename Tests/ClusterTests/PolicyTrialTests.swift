@@ -11,13 +11,13 @@ import Testing
 
     @Test("the evaluator and the slow judge agree on every pair, port and protocol, also after changes", arguments: batches)
     func agreement(_ seeds: Range<UInt64>) throws {
-        for seed in seeds { try compare(PolicyTrial(seed: seed)) }
+        for seed in seeds { try compare(PolicyTrial(seed: seed, in: .withSidecars)) }
     }
 
     @Test("they agree on sets that nobody saw before", arguments: Seed.fresh(4))
     func fresh(_ seed: Seed) throws {
         var seed = seed
-        for _ in 0..<10 { try compare(PolicyTrial(seed: seed.next())) }
+        for _ in 0..<10 { try compare(PolicyTrial(seed: seed.next(), in: .withSidecars)) }
     }
 
     @Test("these sets have every form that policies can have")

@@ -75,8 +75,7 @@ extension TrialWorld {
                     Pod(
                         namespace: namespace, name: name, node: name == "c" ? "n2" : "n1",
                         addresses: ["198.51.100.\(number)", "2001:db8:64::\(row):\(column + 1)"],
-                        labels: labels(row, column), ports: ports(row, column),
-                        sidecarNames: namespace == "y" ? ["lookup"] : []))
+                        labels: labels(row, column), ports: ports(row, column)))
             }
         }
         // They look like pods that selectors mean, and are none.
@@ -90,6 +89,13 @@ extension TrialWorld {
             namespaces: ["x": ["ns": "x", "team": "red"], "y": ["ns": "y", "team": "blue"], "z": ["ns": "z"]],
             nodes: nodes, pods: pods,
             outside: [["203.0.113.9", "2001:db8:ffff::9"], ["203.0.113.200", "2001:db8:ffff::1:9"]])
+    }()
+
+    /// The same, and some of the names are those of sidecars' ports. Nobody can run these pods: what is to run first never ends.
+    public static let withSidecars: TrialWorld = {
+        var world = standard
+        for index in world.pods.indices where world.pods[index].namespace == "y" { world.pods[index].sidecarNames = ["lookup"] }
+        return world
     }()
 
     private static func labels(_ row: Int, _ column: Int) -> [String: String] {

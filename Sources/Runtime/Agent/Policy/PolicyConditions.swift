@@ -2,7 +2,8 @@ import Cluster
 import KubeAPI
 import KubeClient
 
-/// What policies of the cluster are told in their status: that something of them is not enforced as it is written, and when it is.
+/// What policies of the cluster are told in their status: that they are not enforced as they are written, or only tried out, and when
+/// they are.
 ///
 /// It follows from the object alone, so that all agents say the same, and the first one's words stand. A value.
 struct PolicyConditions: Sendable {
@@ -30,6 +31,10 @@ struct PolicyConditions: Sendable {
     }
 
     private static func condition(of policy: ClusterNetworkPolicy) -> Condition {
+        if policy.isShadow {
+            let message = "it is tried out, and nothing of it enforced, by its annotation \(PolicyMode.annotation)"
+            return Condition(type, .false, reason: "Shadow", message: message)
+        }
         let problems = policy.problems
         guard let first = problems.first else {
             return Condition(type, .true, reason: "AsWritten", message: "all of it is enforced as it is written")

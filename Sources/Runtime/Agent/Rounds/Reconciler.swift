@@ -20,8 +20,10 @@ actor Reconciler {
     nonisolated let thread: SessionTasks
     private let surroundings: Surroundings
     private let hasServices: Bool
-    /// Takes what is to be told on objects, and in their status.
-    private let (tell, tellStatus): (@Sendable (EventNote) -> Void, @Sendable (ConditionNote) -> Void)
+    /// Takes what is to be told on objects.
+    private let tell: @Sendable (EventNote) -> Void
+    /// Takes what is to be told in their status.
+    private let tellStatus: @Sendable (ConditionNote) -> Void
     private let logger: Logger
 
     private var keeper: NodeKeeper<CountedTables>
@@ -54,7 +56,8 @@ actor Reconciler {
         thread = SessionTasks(on: executor)
         node = settings.node
         self.surroundings = surroundings
-        (self.tell, self.tellStatus) = (tell, tellStatus)
+        self.tell = tell
+        self.tellStatus = tellStatus
         self.logger = logger
         hasServices = settings.duties.contains(.services)
         self.policies = policies
