@@ -147,18 +147,20 @@ extension KernelTests {
             #expect(try exchange.carries())
             try eventually("the shadow tells\n\(node.log)") {
                 node.log.split(separator: "\n").contains {
-                    $0.contains("outcome=shadow-denied") && $0.contains("policy=ClusterNetworkPolicy lock")
-                        && $0.contains("rule=ingress[0]") && $0.contains("default/other \(other.address)")
-                        && $0.contains("default/db \(db.address):4023")
+                    $0.contains("outcome=shadow-denied") && $0.contains("policy=\"ClusterNetworkPolicy lock\"")
+                        && $0.contains("rule=ingress[0]/none ")
+                        && $0.contains(" from=default/other from-address=\(other.address):")
+                        && $0.contains(" to=default/db to-address=\(db.address):4023")
                 }
             }
             let shadow = try node.namespace.perform { () throws(KernelError) in try PolicyListing() }.rows
             #expect(
                 shadow.filter { $0.packets > 0 }.map { "\($0.direction) \($0.outcome) \($0.rule)" } == [
-                    "ingress shadow-denied would refuse: ingress[0] of lock"
+                    "ingress shadow-denied would refuse: ingress[0]/none of lock"
                 ])
             try node.directory.write(objects(["db", "other"], lock()), to: "objects.yaml")
             try eventually("the connection is cut\n\(node.log)") { node.log.contains("cut connections") }
+            #expect(node.log.contains("between=\"default/other → default/db\" count=1"), "\(node.log)")
             let before = try refused()
             let socket = try Datagrams(in: other.namespace, at: other.address.mapped)
             try eventually("what is asked now is refused") {

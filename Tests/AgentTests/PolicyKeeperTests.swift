@@ -278,7 +278,9 @@ struct PolicyKeeperTests {
         #expect(connections.walks == 2 && keeper.nextCut == nil)
     }
 
-    @Test("what a pod asks of its node is the node's at whatever address: a network policy does not cut it, one of the cluster does")
+    @Test(
+        "what a pod asks of its node is the node's at whatever address: a network policy does not cut it, one of the cluster does"
+    )
     func ownAddresses() throws {
         let (connections, tables) = (FakePolicyConnections(), tables)
         let keeper = PolicyKeeper(node: "n1", isOurs: true, connections: connections) { tables }

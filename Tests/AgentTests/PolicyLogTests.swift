@@ -54,7 +54,7 @@ extension KernelTests {
                 // Another port each time is another connection.
                 try Datagrams(in: web, at: .any(.v6)).send("x", to: address.mapped, port: 4040)
                 return node.log.split(separator: "\n").contains {
-                    $0.contains("outcome=allowed") && $0.contains("policy=NetworkPolicy default/db")
+                    $0.contains("outcome=allowed") && $0.contains("policy=\"NetworkPolicy default/db\"")
                         && $0.contains("rule=ingress[0]")
                 }
             }

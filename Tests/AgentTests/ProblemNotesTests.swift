@@ -43,6 +43,25 @@ import Testing
         #expect(notes.notes(on: [problem("web")], at: .zero) { _ in "u" }.count == 1)
     }
 
+    @Test("a mistake in a policy is one note, which names the field and what comes of it")
+    func once() {
+        var notes = ProblemNotes()
+        let policy = ObjectKey(ClusterNetworkPolicy.resource.kind, name: "lock")
+        let told = notes.notes(
+            on: [
+                Problem(.objectInvalid, policy, "spec.egress[0].to[0].networks[0]: Invalid value: \"x\""),
+                Problem(.objectInvalid, policy, "spec.priority: Required value"),
+                Problem(.policyRuleClosed, policy, "spec.egress[0] cannot be read, and denies everything"),
+            ], at: .zero
+        ) { _ in "u" }
+        #expect(
+            told.map { "\($0.reason): \($0.message)" } == [
+                "ObjectInvalid: spec.priority: Required value; correct the field that the message names",
+                "PolicyRuleClosed: spec.egress[0].to[0].networks[0]: Invalid value: \"x\"; spec.egress[0] cannot be read, and denies "
+                    + "everything; correct the field",
+            ])
+    }
+
     @Test("ten thousand problems are told bit by bit, each once")
     func many() {
         var notes = ProblemNotes()

@@ -5,7 +5,7 @@ import Glibc
 extension AgentCommand {
     /// `--clean`: what was removed and what is left, a line each.
     func cleanNode() throws {
-        guard geteuid() == 0 else { throw Exit.needsRoot("tulle agent --clean") }
+        guard geteuid() == 0 else { throw Exit.needsRoot("tulle agent --clean", "it removes links, routes and rules") }
         let settings = AgentSettings(
             node: "", stateDirectory: stateDirectory, socket: socket, queueDirectory: queueDirectory)
         let outcome: NodeCleaner.Outcome

@@ -188,7 +188,7 @@ struct AgentCommand: AsyncParsableCommand {
         let duties = try AgentParts.duties(parts)
         let node = try node ?? defaultNodeName(environment: environmentVariable)
         let origin = try source.origin(environment: environmentVariable)
-        guard geteuid() == 0 else { throw Exit.needsRoot("tulle agent") }
+        guard geteuid() == 0 else { throw Exit.needsRoot("tulle agent", "it sets up links, routes and rules") }
         var logger = Logger(label: "tulle.agent", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         logger[metadataKey: "node"] = "\(node)"

@@ -4,8 +4,10 @@ import Glibc
 /// What the program says when it cannot start, and with which code it ends. Each code means one thing.
 enum Exit {
     /// 77, as `sysexits.h` says for a lack of rights.
-    static func needsRoot(_ command: String) -> ExitCode {
-        FileHandles.complain("\(command): needs root, because it makes network namespaces and links; run it as root or with sudo")
+    ///
+    /// - Parameter reason: why, as a clause.
+    static func needsRoot(_ command: String, _ reason: String = "it makes network namespaces and links") -> ExitCode {
+        FileHandles.complain("\(command): needs root, because \(reason); run it as root or with sudo")
         return ExitCode(77)
     }
 }

@@ -1,27 +1,41 @@
 import Agent
 import ArgumentParser
 import Glibc
+import KubeAPI
 
 struct PoliciesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policies",
         abstract: "Show what the rules of policies on this node have counted.",
-        usage: "tulle policies",
+        usage: "tulle policies [--namespace <namespace>] [--nonzero] [--output <output>]",
         discussion: """
             Reads the kernel's counters in the network namespace it is started in. No agent is asked, and none need run. Counted are \
-            first packets of connections; what is only tried out begins with “shadow-”.
+            first packets of connections; what is only tried out begins with “shadow-”. Policies of the cluster stand in the order \
+            in which they are asked, around the network policies.
 
             Examples:
               tulle policies
+              tulle policies --namespace shop --nonzero
+              tulle policies --output json
               kubectl -n kube-system exec ds/tulle -- tulle policies
 
-            Exit codes: 0 shown, 1 the kernel refused, 77 not root.
+            Exit codes: 0 shown, 1 the kernel refused, 64 the command line is wrong, 77 not root.
             """)
 
+    @Option(name: .shortAndLong, help: "Only rules of this namespace's policies.")
+    var namespace: String?
+
+    @Flag(help: "Only what has counted something.")
+    var nonzero = false
+
+    @Option(name: .shortAndLong, help: "How it is said.")
+    var output = OutputForm.text
+
     func run() throws {
-        guard geteuid() == 0 else { throw Exit.needsRoot("tulle policies") }
+        guard geteuid() == 0 else { throw Exit.needsRoot("tulle policies", "it reads the kernel's rules") }
         do {
-            FileHandles.say("\(try PolicyListing())")
+            let listing = try PolicyListing().filtered(namespace: namespace, isNonzero: nonzero)
+            FileHandles.say(output == .json ? listing.tree.description : listing.description)
         } catch {
             FileHandles.complain("tulle policies: \(error)")
             throw ExitCode(1)

@@ -88,7 +88,7 @@ public struct Rule: Hashable, Sendable {
     }
 
     /// `NFTNL_UDATA_COMMENT_MAXLEN` is 128: with the terminating zero nft takes that much for its own.
-    private static let commentLimit = 126
+    public static let commentLimit = 126
 
     private static func fitting(_ comment: String) -> String {
         guard comment.utf8.count > commentLimit else { return comment }

@@ -94,6 +94,8 @@ public struct Problem: Hashable, Sendable {
         case policyLogUnread = "policy-log-unread"
         /// A service, a port or an endpoint cannot have the name that it asks for.
         case nameUnusable = "name-unusable"
+        /// One of our annotations says something that nobody knows.
+        case policyAnnotationUnknown = "policy-annotation-unknown"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -108,7 +110,7 @@ extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken,
-            .healthAddressTaken, .policyLogUnread:
+            .healthAddressTaken, .policyLogUnread, .policyAnnotationUnknown:
             .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
@@ -163,8 +165,9 @@ extension Problem.ID {
             "stop the program that has the port, or make the service anew with another healthCheckNodePort"
         case .healthAddressTaken: "stop the program that has the address, or start the agent with another --health-address"
         case .metricsAddressTaken: "stop the program that has the address, or start the agent with another --metrics-address"
-        case .policySelectsNobody: "correct the policy's selector: until then no pod is isolated by it"
+        case .policySelectsNobody: "correct the policy's selector: until then the policy is about no pod"
         case .policyRuleClosed: "correct the field that object-invalid names; what can be read of the policy holds"
+        case .policyAnnotationUnknown: "write a word that is known, or take the annotation away"
         case .policyDomainNames: "write the rule with networks in place of domainNames"
         case .policyLogUnread:
             "let no other program read log group 8484 of the node's network namespace; it is tried again every few seconds"

@@ -52,6 +52,9 @@ public struct PolicyIndex: Sendable {
     /// Of policies that cannot be carried out as written.
     private var troubles: [ObjectKey: [Problem]] = [:]
 
+    /// ``problems`` are others than when this was last set to `false`.
+    public var areProblemsNew = false
+
     /// What of the policies cannot be carried out as written, whichever pods they are about.
     public var problems: [Problem] { troubles.values.flatMap(\.self) }
 
@@ -225,25 +228,30 @@ extension PolicyIndex {
     public mutating func set(_ object: any KubernetesObject) {
         switch object {
         case let policy as NetworkPolicy:
-            note(policy.problems, of: policy.key)
+            note(policy.problems + policy.metadata.annotationProblems(of: policy.key), of: policy.key)
             set(policy)
         case let policy as ClusterNetworkPolicy:
-            note(policy.problems, of: policy.key)
+            note(policy.problems + policy.metadata.annotationProblems(of: policy.key), of: policy.key)
             set(policy)
         case let node as Node: set(node)
-        case let namespace as Namespace: set(namespace)
+        case let namespace as Namespace:
+            note(namespace.metadata.logProblems(of: namespace.key), of: namespace.key)
+            set(namespace)
         case let pod as Pod: set(pod)
         default: break
         }
     }
 
-    private mutating func note(_ problems: [Problem], of policy: ObjectKey) {
-        troubles[policy] = problems.isEmpty ? nil : problems
+    private mutating func note(_ problems: [Problem], of object: ObjectKey) {
+        let new = problems.isEmpty ? nil : problems
+        guard troubles[object] != new else { return }
+        troubles[object] = new
+        areProblemsNew = true
     }
 
     /// Forgets an object. Forgetting what is not known changes nothing.
     public mutating func remove(_ key: ObjectKey) {
-        troubles[key] = nil
+        note([], of: key)
         switch (key.group, key.kind) {
         case (NetworkPolicy.resource.kind.group, NetworkPolicy.resource.kind.kind):
             world.remove(key)

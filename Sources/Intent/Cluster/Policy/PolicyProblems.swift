@@ -51,3 +51,41 @@ extension ClusterNetworkPolicy {
         }
     }
 }
+
+// MARK: - Annotations
+
+extension ObjectMeta {
+    /// Of the annotations of ours that a policy may have, those that nobody understands: a policy that was to be tried out is in
+    /// force then.
+    func annotationProblems(of policy: ObjectKey) -> [Problem] {
+        annotations.sorted { $0.key < $1.key }.compactMap { name, value in
+            guard name.hasPrefix("tulle.dev/") else { return nil }
+            let fault =
+                switch name {
+                case PolicyMode.annotation: modeFault(value)
+                case PolicyLog.annotation: logFault(value)
+                default: "annotation \(name) means nothing on a policy"
+                }
+            return fault.map { Problem(.policyAnnotationUnknown, policy, $0) }
+        }
+    }
+
+    /// Of the annotation that a namespace may have too.
+    func logProblems(of namespace: ObjectKey) -> [Problem] {
+        guard let fault = annotations[PolicyLog.annotation].flatMap(logFault) else { return [] }
+        return [Problem(.policyAnnotationUnknown, namespace, fault)]
+    }
+
+    private func modeFault(_ value: String) -> String? {
+        guard value != PolicyMode.shadow, value != PolicyMode.enforced else { return nil }
+        return
+            "annotation \(PolicyMode.annotation) is '\(value)'; only '\(PolicyMode.shadow)' and '\(PolicyMode.enforced)' are known, "
+            + "and the policy is in force"
+    }
+
+    private func logFault(_ value: String) -> String? {
+        guard PolicyLog(rawValue: value) == nil else { return nil }
+        let known = PolicyLog.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        return "annotation \(PolicyLog.annotation) is '\(value)'; only \(known) are known, and it is as if it were not there"
+    }
+}

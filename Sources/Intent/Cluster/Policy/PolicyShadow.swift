@@ -7,10 +7,11 @@ public import KubeAPI
 ///   annotations:
 ///     tulle.dev/policy-mode: shadow
 /// ```
-/// Any other value, or none, means that the policy is in force.
+/// Without it, and with `enforced`, the policy is in force; so it is with any other value, which is a problem.
 public enum PolicyMode {
     public static let annotation = "tulle.dev/policy-mode"
     public static let shadow = "shadow"
+    public static let enforced = "enforced"
 }
 
 extension NetworkPolicy {

@@ -95,9 +95,19 @@ struct PolicyPage {
     }
 
     /// For people: of many policies the first ones, as far as a comment goes.
-    private static func comment(_ word: String, _ tally: PolicyTally) -> String {
-        let names = tally.policies.map { "\($0.namespace)/\($0.name)" }.joined(separator: " ")
-        return names.isEmpty ? "\(word), as nothing is known" : "\(word) by \(names)"
+    static func comment(_ word: String, _ tally: PolicyTally) -> String {
+        guard !tally.policies.isEmpty else { return "\(word), as nothing is known" }
+        var text = "\(word) by"
+        for (position, policy) in tally.policies.enumerated() {
+            let rest = tally.policies.count - position - 1
+            let next = "\(text) \(policy.namespace)/\(policy.name)"
+            let isLast = rest == 0
+            guard (isLast ? next : "\(next) and \(rest) more").utf8.count <= Rule.commentLimit else {
+                return position == 0 ? "\(text) \(rest + 1) policies" : "\(text) and \(rest + 1) more"
+            }
+            text = next
+        }
+        return text
     }
 
     /// Where what a step refuses goes.
@@ -120,16 +130,17 @@ struct PolicyPage {
 
     private func lines(_ step: PolicyStep, _ match: [Statement], passing: Verdict) -> [Line] {
         switch step.effect {
-        case .allow: return lines(step, match, yes, tally([step.policy], step.place, .allowed, .shadowAllowed))
-        case .pass: return lines(step, match, passing, tally([step.policy], step.place, .passed, .shadowPassed))
+        case .allow: return lines(step, match, yes, tally([step.policy], step.rule, .allowed, .shadowAllowed))
+        case .pass: return lines(step, match, passing, tally([step.policy], step.rule, .passed, .shadowPassed))
         case .refuse:
             let no = isTrial ? Verdict.comeBack : .goto(refusal)
-            return lines(step, match, no, tally([step.policy], step.place, .denied, .shadowDenied))
+            return lines(step, match, no, tally([step.policy], step.rule, .denied, .shadowDenied))
         }
     }
 
     private func lines(_ step: PolicyStep, _ match: [Statement], _ verdict: Verdict, _ tally: PolicyTally) -> [Line] {
-        let comment = tally.outcome == .shadowDenied ? "would refuse: \(step.name)" : step.name
+        let word = tally.outcome == .shadowDenied ? "would refuse: " : ""
+        let comment = word + step.name(within: Rule.commentLimit - word.utf8.count)
         return (step.isLogged ? [logged(match, tally)] : [])
             + [Line(Rule(table, match + [.counter, .decide(verdict)], comment: comment), tally)]
     }

@@ -10,6 +10,10 @@ struct PolicyStep: Hashable, Sendable {
     var effect: Effect
     var peer: Peer
     var port: Port
+    /// What the rule is called; may be empty.
+    var title = ""
+    /// Why it is not what was written; empty where it is.
+    var remark = ""
     var isLogged = false
 
     enum Effect: String, Hashable, Sendable {
@@ -34,8 +38,17 @@ struct PolicyStep: Hashable, Sendable {
         case named(NamedPort)
     }
 
-    /// For people: `ingress[0] of shop/db`, and of a policy of the cluster `ingress[0] of lock`.
-    var name: String { "\(place) of \(policy.namespace.isEmpty ? "" : policy.namespace + "/")\(policy.name)" }
+    /// With the name that it was given: `ingress[0]/no-udp`.
+    var rule: String { title.isEmpty ? place : "\(place)/\(title)" }
+
+    /// For people: `ingress[0] of shop/db`, and of a policy of the cluster `ingress[0]/no-udp of lock`; without the name it was given where
+    /// that is too long.
+    func name(within limit: Int) -> String {
+        let rest =
+            " of \(policy.namespace.isEmpty ? "" : policy.namespace + "/")\(policy.name)" + (remark.isEmpty ? "" : " (\(remark))")
+        let name = rule + rest
+        return name.utf8.count <= limit ? name : place + rest
+    }
 
     private static func place(_ direction: NetworkPolicy.Direction, _ position: Int) -> String {
         "\(direction == .ingress ? "ingress" : "egress")[\(position)]"
@@ -50,7 +63,8 @@ extension PolicyStep {
         let rules = direction == .ingress ? policy.ingress : policy.egress
         var seen: Set<PolicyStep> = []
         return rules.enumerated().flatMap { position, rule in
-            let ports = rule.ports.isEmpty ? [.any] : rule.ports.map(Port.init)
+            // What cannot be read opens nothing: it is left out, and does not count.
+            let ports = rule.ports.isEmpty ? [.any] : rule.ports.filter { $0 != .unreadable }.map(Port.init)
             return peers(rule, policy, family).flatMap { peer in
                 ports.map {
                     PolicyStep(policy: policy.key, place: place(direction, position), effect: .allow, peer: peer, port: $0)
@@ -99,12 +113,22 @@ extension PolicyStep {
         return policy.rules(for: direction).enumerated().flatMap { position, rule -> [PolicyStep] in
             let ports = rule.ports.isEmpty ? [.any] : rule.ports.flatMap(Port.all)
             return peers(rule, way, family, index).flatMap { peer -> [PolicyStep] in
-                guard let effect = effect(rule.action, isCertain: isCertain && peer.isCertain) else { return [] }
+                let isCertain = isCertain && peer.isCertain
+                guard let effect = effect(rule.action, isCertain: isCertain) else { return [] }
                 return ports.map {
                     PolicyStep(
-                        policy: policy.key, place: place(direction, position), effect: effect, peer: peer.peer, port: $0)
+                        policy: policy.key, place: place(direction, position), effect: effect, peer: peer.peer, port: $0,
+                        title: rule.name, remark: remark(rule.obstacle, isCertain: isCertain))
                 }
             }
+        }
+    }
+
+    private static func remark(_ obstacle: ClusterNetworkPolicy.Obstacle?, isCertain: Bool) -> String {
+        switch obstacle {
+        case .unreadable: "cannot be read"
+        case .domainNames: "has domainNames"
+        case nil: isCertain ? "" : "labels not known"
         }
     }
 
@@ -231,6 +255,10 @@ struct StableHash {
         add(step.place)
         add(step.effect.rawValue)
         if step.isLogged { add("logged") }
+        if !step.title.isEmpty || !step.remark.isEmpty {
+            add(step.title)
+            add(step.remark)
+        }
         switch step.peer {
         case .anybody: add("anybody")
         case .members(let peer):

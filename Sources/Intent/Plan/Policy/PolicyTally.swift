@@ -6,7 +6,7 @@ public struct PolicyTally: Hashable, Sendable {
     /// The rule's policy; of a refusal by isolation all policies that isolate. Empty where nothing is known of the pod.
     public var policies: [ObjectKey]
     public var direction: NetworkPolicy.Direction
-    /// Which of the policy's rules: `ingress[0]`; empty for isolation.
+    /// Which of the policy's rules: `ingress[0]`, and with the name that it was given `ingress[0]/no-udp`; empty for isolation.
     public var place: String
     public var outcome: Outcome
 

@@ -85,7 +85,12 @@ final class PolicyKeeper: Sendable {
         var isRestored = false
         /// How many connections were cut.
         var cut = 0
+        /// Whose they were, the first some of them: `shop/web → shop/db`.
+        var cutEnds: [String] = []
     }
+
+    /// Of how many connections that were cut the ends are told.
+    private static let mostCutEnds = 8
 
     var problems: [Problem] {
         state.withLock { state in
@@ -145,7 +150,7 @@ extension PolicyKeeper {
         return state.withLock { state in
             state.index.set(object)
             // What is wrong with it is to be told, also where it is about nobody here.
-            return state.index.hasChanges || object is ClusterNetworkPolicy
+            return Self.takeNews(&state) || state.index.hasChanges || object is ClusterNetworkPolicy
         }
     }
 
@@ -154,8 +159,14 @@ extension PolicyKeeper {
         guard isOurs else { return false }
         return state.withLock { state in
             state.index.remove(key)
-            return state.index.hasChanges
+            return Self.takeNews(&state) || state.index.hasChanges
         }
+    }
+
+    /// What is wrong with an object is to be told, also where nothing else follows from it.
+    private static func takeNews(_ state: inout State) -> Bool {
+        defer { state.index.areProblemsNew = false }
+        return state.index.areProblemsNew
     }
 
     /// Says what changed, compared with what was last said.
@@ -167,7 +178,7 @@ extension PolicyKeeper {
             guard isOurs, state.index.isListed else { return Outcome() }
             state.members = Array(members)
             var outcome = try state.isSaid ? say(&state) : compare(&state, at: now)
-            outcome.cut = cut(&state, at: now)
+            (outcome.cut, outcome.cutEnds) = cut(&state, at: now)
             return outcome
         }
     }
@@ -180,7 +191,7 @@ extension PolicyKeeper {
             state.members = Array(members)
             state.surveyed = survey?(Set(state.index.subjects.keys)) ?? []
             var outcome = try compare(&state, at: now)
-            outcome.cut = cut(&state, at: now)
+            (outcome.cut, outcome.cutEnds) = cut(&state, at: now)
             return outcome
         }
     }
@@ -331,24 +342,32 @@ extension PolicyKeeper {
 
     /// Also what an address's holder of before had begun. Connections are a cache of what was decided: what cannot be cut now is left
     /// to end by itself.
-    private func cut(_ state: inout State, at now: Duration) -> Int {
-        guard let connections, !state.uncut.isEmpty, now >= state.nextCut else { return 0 }
+    private func cut(_ state: inout State, at now: Duration) -> (count: Int, ends: [String]) {
+        guard let connections, !state.uncut.isEmpty, now >= state.nextCut else { return (0, []) }
         let addresses = state.uncut
         state.uncut = []
-        guard !state.index.subjects.isEmpty else { return 0 }
+        guard !state.index.subjects.isEmpty else { return (0, []) }
         state.nextCut = now + Self.cutDistance
         // Of what cannot be listed the node's object knows the most important.
         let own = (try? connections.ownAddresses()) ?? []
         state.index.setNodes(state.members + [Member(name: state.index.node, addresses: own, podPrefixes: [])])
         let index = state.index
+        var ends: [String] = []
         let count = try? connections.cut(Set(addresses.map(\.family))) { connection in
             guard addresses.contains(connection.original.source) || addresses.contains(connection.reply.source) else {
                 return false
             }
-            return index.forbids(connection)
+            guard index.forbids(connection) else { return false }
+            guard ends.count < Self.mostCutEnds else { return true }
+            let pair = [connection.original.source, connection.reply.source].map { address in
+                let name = index.world.name(of: address)
+                return name.isEmpty ? address.description : name
+            }.joined(separator: " → ")
+            if !ends.contains(pair) { ends.append(pair) }
+            return true
         }
         state.cut += count ?? 0
-        return count ?? 0
+        return (count ?? 0, ends)
     }
 }
 

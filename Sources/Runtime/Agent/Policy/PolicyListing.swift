@@ -1,3 +1,4 @@
+public import KubeAPI
 import NFTables
 import NFTablesKernel
 public import Netlink
@@ -10,6 +11,10 @@ public struct PolicyListing: Sendable {
         public var family: String
         /// `ingress`, `egress`, or `egress to its node`.
         public var direction: String
+        /// `NetworkPolicy` or `ClusterNetworkPolicy`; empty where nothing is known of the pod.
+        public var kind: String
+        /// `Admin` or `Baseline`; empty for network policies.
+        public var tier: String
         /// The rule and its policy, as `ingress[0] of shop/db`; of what nothing opens, who isolates.
         public var rule: String
         /// `allowed`, `denied`, `passed`; of what is tried out alone with `shadow-` before it.
@@ -17,7 +22,7 @@ public struct PolicyListing: Sendable {
         public var packets: UInt64
     }
 
-    /// By family and direction, those that counted most first.
+    /// By family and direction, in the order in which they are asked, so far as policies have one.
     public private(set) var rows: [Row] = []
 
     /// Of the namespace that the calling thread is in.
@@ -32,27 +37,48 @@ public struct PolicyListing: Sendable {
 
     init(_ table: Table, _ counts: [String: [Counted?]]) { add(table, counts) }
 
+    /// Those alone that name a policy of the namespace, or that have counted something.
+    public func filtered(namespace: String? = nil, isNonzero: Bool = false) -> PolicyListing {
+        var listing = self
+        listing.rows.removeAll { row in
+            let names = RuleComment(row.rule).policies
+            let isMeant = namespace.map { space in names.contains { $0.hasPrefix(space + "/") } } ?? true
+            return !isMeant || isNonzero && row.packets == 0
+        }
+        return listing
+    }
+
     private mutating func add(_ table: Table, _ counts: [String: [Counted?]]) {
-        var sums: [Row: UInt64] = [:]
+        var sums: [Row: (packets: UInt64, position: Int)] = [:]
         for (name, chain) in table.chains {
             guard let direction = Self.direction(name), let counted = counts[name], counted.count == chain.rules.count else {
                 continue
             }
-            for (rule, count) in zip(chain.rules, counted) {
-                guard let comment = rule.comment, let count, let outcome = Self.outcome(of: rule, in: name) else { continue }
-                let row = Row(family: table.id.family.name, direction: direction, rule: comment, outcome: outcome, packets: 0)
-                sums[row, default: 0] += count.packets
+            for (position, (rule, count)) in zip(chain.rules, counted).enumerated() {
+                guard let text = rule.comment, let count, let outcome = Self.outcome(of: rule, in: name) else { continue }
+                let kind = RuleComment(text).kind
+                let row = Row(
+                    family: table.id.family.name, direction: direction, kind: kind, tier: Self.tier(kind, name, table),
+                    rule: text,
+                    outcome: outcome, packets: 0)
+                let sum = sums[row] ?? (0, 0)
+                // Of several chains the longest says most about what stands before it.
+                sums[row] = (sum.packets + count.packets, max(sum.position, position))
             }
         }
-        for (row, packets) in sums {
-            var row = row
-            row.packets = packets
-            rows.append(row)
+        let ways = ["ingress", "egress"]
+        func order(_ row: Row, _ position: Int) -> (Int, Int, Int) {
+            let tier = row.tier == "Admin" ? 0 : row.tier == "Baseline" ? 3 : RuleComment(row.rule).isRule ? 1 : 2
+            return (ways.firstIndex(of: row.direction) ?? ways.count, tier, row.tier.isEmpty ? 0 : position)
         }
-        rows.sort { a, b in
-            (a.family, a.direction) == (b.family, b.direction)
-                ? a.packets == b.packets ? a.rule < b.rule : a.packets > b.packets
-                : (a.family, a.direction) < (b.family, b.direction)
+        let sorted = sums.sorted { a, b in
+            let (left, right) = (order(a.key, a.value.position), order(b.key, b.value.position))
+            return left == right ? (a.key.rule, a.key.outcome) < (b.key.rule, b.key.outcome) : left < right
+        }
+        rows += sorted.map { row, sum in
+            var row = row
+            row.packets = sum.packets
+            return row
         }
     }
 
@@ -60,6 +86,13 @@ public struct PolicyListing: Sendable {
         if chain.hasPrefix("in-") { return "ingress" }
         if chain.hasPrefix("out-") { return "egress" }
         return chain.hasPrefix("node-") ? "egress to its node" : nil
+    }
+
+    /// What stands before the network policies of a class is in a chain that leads to theirs.
+    private static func tier(_ kind: String, _ chain: String, _ table: Table) -> String {
+        guard kind == ClusterNetworkPolicy.resource.kind.kind else { return "" }
+        return table.chains[chain + "-policies"] == nil
+            ? ClusterNetworkPolicy.Tier.baseline.rawValue : ClusterNetworkPolicy.Tier.admin.rawValue
     }
 
     private static func outcome(of rule: NFTables.Rule, in chain: String) -> String? {
@@ -78,14 +111,59 @@ public struct PolicyListing: Sendable {
 extension PolicyListing: CustomStringConvertible {
     /// A table for a person.
     public var description: String {
-        guard !rows.isEmpty else { return "no policy speaks of a pod of this node" }
-        let head = ["FAMILY", "DIRECTION", "OUTCOME", "PACKETS", "RULE"]
-        let lines = [head] + rows.map { [$0.family, $0.direction, $0.outcome, "\($0.packets)", $0.rule] }
+        guard !rows.isEmpty else { return "no rule of a policy to show on this node" }
+        let head = ["FAMILY", "DIRECTION", "KIND", "TIER", "OUTCOME", "PACKETS", "RULE"]
+        let lines =
+            [head]
+            + rows.map {
+                [$0.family, $0.direction, $0.kind, $0.tier, $0.outcome, "\($0.packets)", $0.rule].map { $0.isEmpty ? "-" : $0 }
+            }
         let widths = head.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         return lines.map { line in
             // What stands last may be as long as it likes.
             let padded = zip(line, widths).dropLast().map { $0 + String(repeating: " ", count: $1 - $0.count) }
             return (padded + line.suffix(1)).joined(separator: "  ")
         }.joined(separator: "\n")
+    }
+
+    /// The same for a program: `{"items": […]}`, each row with its members.
+    public var tree: JSONValue {
+        let items = rows.map { row -> JSONValue in
+            [
+                "family": .string(row.family), "direction": .string(row.direction), "kind": .string(row.kind),
+                "tier": .string(row.tier), "rule": .string(row.rule), "outcome": .string(row.outcome),
+                "packets": .number(JSONNumber(Int64(clamping: row.packets))),
+            ]
+        }
+        return ["items": .array(items)]
+    }
+}
+
+/// What the comment of a rule says, read again.
+private struct RuleComment {
+    /// `shop/db`, and `lock` for one of the cluster.
+    var policies: [Substring] = []
+    /// It is of a rule, and not of what nothing opens.
+    var isRule: Bool
+
+    init(_ text: String) {
+        var rest = text[...]
+        if let shadow = rest.firstRange(of: "would refuse: "), shadow.lowerBound == rest.startIndex {
+            rest = rest[shadow.upperBound...]
+        }
+        isRule = rest.hasPrefix("ingress[") || rest.hasPrefix("egress[")
+        if isRule {
+            // Names have no blanks, and what rules are called may.
+            guard let of = rest.ranges(of: " of ").last else { return }
+            policies = [rest[of.upperBound...].prefix { $0 != " " }]
+        } else if let by = rest.firstRange(of: " by ") {
+            policies = rest[by.upperBound...].split(separator: " ").prefix { $0.contains("/") }
+        }
+    }
+
+    var kind: String {
+        if !isRule { return policies.isEmpty ? "" : NetworkPolicy.resource.kind.kind }
+        return policies.first?.contains("/") == true
+            ? NetworkPolicy.resource.kind.kind : ClusterNetworkPolicy.resource.kind.kind
     }
 }

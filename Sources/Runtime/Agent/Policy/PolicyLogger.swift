@@ -29,10 +29,11 @@ actor PolicyLogger {
 
         func add(to page: inout Exposition) {
             let (lines, dropped) = (lines.load(ordering: .relaxed), dropped.load(ordering: .relaxed))
-            guard lines + dropped > 0 else { return }
             page.add("tulle_policy_log_lines_total", .counter, "Connections that were written to the log.", .init(lines))
             page.add(
-                "tulle_policy_log_dropped_total", .counter, "Connections that came too fast to be written, or that nobody knows.",
+                "tulle_policy_log_dropped_total", .counter,
+                "Connections that the kernel told of and that were not written: too many in a second, or of a rule that is gone. What is "
+                    + "beyond each rule's own limit the kernel does not tell.",
                 .init(dropped))
         }
     }
@@ -124,17 +125,26 @@ struct PolicyNote: Hashable {
 
     var metadata: Logger.Metadata {
         let transport = TransportProtocol(number: flow.transport)?.rawValue ?? "\(flow.transport)"
-        func place(_ name: String, _ address: IPAddress, _ port: UInt16) -> String {
-            let place = port == 0 ? address.description : SocketAddress(address, port).description
-            return name.isEmpty ? place : "\(name) \(place)"
+        func place(_ address: IPAddress, _ port: UInt16) -> String {
+            port == 0 ? address.description : SocketAddress(address, port).description
         }
+        let policies = tally.policies.map(\.description).joined(separator: ", ")
         var metadata: Logger.Metadata = [
             "outcome": "\(tally.outcome.rawValue)", "direction": "\(tally.direction.rawValue.lowercased())",
-            "policy": "\(tally.policies.isEmpty ? "none known yet" : tally.policies.map(\.description).joined(separator: ", "))",
-            "from": "\(place(from, flow.source, flow.sourcePort))", "to": "\(place(to, flow.destination, flow.destinationPort))",
+            "policy": "\(Self.quoted(policies.isEmpty ? "none known yet" : policies))",
+            "from-address": "\(place(flow.source, flow.sourcePort))",
+            "to-address": "\(place(flow.destination, flow.destinationPort))",
             "protocol": "\(transport)",
         ]
-        if !tally.place.isEmpty { metadata["rule"] = "\(tally.place)" }
+        if !from.isEmpty { metadata["from"] = "\(Self.quoted(from))" }
+        if !to.isEmpty { metadata["to"] = "\(Self.quoted(to))" }
+        if !tally.place.isEmpty { metadata["rule"] = "\(Self.quoted(tally.place))" }
         return metadata
+    }
+
+    /// As logfmt has it: what has blanks or quotes in it stands in quotes.
+    static func quoted(_ value: String) -> String {
+        guard value.contains(where: { $0.isWhitespace || $0 == "\"" || $0 == "=" }) else { return value }
+        return "\"" + value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
     }
 }

@@ -319,7 +319,11 @@ extension Reconciler {
         }
         outcome.steps = result.changes.map { .table($0) }
         outcome.restored = result.isRestored ? 1 : 0
-        if result.cut > 0 { logger.info("cut connections that policies no longer allow", metadata: ["count": "\(result.cut)"]) }
+        if result.cut > 0 {
+            let ends = PolicyNote.quoted(result.cutEnds.joined(separator: ", "))
+            logger.info(
+                "cut connections that policies no longer allow", metadata: ["count": "\(result.cut)", "between": "\(ends)"])
+        }
         return outcome
     }
 
@@ -348,6 +352,10 @@ extension Reconciler {
 extension Problem {
     /// What a source says of itself, or of one of its objects.
     init(_ fault: SourceFault) {
-        self.init(fault.isAboutObject ? .objectInvalid : .sourceUnreadable, fault.key, "\(fault.origin): \(fault.message)")
+        // An object of a server is in one place alone, which its name says.
+        let isPlaceKnown = fault.isAboutObject && fault.key != nil && fault.origin.hasPrefix("/api")
+        self.init(
+            fault.isAboutObject ? .objectInvalid : .sourceUnreadable, fault.key,
+            isPlaceKnown ? fault.message : "\(fault.origin): \(fault.message)")
     }
 }

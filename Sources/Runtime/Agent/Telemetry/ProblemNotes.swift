@@ -23,7 +23,7 @@ struct ProblemNotes: Sendable {
         tokens = min(Self.burst, tokens + (refilled.map { now - $0 } ?? .zero) / .seconds(1))
         refilled = now
         var notes: [EventNote] = []
-        for problem in problems where tokens >= 1 {
+        for (problem, message) in Self.told(of: problems) where tokens >= 1 {
             guard let subject = problem.subject, let kind = Self.kind(subject) else { continue }
             if let last = told[problem], now - last < Self.period { continue }
             guard let uid = uid(subject) else { continue }
@@ -33,9 +33,27 @@ struct ProblemNotes: Sendable {
                 EventNote(
                     EventNote.Subject(kind, namespace: subject.namespace, name: subject.name, uid: uid),
                     .warning,
-                    reason: problem.id.reason, "\(problem.message); \(problem.id.remedy)"))
+                    reason: problem.id.reason, message))
         }
         return notes
+    }
+
+    /// One note for each mistake: what cannot be read of a policy is said together with what comes of it.
+    private static func told(of problems: [Problem]) -> [(problem: Problem, message: String)] {
+        let faults = Dictionary(grouping: problems.filter { $0.id == .objectInvalid && $0.subject != nil }) { $0.subject }
+        guard !faults.isEmpty else { return problems.map { ($0, "\($0.message); \($0.id.remedy)") } }
+        var explained: Set<Problem> = []
+        let consequences = problems.map { problem -> (Problem, String) in
+            var message = "\(problem.message); \(problem.id.remedy)"
+            guard problem.id == .policyRuleClosed || problem.id == .policySelectsNobody else { return (problem, message) }
+            let field = String(problem.message.prefix { $0 != " " })
+            let causes = (faults[problem.subject] ?? []).filter { $0.message.contains(field) }
+            guard !causes.isEmpty else { return (problem, message) }
+            explained.formUnion(causes)
+            message = (causes.map(\.message) + [problem.message]).joined(separator: "; ") + "; correct the field"
+            return (problem, message)
+        }
+        return consequences.filter { !explained.contains($0.0) }
     }
 
     private static let kinds = [
