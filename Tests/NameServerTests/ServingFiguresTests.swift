@@ -91,7 +91,7 @@ struct ServingFiguresTests {
         eventually("four are reported") { heard.withLock { $0.count } == 4 }
         #expect(
             heard.withLock { $0 }.sorted() == [
-                "::1 udp no.shop.svc.cluster.local. IN AAAA NXDOMAIN 99 0.000 ms",
+                "::1 udp no.shop.svc.cluster.local. IN AAAA NXDOMAIN 97 0.000 ms",
                 "shop/web (127.0.0.1) tcp redis.cluster.local. IN A NOERROR 53 0.000 ms",
                 "shop/web (127.0.0.1) udp ext.shop.svc.cluster.local. IN A NOERROR 89 0.000 ms",
                 "shop/web (127.0.0.1) udp web.shop.svc.cluster.local. IN A NOERROR 60 0.000 ms",
