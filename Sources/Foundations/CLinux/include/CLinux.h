@@ -10,6 +10,6 @@
 #include "clinux_memory.h"       // malloc_trim
 #include "clinux_namespace.h"    // setns, unshare
 #include "clinux_netlink.h"      // netlink, rtnetlink, nfnetlink constants
-#include "clinux_packet.h"       // AF_PACKET, recvmmsg
+#include "clinux_packet.h"       // AF_PACKET
 
 #endif
