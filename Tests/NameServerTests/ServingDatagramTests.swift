@@ -98,6 +98,16 @@ struct ServingDatagramTests {
         for _ in 0..<32 { #expect(try stage.ask("redis.cluster.local").count == 2) }
     }
 
+    @Test(
+        "an address that the node does not have is told, or waited for where that is wanted",
+        arguments: ["192.0.2.53", "2001:db8::53"])
+    func absent(_ address: String) throws {
+        let failure = #expect(throws: NameServerFailure.self) { _ = try ServingStage([address]) }
+        #expect(failure?.errno == EADDRNOTAVAIL)
+        let stage = try ServingStage([address]) { $0.mayBindAbsent = true }
+        #expect(stage.server.addresses.count == 1)
+    }
+
     @Test("a server that stops answers what came, and its place is taken without a lost query")
     func succession() throws {
         let first = try ServingStage(["127.0.0.1"])
