@@ -94,6 +94,7 @@ final class Caller {
         let kind = stream ? Int32(SOCK_STREAM.rawValue) : Int32(SOCK_DGRAM.rawValue)
         descriptor = socket(family, kind, 0)
         clinux_socket_receive_timeout(descriptor, 10_000)
+        clinux_socket_send_timeout(descriptor, 10_000)
         if let own, let address = IPAddress(own) {
             try Self.with(SocketAddress(address, 0)) { try Self.check(bind(descriptor, $0, $1)) }
         }
