@@ -11,11 +11,16 @@ struct ServingDatagramTests {
     @Test("a name of a zone is answered over both families", arguments: IPFamily.allCases)
     func families(_ family: IPFamily) throws {
         let stage = try ServingStage()
-        #expect(try stage.ask("web.shop.svc.cluster.local", family: family) == ["NOERROR", "web.shop.svc.cluster.local. 5 IN A 192.0.2.1"])
+        #expect(
+            try stage.ask("web.shop.svc.cluster.local", family: family) == [
+                "NOERROR", "web.shop.svc.cluster.local. 5 IN A 192.0.2.1",
+            ])
         #expect(try stage.ask("no.shop.svc.cluster.local", family: family) == ["NXDOMAIN", "~ cluster.local. SOA"])
     }
 
-    @Test("at an address of all, the answer comes from the one that was asked", arguments: [("0.0.0.0", "127.0.0.77"), ("::", "::1")])
+    @Test(
+        "at an address of all, the answer comes from the one that was asked",
+        arguments: [("0.0.0.0", "127.0.0.77"), ("::", "::1")])
     func wildcard(_ listening: String, _ asked: String) throws {
         let stage = try ServingStage([listening])
         let address = try #require(IPAddress(asked))
@@ -91,6 +96,16 @@ struct ServingDatagramTests {
         #expect(failure?.description.contains("another name server is there") == true)
         // All of its sockets are gone: every client is answered by the first server.
         for _ in 0..<32 { #expect(try stage.ask("redis.cluster.local").count == 2) }
+    }
+
+    @Test(
+        "an address that the node does not have is told, or waited for where that is wanted",
+        arguments: ["192.0.2.53", "2001:db8::53"])
+    func absent(_ address: String) throws {
+        let failure = #expect(throws: NameServerFailure.self) { _ = try ServingStage([address]) }
+        #expect(failure?.errno == EADDRNOTAVAIL)
+        let stage = try ServingStage([address]) { $0.mayBindAbsent = true }
+        #expect(stage.server.addresses.count == 1)
     }
 
     @Test("a server that stops answers what came, and its place is taken without a lost query")

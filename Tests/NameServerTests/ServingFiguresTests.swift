@@ -9,7 +9,8 @@ import Testing
 struct ServingFiguresTests {
     @Test("every query and every answer is counted once, by transport and family")
     func figures() throws {
-        let stage = try ServingStage(outside: TableOfNames(["far.example.org": TableOfNames.address("far.example.org", "198.51.100.2")]))
+        let stage = try ServingStage(
+            outside: TableOfNames(["far.example.org": TableOfNames.address("far.example.org", "198.51.100.2")]))
         _ = try stage.ask("web.shop.svc.cluster.local")
         _ = try stage.ask("web.shop.svc.cluster.local", .aaaa, family: .v6)
         _ = try stage.ask("no.shop.svc.cluster.local", .naptr)
@@ -91,7 +92,7 @@ struct ServingFiguresTests {
         eventually("four are reported") { heard.withLock { $0.count } == 4 }
         #expect(
             heard.withLock { $0 }.sorted() == [
-                "::1 udp no.shop.svc.cluster.local. IN AAAA NXDOMAIN 99 0.000 ms",
+                "::1 udp no.shop.svc.cluster.local. IN AAAA NXDOMAIN 97 0.000 ms",
                 "shop/web (127.0.0.1) tcp redis.cluster.local. IN A NOERROR 53 0.000 ms",
                 "shop/web (127.0.0.1) udp ext.shop.svc.cluster.local. IN A NOERROR 89 0.000 ms",
                 "shop/web (127.0.0.1) udp web.shop.svc.cluster.local. IN A NOERROR 60 0.000 ms",
@@ -108,7 +109,10 @@ struct ServingFiguresTests {
             clients.compactMap { IPAddress($0) }.map { limiter.verdict(on: $0, at: time) }
         }
         // A /24 is one, so is a /56.
-        #expect(verdicts(["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"], 10) == [.send, .send, .send, .putOff, .keep, .putOff])
+        #expect(
+            verdicts(["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"], 10) == [
+                .send, .send, .send, .putOff, .keep, .putOff,
+            ])
         #expect(
             verdicts(["2001:db8::1", "2001:db8:0:ff::1", "2001:db8:0:1::1", "2001:db8::2", "2001:db8::3"], 10)
                 == [.send, .send, .send, .putOff, .keep])

@@ -94,6 +94,7 @@ final class Caller {
         let kind = stream ? Int32(SOCK_STREAM.rawValue) : Int32(SOCK_DGRAM.rawValue)
         descriptor = socket(family, kind, 0)
         clinux_socket_receive_timeout(descriptor, 10_000)
+        clinux_socket_send_timeout(descriptor, 10_000)
         if let own, let address = IPAddress(own) {
             try Self.with(SocketAddress(address, 0)) { try Self.check(bind(descriptor, $0, $1)) }
         }
@@ -144,14 +145,18 @@ final class Caller {
             v4.sin_port = place.port.bigEndian
             v4.sin_addr.s_addr = address.rawValue.bigEndian
             try withUnsafePointer(to: &v4) {
-                try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { try body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+                try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    try body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
             }
         case .v6(let address):
             v6.sin6_family = sa_family_t(AF_INET6)
             v6.sin6_port = place.port.bigEndian
             withUnsafeMutableBytes(of: &v6.sin6_addr) { $0.copyBytes(from: address.bytes) }
             try withUnsafePointer(to: &v6) {
-                try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { try body($0, socklen_t(MemoryLayout<sockaddr_in6>.size)) }
+                try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    try body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+                }
             }
         }
     }

@@ -1,8 +1,8 @@
 /// A map of packed entries, of which a changed copy shares all but one path with the original.
 ///
 /// A name server answers from a value while the next one is made from it by small changes: a dictionary would be copied whole for
-/// each. A tree of nodes with up to 32 children, five bits of the hash a level, is copied along one path: three to four nodes at
-/// 100,000 names. It is asked with the key as it stands in a packet, which is why it is none of swift-collections'.
+/// each. A tree of nodes with up to 64 children, six bits of the hash a level, is copied along one path: three nodes at 100,000
+/// names. It is asked with the key as it stands in a packet, which is why it is none of swift-collections'.
 ///
 /// ```
 ///   root ─┬─ node ─┬─ entry
@@ -12,12 +12,12 @@
 /// ```
 struct NameTree: Sendable {
     /// A bit for each child of the root that is there, and the children.
-    private var map: UInt32 = 0
+    private var map: UInt64 = 0
     private var children: [Child] = []
     private(set) var count = 0
 
     fileprivate enum Child: Sendable {
-        case node(UInt32, [Child])
+        case node(UInt64, [Child])
         case entry(Packed)
         case several([Packed])
     }
@@ -33,12 +33,12 @@ extension NameTree {
     }
 
     private static func entry(
-        _ map: UInt32, _ children: [Child], _ rest: UInt64, _ hash: UInt64, _ key: borrowing NameKey, _ start: Int
+        _ map: UInt64, _ children: [Child], _ rest: UInt64, _ hash: UInt64, _ key: borrowing NameKey, _ start: Int
     ) -> Packed? {
-        let bit = UInt32(1) << UInt32(truncatingIfNeeded: rest & 31)
+        let bit = UInt64(1) << (rest & 63)
         guard map & bit != 0 else { return nil }
         switch children[(map & (bit - 1)).nonzeroBitCount] {
-        case .node(let map, let children): return entry(map, children, rest >> 5, hash, key, start)
+        case .node(let map, let children): return entry(map, children, rest >> 6, hash, key, start)
         case .entry(let found): return found.hash == hash && key.matches(found, from: start) ? found : nil
         case .several(let all):
             guard all[0].hash == hash else { return nil }
@@ -51,10 +51,10 @@ extension NameTree {
     func entry(_ hash: UInt64, _ key: [UInt8]) -> Packed? {
         var (rest, map, children) = (hash, map, children)
         while true {
-            let bit = UInt32(1) << UInt32(truncatingIfNeeded: rest & 31)
+            let bit = UInt64(1) << (rest & 63)
             guard map & bit != 0 else { return nil }
             switch children[(map & (bit - 1)).nonzeroBitCount] {
-            case .node(let below, let all): (rest, map, children) = (rest >> 5, below, all)
+            case .node(let below, let all): (rest, map, children) = (rest >> 6, below, all)
             case .entry(let found): return found.hash == hash && found.key.elementsEqual(key) ? found : nil
             case .several(let all): return all[0].hash == hash ? all.first { $0.key.elementsEqual(key) } : nil
             }
@@ -99,7 +99,7 @@ extension NameTree {
         }
     }
 
-    private static func bit(_ hash: UInt64, _ level: Int) -> UInt32 { 1 << UInt32(hash >> UInt64(5 * level) & 31) }
+    private static func bit(_ hash: UInt64, _ level: Int) -> UInt64 { 1 << (hash >> UInt64(6 * level) & 63) }
 
     /// What stands in the place of a child after the change: nothing, entries, or a node that has more than one place taken below.
     private static func changed(

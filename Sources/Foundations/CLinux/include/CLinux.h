@@ -10,7 +10,7 @@
 #include "clinux_memory.h"       // malloc_trim
 #include "clinux_namespace.h"    // setns, unshare
 #include "clinux_netlink.h"      // netlink, rtnetlink, nfnetlink constants
-#include "clinux_packet.h"       // AF_PACKET, recvmmsg
+#include "clinux_packet.h"       // AF_PACKET
 #include "clinux_resolver.h"     // connected sockets that never block, eventfd
 
 #endif

@@ -38,6 +38,8 @@ public final class NameServer: Sendable {
         crowd = Crowd(settings.streams)
     }
 
+    deinit { stop() }
+
     /// Every query that is taken from now on is answered from these names. Any thread may call it, before ``start()`` too.
     public func serve(_ names: ServedNames) { change { $0 = names } }
 

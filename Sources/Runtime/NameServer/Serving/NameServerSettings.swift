@@ -34,7 +34,7 @@ public struct NameServerSettings: Sendable {
         (self.now, self.report) = (now, report)
     }
 
-    /// As many as there are processors for us, and no more than four: a thread answers 200,000 queries a second.
+    /// As many as there are processors for us, and no more than four, of which each answers more than a hundred thousand queries a second.
     public static var usualThreads: Int { min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 4) }
 }
 
