@@ -235,10 +235,14 @@ extension ForwarderLoop {
         guard var inquiry = inquiries[number] else { return }
         let settings = settings
         let isOurs: (DomainName) -> Bool = { if case .ours = settings.route(of: $0) { true } else { false } }
-        let answer = inquiry.add(heard, isAuthentic: isAuthentic, isOurs: isOurs)
+        let progress = inquiry.add(heard, isAuthentic: isAuthentic, isOurs: isOurs)
         inquiry.exchange = nil
         inquiries[number] = inquiry
-        if let answer { finish(number, answer) } else { ask(number) }
+        switch progress {
+        case .answered(let answer): finish(number, answer)
+        case .leadsHome(let answer): finish(number, answer, isKept: false)
+        case .unfinished: ask(number)
+        }
     }
 
     /// - Parameter isKept: false for what says nothing of the name.
