@@ -100,6 +100,19 @@ struct OutsideRouteTests {
         #expect(world.heard.count == 1 && corp.heard.count == 1)
     }
 
+    @Test("an alias whose target is left out is followed")
+    func unfollowed() async throws {
+        let server = try FakeUpstream { heard, _ in
+            let target = DomainName("b.example") ?? .root
+            guard heard.query.questions[0].name != target else { return [.send(heard.query.reply(1))] }
+            var message = heard.query.reply
+            message.answers = [Record(heard.query.questions[0].name, .cname(target), ttl: 60)]
+            return [.send(message)]
+        }
+        let settings = ForwardingSettings(upstreams: [server.upstream])
+        #expect(try await answers(["a.example"], settings, [server]) == ["NOERROR b.example. 192.0.2.1"])
+    }
+
     @Test("a referral is no answer: the next upstream is asked")
     func referral() async throws {
         let lame = try FakeUpstream.always { message in

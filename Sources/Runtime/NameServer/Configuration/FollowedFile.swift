@@ -40,7 +40,7 @@ public struct FollowedFile: Sendable {
 
     /// What stands in a file now.
     public static func read(_ path: String) -> Reading {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return .unreadable(errno) }
         defer { _ = close(descriptor) }
         var bytes: [UInt8] = []

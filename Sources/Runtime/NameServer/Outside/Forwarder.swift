@@ -52,8 +52,11 @@ public final class Forwarder: OutsideNames {
     /// Whoever waits is told that nobody was asked, and the sockets are closed. It is not started again.
     public func stop() {
         inbox.put(.stop)
-        thread.withLock { $0.take() }?.shutdownGracefully { _ in }
+        guard let pool = thread.withLock({ $0.take() }) else { return inbox.close() }
+        pool.shutdownGracefully { _ in }
     }
+
+    deinit { stop() }
 
     /// Asks as these settings say from now on; what is under way is answered as it was begun. What is remembered stays.
     public func use(_ settings: ForwardingSettings) { inbox.put(.use(settings)) }

@@ -84,7 +84,7 @@ final class ForwarderLoop {
         case .exchange(let number):
             guard let exchange = inquiries[number]?.exchange else { return overdue(number) }
             if exchange.nextTime > moment.now { return alarms.set(exchange.nextTime, alarm) }
-            perform(on: number) { $0.time(&moment, &healths) }
+            perform(on: number) { $0.timePassed(&moment, &healths) }
             if let next = inquiries[number]?.exchange?.nextTime { alarms.set(max(next, moment.now), alarm) }
         case .impatience(let number):
             guard let inquiry = inquiries[number], !inquiry.waiters.isEmpty,
@@ -314,7 +314,6 @@ extension ForwarderLoop {
             guard let index = figures.upstreams.firstIndex(where: { $0.upstream == upstream }) else { return }
             body(&figures.upstreams[index])
             figures.upstreams[index].latency = health?.latency
-            figures.upstreams[index].isResting = health?.isResting(at: moment.now) ?? false
         }
     }
 
@@ -322,7 +321,9 @@ extension ForwarderLoop {
         inbox.count { figures in
             figures.underWay = inquiries.count
             for index in figures.upstreams.indices {
-                figures.upstreams[index].isLoop = healths[figures.upstreams[index].upstream]?.isLoop ?? false
+                let health = healths[figures.upstreams[index].upstream]
+                figures.upstreams[index].isLoop = health?.isLoop ?? false
+                figures.upstreams[index].isResting = health?.isResting(at: moment.now) ?? false
             }
         }
     }

@@ -43,7 +43,7 @@ public struct ForwardingSettings: Hashable, Sendable {
     public init(
         upstreams: [Upstream] = [], stubs: [Stub] = [], order: Order = .fastest, randomizesCase: Bool = false,
         ownAddresses: Set<SocketAddress> = [], ownDomains: [DomainName] = [], patience: Duration = .seconds(4),
-        mostUnderWay: Int = 1000, detectsLoops: Bool = true
+        mostUnderWay: Int = 500, detectsLoops: Bool = true
     ) {
         (self.upstreams, self.stubs, self.order, self.randomizesCase) = (upstreams, stubs, order, randomizesCase)
         (self.ownAddresses, self.ownDomains) = (ownAddresses, ownDomains)

@@ -10,7 +10,7 @@ struct HeardAnswer {
     var code: ResponseCode
     var answers: [Record] = []
     var authorities: [Record] = []
-    /// The chain leads out of what the upstream may speak of: this is the name that is to be asked for yet.
+    /// The chain leads out of what the upstream may speak of, or is not followed to its end: this name is to be asked for yet.
     var rest: DomainName?
 
     /// Longer chains are rings, or as good as ones.
@@ -96,7 +96,13 @@ struct HeardAnswer {
             }
             return
         }
-        guard code == .noError, answers.isEmpty, !message.header.isAuthoritative else { return }
+        guard code == .noError else { return }
+        if !answers.isEmpty {
+            // The chain was not followed to its end, as by servers that look nothing up for others.
+            rest = name
+            return
+        }
+        guard !message.header.isAuthoritative else { return }
         if message.authorities.contains(where: { $0.type == .ns }) { throw .referral }
     }
 }
