@@ -27,7 +27,8 @@ public struct FollowedFile: Sendable {
         return reading
     }
 
-    /// Looks again after every pause until the task is cancelled, and tells what has changed, what stands there at first included.
+    /// Looks again after every pause until the task is cancelled, and tells what has changed, what stands there at first
+    /// included.
     ///
     /// - Parameter pause: waits as long as is wished between two looks.
     public func follow(pause: @Sendable () async throws -> Void, _ changed: @Sendable (Reading) -> Void) async {
