@@ -108,7 +108,8 @@ extension Room {
         Room(
             name: "Identity", floor: .runtime, purpose: "a CA, certificates and their rotation", ours: ["Addressing"],
             others: ["Crypto", "FoundationEssentials", "SwiftASN1", "X509"]),
-        // Addressing: where it listens. Glibc: why an address cannot be had. Figures are values: no global registry of metrics, and
+        // Addressing: where it listens. Glibc: why an address cannot be had. Figures are values: no global registry of metrics,
+        // and
         // nothing to log.
         Room(
             name: "Telemetry", floor: .runtime, purpose: "figures as Prometheus reads them, and a small HTTP server",
@@ -127,7 +128,8 @@ extension Room {
             others: ["Glibc", "Logging", "ServiceLifecycle", "Synchronization"]),
 
         // Workshop: how we look at it and try it.
-        // CLinux: the packet sockets of the lab's witness, descriptors of processes. Addressing: its nodes and pods have addresses before there is a plan.
+        // CLinux: the packet sockets of the lab's witness, descriptors of processes. Addressing: its nodes and pods have
+        // addresses before there is a plan.
         // Identity: the lab has a CA of its own; FoundationEssentials: a certificate's times are its dates.
         // NFTablesKernel: that the host's tables are as they were.
         Room(

@@ -185,6 +185,7 @@ struct ConfigurationTests {
         #expect(file.search.map(\.description) == ["a.example.", "b.example."])
         #expect(file.dots == 5 && file.has("rotate") && file.option("timeout") == nil)
         #expect(file.faults.map(\.line) == [7, 10])
+        #expect(ResolverFile(usable: .text("search a.example")) == nil && ResolverFile(usable: .unreadable(2)) == nil)
         var settings = ForwardingSettings()
         file.apply(to: &settings)
         #expect(settings.order == .random && settings.upstreams.allSatisfy { $0.isTCPOnly && $0.isTrusted })

@@ -81,8 +81,11 @@ struct OutsideRouteTests {
     func ours() async throws {
         let world = try server("www.example. CNAME web.svc.cluster.local.\nweb.svc.cluster.local. A 192.0.2.66")
         let settings = ForwardingSettings(upstreams: [world.upstream], ownDomains: [try name("cluster.local")])
-        #expect(try await answers(["www.example"], settings, [world]) == ["NOERROR web.svc.cluster.local."])
-        #expect(world.heard.count == 1)
+        let twice = ["www.example", "www.example"]
+        #expect(
+            try await answers(twice, settings, [world]) == ["NOERROR web.svc.cluster.local.", "NOERROR web.svc.cluster.local."])
+        #expect(
+            world.heard.map(\.query.questions[0].name.description) == ["www.example.", "www.example."], "it is not remembered")
     }
 
     @Test("aliases in a ring end, in one server and between two")
@@ -95,6 +98,19 @@ struct OutsideRouteTests {
             upstreams: [world.upstream], stubs: [.init(try name("corp.example"), [corp.upstream])])
         #expect(try await answers(["a.example"], settings, [world, corp]) == ["SERVFAIL"])
         #expect(world.heard.count == 1 && corp.heard.count == 1)
+    }
+
+    @Test("an alias whose target is left out is followed")
+    func unfollowed() async throws {
+        let server = try FakeUpstream { heard, _ in
+            let target = DomainName("b.example") ?? .root
+            guard heard.query.questions[0].name != target else { return [.send(heard.query.reply(1))] }
+            var message = heard.query.reply
+            message.answers = [Record(heard.query.questions[0].name, .cname(target), ttl: 60)]
+            return [.send(message)]
+        }
+        let settings = ForwardingSettings(upstreams: [server.upstream])
+        #expect(try await answers(["a.example"], settings, [server]) == ["NOERROR b.example. 192.0.2.1"])
     }
 
     @Test("a referral is no answer: the next upstream is asked")

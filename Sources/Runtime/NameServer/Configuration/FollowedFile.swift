@@ -27,7 +27,8 @@ public struct FollowedFile: Sendable {
         return reading
     }
 
-    /// Looks again after every pause until the task is cancelled, and tells what has changed, what stands there at first included.
+    /// Looks again after every pause until the task is cancelled, and tells what has changed, what stands there at first
+    /// included.
     ///
     /// - Parameter pause: waits as long as is wished between two looks.
     public func follow(pause: @Sendable () async throws -> Void, _ changed: @Sendable (Reading) -> Void) async {
@@ -40,7 +41,7 @@ public struct FollowedFile: Sendable {
 
     /// What stands in a file now.
     public static func read(_ path: String) -> Reading {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return .unreadable(errno) }
         defer { _ = close(descriptor) }
         var bytes: [UInt8] = []

@@ -50,6 +50,13 @@ public struct ResolverFile: Hashable, Sendable {
         }
     }
 
+    /// What stands in the file, if it names somebody to ask: else what was known before should stay, and that be said.
+    public init?(usable reading: FollowedFile.Reading) {
+        guard case .text(let text) = reading else { return nil }
+        self.init(text)
+        if nameServers.isEmpty { return nil }
+    }
+
     /// The number behind an option, such as `ndots`; `nil` when it is not there or has none.
     public func option(_ name: String) -> Int? {
         options.last { $0.hasPrefix(name + ":") }.flatMap { Int($0.dropFirst(name.count + 1)) }

@@ -3,7 +3,8 @@ internal import Synchronization
 
 /// What was heard of the world outside, as long as it holds, in bounded memory.
 ///
-/// It is asked and told on any thread; the shards have a lock each, which is held while one answer is copied. Time is passed in, as
+/// It is asked and told on any thread; the shards have a lock each, which is held while one answer is copied. Time is passed in,
+/// as
 /// what goes on counting from some moment.
 ///
 /// It knows nothing of zones: whoever asks it looks there first.
@@ -135,7 +136,8 @@ extension RememberedAnswer {
 extension AnswerMemory {
     /// Keeps what was heard, as long as its kind may be kept (RFC 2308, RFC 9520), and in the place of what was known before.
     ///
-    /// A failure leaves an answer that is still good, or that may be given stale; it says until when nobody should be asked again.
+    /// A failure leaves an answer that is still good, or that may be given stale; it says until when nobody should be asked
+    /// again.
     ///
     /// - Returns: the answer with the TTLs that the settings leave it: what is told to those who wait.
     @discardableResult

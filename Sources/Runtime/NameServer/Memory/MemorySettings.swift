@@ -2,7 +2,8 @@
 public struct MemorySettings: Hashable, Sendable {
     /// Bytes that the entries may take, what they cost beside their content included. 0: nothing is remembered.
     public var byteLimit: Int
-    /// How long an answer with data is kept: never shorter than the first, though its TTL says so, and never longer than the second.
+    /// How long an answer with data is kept: never shorter than the first, though its TTL says so, and never longer than the
+    /// second.
     public var answers: ClosedRange<Duration>
     /// The same for "no such name" and "nothing of this type" (RFC 2308 §5).
     public var denials: ClosedRange<Duration>

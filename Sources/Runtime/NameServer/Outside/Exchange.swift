@@ -88,7 +88,7 @@ struct Exchange {
         queue = order + order
     }
 
-    /// When ``time(_:_:)`` wants to be called, at the latest.
+    /// When ``timePassed(_:_:)`` wants to be called, at the latest.
     var nextTime: Duration { attempts.values.compactMap(\.patience).min().map { min($0, deadline) } ?? deadline }
 }
 
@@ -137,10 +137,16 @@ extension Exchange {
     }
 
     /// Time has passed.
-    mutating func time(_ moment: inout Moment, _ healths: inout Healths) -> [Action] {
+    mutating func timePassed(_ moment: inout Moment, _ healths: inout Healths) -> [Action] {
         guard moment.now < deadline else {
-            for attempt in attempts.values { failures.append(Failure(upstream: attempt.upstream, reason: .late)) }
-            return end() + [.fail(failures)]
+            var actions: [Action] = []
+            for attempt in attempts.values {
+                failures.append(Failure(upstream: attempt.upstream, reason: .late))
+                guard let patience = attempt.patience, patience <= moment.now else { continue }
+                healths[attempt.upstream]?.failed(now: moment.now)
+                actions.append(.lost(attempt.upstream))
+            }
+            return actions + end() + [.fail(failures)]
         }
         var actions: [Action] = []
         for attempt in attempts.values where attempt.patience.map({ $0 <= moment.now }) ?? false {

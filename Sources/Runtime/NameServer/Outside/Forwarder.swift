@@ -6,7 +6,8 @@ internal import Synchronization
 
 /// Asks resolvers for the names of the world outside, and remembers what they say.
 ///
-/// One thread has all sockets; each question has a fresh one, connected, from a port that the kernel chooses at random. Whoever asks
+/// One thread has all sockets; each question has a fresh one, connected, from a port that the kernel chooses at random. Whoever
+/// asks
 /// for what somebody else has asked for already waits for the same answer. Every wish is answered within the settings' patience:
 /// with what was heard, with an answer of the past whose time is over (RFC 8767), or with SERVFAIL and the reason.
 public final class Forwarder: OutsideNames {
@@ -52,8 +53,11 @@ public final class Forwarder: OutsideNames {
     /// Whoever waits is told that nobody was asked, and the sockets are closed. It is not started again.
     public func stop() {
         inbox.put(.stop)
-        thread.withLock { $0.take() }?.shutdownGracefully { _ in }
+        guard let pool = thread.withLock({ $0.take() }) else { return inbox.close() }
+        pool.shutdownGracefully { _ in }
     }
+
+    deinit { stop() }
 
     /// Asks as these settings say from now on; what is under way is answered as it was begun. What is remembered stays.
     public func use(_ settings: ForwardingSettings) { inbox.put(.use(settings)) }

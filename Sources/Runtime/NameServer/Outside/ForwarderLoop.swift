@@ -84,7 +84,7 @@ final class ForwarderLoop {
         case .exchange(let number):
             guard let exchange = inquiries[number]?.exchange else { return overdue(number) }
             if exchange.nextTime > moment.now { return alarms.set(exchange.nextTime, alarm) }
-            perform(on: number) { $0.time(&moment, &healths) }
+            perform(on: number) { $0.timePassed(&moment, &healths) }
             if let next = inquiries[number]?.exchange?.nextTime { alarms.set(max(next, moment.now), alarm) }
         case .impatience(let number):
             guard let inquiry = inquiries[number], !inquiry.waiters.isEmpty,
@@ -235,10 +235,14 @@ extension ForwarderLoop {
         guard var inquiry = inquiries[number] else { return }
         let settings = settings
         let isOurs: (DomainName) -> Bool = { if case .ours = settings.route(of: $0) { true } else { false } }
-        let answer = inquiry.add(heard, isAuthentic: isAuthentic, isOurs: isOurs)
+        let progress = inquiry.add(heard, isAuthentic: isAuthentic, isOurs: isOurs)
         inquiry.exchange = nil
         inquiries[number] = inquiry
-        if let answer { finish(number, answer) } else { ask(number) }
+        switch progress {
+        case .answered(let answer): finish(number, answer)
+        case .leadsHome(let answer): finish(number, answer, isKept: false)
+        case .unfinished: ask(number)
+        }
     }
 
     /// - Parameter isKept: false for what says nothing of the name.
@@ -310,7 +314,6 @@ extension ForwarderLoop {
             guard let index = figures.upstreams.firstIndex(where: { $0.upstream == upstream }) else { return }
             body(&figures.upstreams[index])
             figures.upstreams[index].latency = health?.latency
-            figures.upstreams[index].isResting = health?.isResting(at: moment.now) ?? false
         }
     }
 
@@ -318,7 +321,9 @@ extension ForwarderLoop {
         inbox.count { figures in
             figures.underWay = inquiries.count
             for index in figures.upstreams.indices {
-                figures.upstreams[index].isLoop = healths[figures.upstreams[index].upstream]?.isLoop ?? false
+                let health = healths[figures.upstreams[index].upstream]
+                figures.upstreams[index].isLoop = health?.isLoop ?? false
+                figures.upstreams[index].isResting = health?.isResting(at: moment.now) ?? false
             }
         }
     }

@@ -19,7 +19,8 @@ public struct ForwardingSettings: Hashable, Sendable {
     public var patience: Duration
     /// How many questions may be under way to upstreams at once; more wait until one is answered.
     public var mostUnderWay: Int
-    /// Each upstream is asked, when it is new, for a name that nobody has; if that question comes to us, it is not asked any more.
+    /// Each upstream is asked, when it is new, for a name that nobody has; if that question comes to us, it is not asked any
+    /// more.
     public var detectsLoops: Bool
 
     /// A domain and who is asked for names in it.
@@ -43,7 +44,7 @@ public struct ForwardingSettings: Hashable, Sendable {
     public init(
         upstreams: [Upstream] = [], stubs: [Stub] = [], order: Order = .fastest, randomizesCase: Bool = false,
         ownAddresses: Set<SocketAddress> = [], ownDomains: [DomainName] = [], patience: Duration = .seconds(4),
-        mostUnderWay: Int = 1000, detectsLoops: Bool = true
+        mostUnderWay: Int = 500, detectsLoops: Bool = true
     ) {
         (self.upstreams, self.stubs, self.order, self.randomizesCase) = (upstreams, stubs, order, randomizesCase)
         (self.ownAddresses, self.ownDomains) = (ownAddresses, ownDomains)
@@ -102,7 +103,8 @@ extension Upstream: LosslessStringConvertible {
 extension ForwardingSettings {
     /// Who has the word on a name.
     ///
-    /// - Parameter isAsked: somebody asked for it and none of our zones had it, so that it is looked for elsewhere even inside one.
+    /// - Parameter isAsked: somebody asked for it and none of our zones had it, so that it is looked for elsewhere even inside
+    ///   one.
     func route(of name: DomainName, isAsked: Bool = false) -> Route {
         let stub = stubs.filter { name.isInside($0.domain) }.max { $0.domain.labelCount < $1.domain.labelCount }
         let own = isAsked ? nil : ownDomains.filter { name.isInside($0) }.max { $0.labelCount < $1.labelCount }

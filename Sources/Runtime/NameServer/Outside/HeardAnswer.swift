@@ -1,16 +1,19 @@
 internal import DNS
 
-/// What an upstream's message is worth: the part of it that answers the question, that the upstream may speak of, and nothing else.
+/// What an upstream's message is worth: the part of it that answers the question, that the upstream may speak of, and nothing
+/// else.
 ///
-/// Believed are the records along the chain of aliases that begins with the question's name, as long as the chain stays with names
-/// that this upstream is asked for. Where it leaves them, the rest is asked of whoever is asked for the target. So an upstream of a
+/// Believed are the records along the chain of aliases that begins with the question's name, as long as the chain stays with
+/// names
+/// that this upstream is asked for. Where it leaves them, the rest is asked of whoever is asked for the target. So an upstream
+/// of a
 /// stub cannot answer for the world, nor the world's for a stub, and nobody for our own zones. Of the authority section the SOA
 /// record of a denial is taken, with its proofs when DNSSEC is wanted; additional records never.
 struct HeardAnswer {
     var code: ResponseCode
     var answers: [Record] = []
     var authorities: [Record] = []
-    /// The chain leads out of what the upstream may speak of: this is the name that is to be asked for yet.
+    /// The chain leads out of what the upstream may speak of, or is not followed to its end: this name is to be asked for yet.
     var rest: DomainName?
 
     /// Longer chains are rings, or as good as ones.
@@ -96,7 +99,13 @@ struct HeardAnswer {
             }
             return
         }
-        guard code == .noError, answers.isEmpty, !message.header.isAuthoritative else { return }
+        guard code == .noError else { return }
+        if !answers.isEmpty {
+            // The chain was not followed to its end, as by servers that look nothing up for others.
+            rest = name
+            return
+        }
+        guard !message.header.isAuthoritative else { return }
         if message.authorities.contains(where: { $0.type == .ns }) { throw .referral }
     }
 }

@@ -24,19 +24,26 @@ struct Inquiry {
 
     /// What came of asking for ``name``.
     ///
-    /// - Returns: the whole answer; `nil` when another group of upstreams is to be asked for ``name`` now.
-    mutating func add(_ heard: HeardAnswer, isAuthentic: Bool, isOurs: (DomainName) -> Bool) -> OutsideAnswer? {
+    mutating func add(_ heard: HeardAnswer, isAuthentic: Bool, isOurs: (DomainName) -> Bool) -> Progress {
         answers += heard.answers
         self.isAuthentic = self.isAuthentic && isAuthentic
-        guard let rest = heard.rest, !isOurs(rest) else {
-            return OutsideAnswer(
-                heard.code, answers: answers, authorities: heard.authorities, isAuthentic: self.isAuthentic && heard.rest == nil)
-        }
+        var answer = OutsideAnswer(heard.code, answers: answers, authorities: heard.authorities, isAuthentic: self.isAuthentic)
+        guard let rest = heard.rest else { return .answered(answer) }
+        answer.isAuthentic = false
+        if isOurs(rest) { return .leadsHome(answer) }
         guard names.insert(rest).inserted, names.count <= HeardAnswer.mostAliases else {
-            return .failure(.other, "aliases lead round in a ring at \(rest)")
+            return .answered(.failure(.other, "aliases lead round in a ring at \(rest)"))
         }
         name = rest
-        return nil
+        return .unfinished
+    }
+
+    enum Progress {
+        case answered(OutsideAnswer)
+        /// The last alias is one of a name of our own zones, which are not to be remembered: what they have changes.
+        case leadsHome(OutsideAnswer)
+        /// Another group of upstreams is to be asked for ``name`` now.
+        case unfinished
     }
 }
 

@@ -2,7 +2,8 @@ public import DNS
 
 /// Names that are in none of our zones, as the server asks for them: from a memory, from resolvers, from whoever knows.
 public protocol OutsideNames: Sendable {
-    /// The answer when it is known already, written whole for this very query: its id, its question's case, its EDNS part, no more
+    /// The answer when it is known already, written whole for this very query: its id, its question's case, its EDNS part, no
+    /// more
     /// bytes than its transport carries. It never waits, and is called on the threads that serve.
     ///
     /// - Parameter memory: as ``Answering`` takes it; it does not overlap the packet.
@@ -13,7 +14,8 @@ public protocol OutsideNames: Sendable {
 
     /// Finds out what there is.
     ///
-    /// - Parameter answered: called once, on any thread, also when nobody could be asked, and soon enough for a client that waits.
+    /// - Parameter answered: called once, on any thread, also when nobody could be asked, and soon enough for a client that
+    ///   waits.
     func resolve(_ wish: OutsideWish, _ answered: @escaping @Sendable (OutsideAnswer) -> Void)
 }
 

@@ -1,0 +1,76 @@
+import Glibc
+import NameServer
+import Synchronization
+import Testing
+
+@Suite("files that others replace")
+struct ConfigurationFileTests {
+    /// Runs with a directory of its own.
+    private func withDirectory(_ body: (String) throws -> Void) throws {
+        var template = Array("/tmp/tulle-names-XXXXXX".utf8CString)
+        let path = try #require(mkdtemp(&template).map { String(cString: $0) })
+        defer {
+            for name in ["file", "link", "draft", "one", "two"] { unlink("\(path)/\(name)") }
+            rmdir(path)
+        }
+        try body(path)
+    }
+
+    private func write(_ text: String, to path: String) throws {
+        let file = try #require(fopen(path, "w"))
+        fputs(text, file)
+        fclose(file)
+    }
+
+    @Test("a change is told once, whether the file was written in place, replaced, or its link was turned")
+    func changes() throws {
+        try withDirectory { directory in
+            var file = FollowedFile("\(directory)/link")
+            #expect(file.changed() == .unreadable(ENOENT))
+            #expect(file.changed() == nil)
+            try write("one", to: "\(directory)/one")
+            try write("two", to: "\(directory)/two")
+            symlink("one", "\(directory)/link")
+            #expect(file.changed() == .text("one"))
+            #expect(file.changed() == nil)
+            // As a mounted ConfigMap and systemd-resolved do it.
+            symlink("two", "\(directory)/draft")
+            rename("\(directory)/draft", "\(directory)/link")
+            #expect(file.changed() == .text("two"))
+            try write("two, in place", to: "\(directory)/two")
+            #expect(file.changed() == .text("two, in place"))
+            unlink("\(directory)/link")
+            #expect(file.changed() == .unreadable(ENOENT))
+            #expect(file.changed() == nil)
+        }
+    }
+
+    @Test("a directory and a file that is far too large are unreadable")
+    func unreadable() throws {
+        try withDirectory { directory in
+            #expect(FollowedFile.read(directory) == .unreadable(EISDIR))
+            try write(String(repeating: "a", count: 2 << 20), to: "\(directory)/file")
+            #expect(FollowedFile.read("\(directory)/file") == .unreadable(EFBIG))
+        }
+    }
+
+    @Test("it is looked at after each pause, until the pause is broken off")
+    func follow() async throws {
+        let seen = Texts()
+        let file = FollowedFile("/proc/self/comm")
+        struct Over: Error {}
+        await file.follow(pause: { if seen.pause() > 3 { throw Over() } }, { seen.add($0) })
+        #expect(seen.count == 1, "it is told once, and looked at four times")
+    }
+
+    private final class Texts: Sendable {
+        private let state = Mutex((pauses: 0, texts: [FollowedFile.Reading]()))
+        func pause() -> Int {
+            state.withLock {
+                $0.pauses += 1; return $0.pauses
+            }
+        }
+        func add(_ reading: FollowedFile.Reading) { state.withLock { $0.texts.append(reading) } }
+        var count: Int { state.withLock { $0.texts.count } }
+    }
+}
