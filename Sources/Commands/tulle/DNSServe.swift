@@ -19,16 +19,16 @@ struct DNSServe: AsyncParsableCommand {
         abstract: "Serve the names of the cluster's services and pods, and ask others for the rest of the world's.",
         usage: "tulle dns serve [--objects <path> ... | --kubeconfig <file>] [<option> ...]",
         discussion: """
-            Answers by the Kubernetes DNS specification 1.1.0, over UDP and TCP. Until the objects are known, names of the cluster \
-            get SERVFAIL. Other names are asked for at --upstream, or else at the servers of --resolver.
+            Answers by the Kubernetes DNS specification 1.1.0, over UDP and TCP. Until the objects are known, names of the \
+            cluster get SERVFAIL. Other names are asked for at --upstream, or else at the servers of --resolver.
 
             Examples:
               tulle dns serve
               tulle dns serve --objects cluster.yaml --listen 127.0.0.1 --port 5353
               tulle dns serve --kubeconfig ~/.kube/config --upstream 192.0.2.53 --pods verified
 
-            With neither --objects nor --kubeconfig it follows the API server by the pod's service account. Asked to stop (SIGTERM) it \
-            says so at /health, serves on for --farewell seconds, and answers what it has received.
+            With neither --objects nor --kubeconfig it follows the API server by the pod's service account. Asked to stop (SIGTERM) \
+            it says so at /health, serves on for --farewell seconds, and answers what it has received.
 
             Exit codes: 0 asked to stop, 1 it could not go on, 64 wrong usage.
             """)

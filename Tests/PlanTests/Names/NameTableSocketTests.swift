@@ -1,5 +1,6 @@
 import Addressing
 import CLinux
+import Cluster
 import DNS
 import Glibc
 import Logging
