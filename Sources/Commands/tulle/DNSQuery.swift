@@ -17,8 +17,8 @@ struct DNSQuery: AsyncParsableCommand {
         abstract: "Ask for a name as a program does, and say why it is answered so.",
         usage: "tulle dns query <name> [<type>] [--as pod/<namespace>/<name>] [--server <server>] [<option> ...]",
         discussion: """
-            Goes through the search list as the C library does, and shows what each round was answered; a name with a dot at its end is \
-            asked for as it is. Then it asks the name server which objects the answer comes from (a page beside its figures; \
+            Goes through the search list as the C library does, and shows what each round was answered; a name with a dot at its \
+            end is asked for as it is. Then it asks the name server which objects the answer comes from (a page beside its figures; \
             of another program's server nothing is known).
 
             --as takes the search list that the pod's resolver has, from the pod's object; the question itself comes from here.

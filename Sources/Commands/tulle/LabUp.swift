@@ -102,8 +102,8 @@ struct LabUp: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            The file that nodes have as /etc/resolv.conf, read now: whom the name servers ask for names that are not the cluster's, \
-            and pods with dnsPolicy Default for all. [default: nobody]
+            The file that nodes have as /etc/resolv.conf, read now: whom the name servers ask for names that are not the \
+            cluster's, and pods with dnsPolicy Default for all. [default: nobody]
             """, valueName: "file"))
     var resolver: String?
 

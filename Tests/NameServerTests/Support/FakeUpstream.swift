@@ -1,5 +1,6 @@
 import CLinux
 import Addressing
+import CLinux
 import DNS
 import Glibc
 import NIOPosix
