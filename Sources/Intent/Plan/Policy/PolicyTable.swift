@@ -13,7 +13,7 @@ public import NFTables
 ///           saddr → senders → class → sender-classes                          → jump out-…: no is drop, yes comes back
 ///           daddr → receivers → class → receiver-classes                      → goto in-…:  no is drop, yes is accept
 /// input     only where a policy of the cluster may refuse a pod its own node:
-///           what belongs to a connection, neighbour discovery                 → accept
+///           what belongs to a connection, neighbour discovery, names          → accept
 ///           of TCP, and opens no connection, from a guarded pod               → drop
 ///           saddr → node-senders → class → node-classes                       → goto node-…: no is drop, yes is accept
 /// output    of TCP, and opens no connection, to a guarded pod                 → drop
@@ -130,19 +130,21 @@ extension PolicyTable {
 
     /// Those that are there where a pod's way to its own node is judged.
     private var guarding: [Chain] {
-        // Neighbour discovery belongs to no connection, and without it a pod is not found.
-        let discovery = Rule(
+        // Neighbour discovery belongs to no connection, and without it a pod is not found. A query to this node's name server
+        // belongs to none either, and was judged where that was decided (``LocalNameTable``).
+        let untracked = Rule(
             id.family, .anyBit(.conntrackState, of: ConntrackState.untracked.rawValue), .decide(.accept),
-            comment: "neighbour discovery")
+            comment: family == .v6 ? "neighbour discovery, names" : "names")
         return [
             Chain(
                 "input", .init(.filter, .input, priority: PacketPath.policyFilter),
-                rules: [knownRule] + (family == .v6 ? [discovery] : []) + [
+                rules: [
+                    knownRule, untracked,
                     lateRule(.sourceAddress, .guarded), dispatch(.sourceAddress, .nodeSenders, .nodeClasses),
                 ]),
             Chain(
                 "output", .init(.filter, .output, priority: PacketPath.policyFilter),
-                rules: [knownRule, lateRule(.destinationAddress, .guarded)]),
+                rules: [knownRule, untracked, lateRule(.destinationAddress, .guarded)]),
         ]
     }
 

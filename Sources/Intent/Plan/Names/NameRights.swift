@@ -1,0 +1,109 @@
+internal import Addressing
+public import Cluster
+public import KubeAPI
+
+/// Who of this node's pods may ask the name server of their node: whoever may reach an endpoint of the cluster's, by UDP and by TCP
+/// each for itself, whatever form its policies take.
+///
+/// A change costs what it touches: ``mark(_:)`` and its like take down what an object could have changed, ``settle(_:)`` asks for
+/// those alone. The answer to “who may” is ``PolicyWorld``'s, and so the reference is not another one than the kernel's.
+public struct NameRights: Sendable {
+    /// Those who may not ask.
+    public private(set) var refused: Set<NameAsker> = []
+    /// By transport, where the cluster's name servers are.
+    private var endpoints: [TransportProtocol: [SocketAddress]] = [:]
+    private var hosts: Set<IPAddress> = []
+    /// The pods that these are, and their namespaces; as they were when all was asked.
+    private var hostPods: Set<ObjectKey> = []
+    private var hostNamespaces: Set<String> = []
+    private var hasHostsOfNoPod = false
+    private var due = Due(isAll: true)
+
+    private struct Due: Hashable {
+        var isAll = false
+        var namespaces: Set<String> = []
+        var pods: Set<ObjectKey> = []
+    }
+
+    public init() {}
+
+    /// Whether there is something to settle.
+    public var hasChanges: Bool { due != Due() }
+}
+
+// MARK: - What may have changed
+
+extension NameRights {
+    /// Everything.
+    public mutating func markAll() { due = Due(isAll: true) }
+
+    /// The ports of the service that names are asked at, as they are now; none when there is no such service.
+    public mutating func use(_ ports: [ServicePort]) {
+        var new: [TransportProtocol: [SocketAddress]] = [:]
+        for port in ports where port.number == 53 {
+            // Whoever may answer counts, also where this node would not send its packets.
+            let answering = port.endpoints.filter { $0.isReady || $0.isServing }
+            new[port.transport, default: []] += answering.map { SocketAddress($0.address, $0.port) }
+        }
+        guard new != endpoints else { return }
+        endpoints = new
+        hosts = Set(new.values.flatMap { $0.map(\.address) })
+        markAll()
+    }
+
+    /// An object came or changed.
+    public mutating func mark(_ object: any KubernetesObject) {
+        if let pod = object as? Pod, !hosts.isDisjoint(with: pod.status.podIPs) { return markAll() }
+        mark(object.key)
+    }
+
+    /// An object came, changed or went.
+    public mutating func mark(_ key: ObjectKey) {
+        guard !due.isAll else { return }
+        switch (key.group, key.kind) {
+        case (NetworkPolicy.resource.kind.group, NetworkPolicy.resource.kind.kind): mark(namespace: key.namespace)
+        case (ClusterNetworkPolicy.resource.kind.group, ClusterNetworkPolicy.resource.kind.kind): markAll()
+        case ("", Namespace.resource.kind.kind): mark(namespace: key.name)
+        case ("", Node.resource.kind.kind): if hasHostsOfNoPod { markAll() }
+        case ("", Pod.resource.kind.kind): if hostPods.contains(key) { markAll() } else { due.pods.insert(key) }
+        default: break
+        }
+    }
+
+    private mutating func mark(namespace: String) {
+        if hostNamespaces.contains(namespace) { markAll() } else { due.namespaces.insert(namespace) }
+    }
+}
+
+// MARK: - What it comes to
+
+extension NameRights {
+    /// Asks again for what may have changed.
+    public mutating func settle(_ index: PolicyIndex) {
+        let due = due
+        self.due = Due()
+        if due.isAll {
+            hostPods = Set(hosts.compactMap(index.pod))
+            hostNamespaces = Set(hostPods.map(\.namespace))
+            hasHostsOfNoPod = hosts.contains { index.pod(at: $0) == nil }
+            refused = []
+            for address in index.localAddresses() { judge(address, index) }
+        }
+        for namespace in due.namespaces { for address in index.localAddresses(in: namespace) { judge(address, index) } }
+        for pod in due.pods { for address in index.addresses(of: pod) { judge(address, index) } }
+        // Of pods that went nobody asks any more.
+        refused = refused.filter { index.isLocal($0.address) }
+    }
+
+    private mutating func judge(_ address: IPAddress, _ index: PolicyIndex) {
+        guard index.isLocal(address) else { return }
+        for transport in NameAsker.transports {
+            let asker = NameAsker(address, transport)
+            if index.mayReach(endpoints[transport] ?? [], from: address, transport) {
+                refused.remove(asker)
+            } else {
+                refused.insert(asker)
+            }
+        }
+    }
+}
