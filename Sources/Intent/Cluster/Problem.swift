@@ -90,6 +90,8 @@ public struct Problem: Hashable, Sendable {
         case healthAddressTaken = "health-address-taken"
         /// Pods are on another plugin's bridge, whose packets no rule sees.
         case policyBridgeUnseen = "policy-bridge-unseen"
+        /// A service, a port or an endpoint cannot have the name that it asks for.
+        case nameUnusable = "name-unusable"
     }
 
     public enum Severity: String, Hashable, Sendable, Comparable {
@@ -111,7 +113,7 @@ extension Problem.ID {
             .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
             .podLinkMissing, .podLinkUnknown, .podRangeTooSmall, .pluginShadowed, .recordUnreadable, .deletionUnreadable,
             .changeRefused, .undoneByOthers, .serviceEndpointRefused, .serviceFrontTaken, .healthCheckPortTaken,
-            .policySelectsNobody, .policyRuleClosed, .policyDomainNames, .policyBridgeUnseen:
+            .policySelectsNobody, .policyRuleClosed, .policyDomainNames, .policyBridgeUnseen, .nameUnusable:
             .error
         }
     }
@@ -164,6 +166,7 @@ extension Problem.ID {
         case .policyDomainNames: "write the rule with networks in place of domainNames"
         case .policyBridgeUnseen:
             "load br_netfilter and set net.bridge.bridge-nf-call-iptables and -ip6tables to 1 on the node"
+        case .nameUnusable: "give it a name of letters, digits and hyphens, at most 63 between dots; an alias leads to a name"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

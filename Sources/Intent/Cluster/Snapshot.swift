@@ -44,6 +44,9 @@ public struct Snapshot: Sendable {
 
     public var podCount: Int { pods.count }
     public var namespaceNames: [String] { namespaces.keys.sorted() }
+    public func hasNamespace(_ name: String) -> Bool { namespaces[name] != nil }
+    /// In no order.
+    public var everyPod: some Collection<Pod> { pods.values }
 }
 
 // MARK: - Changes

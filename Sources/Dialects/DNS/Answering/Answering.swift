@@ -5,6 +5,8 @@ public struct Answering: ~Copyable {
     private var writer = MessageWriter()
     /// The name that is asked for, then the aliases' targets.
     private var key = NameKey()
+    /// The query that the last packet was; `nil` when it was none that could be read.
+    public private(set) var query: Query?
 
     public init() {}
 
@@ -23,13 +25,10 @@ public struct Answering: ~Copyable {
         _ packet: Span<UInt8>, from zones: Zones, _ circumstances: Circumstances, into memory: UnsafeMutableRawBufferPointer
     ) -> Outcome {
         let query: Query
-        do {
-            query = try Query(reading: packet, &key)
+        do throws(Query.Refusal) {
+            query = try read(packet)
         } catch {
-            guard case .bare(let header, let code) = error else { return .silence }
-            writer.start(memory, limit: 512)
-            writer.header(Reply.header(of: header, circumstances, code))
-            return .answer(writer.count)
+            return refuse(error, circumstances, memory)
         }
         begin(query, packet, circumstances, memory)
         var reply = Reply(query, circumstances)
@@ -38,6 +37,47 @@ public struct Answering: ~Copyable {
             return .answer(reply.finish(&writer))
         }
         return answer(query, &reply, zones, circumstances)
+    }
+
+    /// Answers a query as if its name were an alias of another, and says so with a record of its own: for a server that knows which
+    /// name its client will come to in the end.
+    ///
+    /// ``Outcome/outside(_:)`` does not come: with a target in none of the zones the answer is unfinished.
+    ///
+    /// - Parameters:
+    ///   - query: read from this packet.
+    ///   - ttl: of the alias.
+    public mutating func answer(
+        _ query: Query, _ packet: Span<UInt8>, asAliasOf target: DomainName, ttl: TimeToLive, from zones: Zones,
+        _ circumstances: Circumstances, into memory: UnsafeMutableRawBufferPointer
+    ) -> Outcome {
+        begin(query, packet, circumstances, memory)
+        var reply = Reply(query, circumstances)
+        guard (try? key.read(packet, at: Header.size)) != nil else {
+            reply.fail(.formatError)
+            return .answer(reply.finish(&writer))
+        }
+        var hash: UInt64 = 0
+        if let hold = zones.hold(key, &hash) { reply.enter(hold.zone, key) }
+        guard reply.alias(RecordSet(.cname, ttl: ttl, [target.wire]), &writer) else { return .answer(reply.finish(&writer)) }
+        key.read(target.wire, at: 0)
+        return answer(query, &reply, zones, circumstances, after: 1)
+    }
+
+    /// Answers a packet without records and with TC set, so that an honest client comes again over TCP.
+    public mutating func putOff(
+        _ packet: Span<UInt8>, _ circumstances: Circumstances, into memory: UnsafeMutableRawBufferPointer
+    ) -> Outcome {
+        let query: Query
+        do throws(Query.Refusal) {
+            query = try read(packet)
+        } catch {
+            return refuse(error, circumstances, memory)
+        }
+        begin(query, packet, circumstances, memory)
+        var reply = Reply(query, circumstances)
+        reply.putOff()
+        return .answer(reply.finish(&writer))
     }
 
     /// Answers a query with a response code and nothing else: what a server says when it could not find out.
@@ -65,6 +105,23 @@ public struct Answering: ~Copyable {
 // MARK: - What is refused whatever the zones hold
 
 extension Answering {
+    @inline(__always)
+    private mutating func read(_ packet: Span<UInt8>) throws(Query.Refusal) -> Query {
+        query = nil
+        let read = try Query(reading: packet, &key)
+        query = read
+        return read
+    }
+
+    private mutating func refuse(
+        _ refusal: Query.Refusal, _ circumstances: Circumstances, _ memory: UnsafeMutableRawBufferPointer
+    ) -> Outcome {
+        guard case .bare(let header, let code) = refusal else { return .silence }
+        writer.start(memory, limit: 512)
+        writer.header(Reply.header(of: header, circumstances, code))
+        return .answer(writer.count)
+    }
+
     private static func objection(to query: Query) -> ResponseCode? {
         // RFC 6891 §6.1.3.
         if let edns = query.edns, edns.version > 0 { return .badVersion }
@@ -97,11 +154,12 @@ extension Answering {
 // MARK: - From the zones
 
 extension Answering {
+    /// - Parameter aliases: how many are written already.
     private mutating func answer(
-        _ query: Query, _ reply: inout Reply, _ zones: Zones, _ circumstances: Circumstances
+        _ query: Query, _ reply: inout Reply, _ zones: Zones, _ circumstances: Circumstances, after aliases: Int = 0
     ) -> Outcome {
         var hash: UInt64 = 0
-        for step in 0...Self.mostAliases {
+        for step in aliases...Self.mostAliases {
             guard let hold = zones.hold(key, &hash) else {
                 return outside(query, &reply, step, circumstances)
             }

@@ -54,6 +54,9 @@ struct Reply {
         (self.code, self.error, isVoid) = (code, error, true)
         header.isAuthoritative = false
     }
+
+    /// Nothing but the wish that the client comes again over TCP.
+    mutating func putOff() { header.isTruncated = true }
 }
 
 // MARK: - Sections

@@ -12,6 +12,11 @@ public struct StreamFraming: Sendable {
     /// Bytes that are held and not yet a whole message.
     public var held: Int { bytes.count - start }
 
+    /// Whether ``next()`` would give a message.
+    public var holdsMessage: Bool { held >= 2 && held >= 2 + length }
+
+    private var length: Int { Int(bytes[start]) << 8 | Int(bytes[start + 1]) }
+
     public mutating func append(_ piece: some Sequence<UInt8>) {
         // What was taken out goes at the latest when it is the greater part, so that each byte is moved once on average.
         if start > 0, start >= held {
@@ -24,9 +29,8 @@ public struct StreamFraming: Sendable {
     /// The next whole message, without its length; `nil` until there is one. A length of zero gives an empty message, which no
     /// peer sends that means well.
     public mutating func next() -> [UInt8]? {
-        guard held >= 2 else { return nil }
-        let length = Int(bytes[start]) << 8 | Int(bytes[start + 1])
-        guard held >= 2 + length else { return nil }
+        guard holdsMessage else { return nil }
+        let length = length
         defer { start += 2 + length }
         return Array(bytes[(start + 2)..<(start + 2 + length)])
     }

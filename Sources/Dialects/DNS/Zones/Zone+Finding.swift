@@ -19,7 +19,7 @@ extension Zone {
     ///
     /// - Parameter hash: the name's.
     func find(_ key: borrowing NameKey, _ hash: UInt64, _ type: RecordType) -> Finding {
-        if cuts == 0, let owner = owner(key, hash, depth: key.labels) { return Self.say(owner, type) }
+        if cuts == 0, let owner = owner(key, hash, depth: key.labels) { return say(owner, type) }
         return descend(key, type)
     }
 
@@ -36,11 +36,13 @@ extension Zone {
         return PackedOwner(entry)
     }
 
-    private static func say(_ owner: PackedOwner, _ type: RecordType) -> Finding {
+    private func say(_ owner: PackedOwner, _ type: RecordType) -> Finding {
         if let set = owner.set(type) { return .answer(set) }
         // RFC 8482 §4.1: one set is answer enough.
         if type == .any { return owner.sets.first.map(Finding.answer) ?? .noData }
         if let alias = owner.set(.cname) { return .alias(alias) }
+        // An empty name between ours and the apex is no word of ours: who has the name for his own may have something there.
+        if passesOn, owner.sets.isEmpty { return .nameError }
         return .noData
     }
 
@@ -58,7 +60,7 @@ extension Zone {
             if let servers = owner.set(.ns), depth < key.labels || type != .ds { return .referral(servers, depth: depth) }
             (encloser, hash) = (owner, below)
         }
-        return Self.say(encloser, type)
+        return say(encloser, type)
     }
 
     private func enclosed(
@@ -73,6 +75,6 @@ extension Zone {
         guard wildcards > 0 else { return .nameError }
         let wildcard = NameKey(DomainName(checked: [1, UInt8(ascii: "*")] + key.suffix(depth: depth)))
         guard let owner = owner(wildcard, wildcard.hash, depth: wildcard.labels) else { return .nameError }
-        return Self.say(owner, type)
+        return say(owner, type)
     }
 }

@@ -7,7 +7,8 @@ public struct Zone: Sendable {
     public let apex: DomainName
     /// False until all sources have been heard: every name in the zone is answered with SERVFAIL, as nobody knows yet what exists.
     public var isComplete: Bool
-    /// True when names that do not exist here may exist elsewhere: they are asked for outside and not denied.
+    /// True when names that do not exist here, or have nothing of their own, may exist elsewhere: they are asked for outside and not
+    /// denied.
     public var passesOn: Bool
 
     /// Every name that exists, by its key.

@@ -83,6 +83,11 @@ extension ServiceIndex {
 
     public func service(_ name: Name) -> Service? { services[name] }
 
+    /// Everything that is said of a service's endpoints, also of a service that is not there, in the order of the slices' names.
+    public func slices(of name: Name) -> [EndpointSlice] {
+        (slices[name] ?? [:]).values.sorted { $0.metadata.name < $1.metadata.name }
+    }
+
     /// The ports of a service that packets can be sent to; empty when there is no such service, when it is headless or a name
     /// alone, when it has no address yet, or when another proxy serves it.
     public func ports(of name: Name) -> [ServicePort] {
@@ -91,7 +96,7 @@ extension ServiceIndex {
         guard spec.exposure != .externalName, !spec.isHeadless, !spec.clusterIPs.isEmpty,
             !Self.foreignLabels.contains(where: { service.metadata.labels[$0] != nil })
         else { return [] }
-        let slices = (slices[name] ?? [:]).values.sorted { $0.metadata.name < $1.metadata.name }
+        let slices = slices(of: name)
         return spec.ports.filter { $0.number != 0 }.map { port in
             Self.resolve(port, of: service, name, slices)
         }.sorted { $0.id < $1.id }

@@ -31,6 +31,33 @@ public struct Pod: KnownKind {
         public var subdomain = ""
         public var terminationGracePeriod = Duration.seconds(30)
         public var nodeSelector: [String: String] = [:]
+        public var dnsPolicy = DNSPolicy.clusterFirst
+        public var dnsConfig = DNSConfig()
+
+        public init() {}
+    }
+
+    /// Whom the pod's programs ask for names.
+    public enum DNSPolicy: String, Hashable, Sendable, CaseIterable {
+        /// The cluster's name server; a pod in its node's network whom the node asks.
+        case clusterFirst = "ClusterFirst"
+        case clusterFirstWithHostNet = "ClusterFirstWithHostNet"
+        /// Whom the node asks.
+        case `default` = "Default"
+        /// What ``DNSConfig`` says, and nobody else.
+        case none = "None"
+    }
+
+    /// What stands in the pod's resolv.conf beside what its policy says.
+    public struct DNSConfig: Hashable, Sendable {
+        public var nameservers: [IPAddress] = []
+        public var searches: [String] = []
+        public var options: [Option] = []
+
+        public struct Option: Hashable, Sendable {
+            public var name: String
+            public var value: String?
+        }
 
         public init() {}
     }
@@ -82,6 +109,16 @@ extension Pod.Spec {
         subdomain = fields.string("subdomain") ?? ""
         terminationGracePeriod = .seconds(fields.integer("terminationGracePeriodSeconds") ?? 30)
         nodeSelector = fields.map("nodeSelector")
+        dnsPolicy = fields.word("dnsPolicy", Pod.DNSPolicy.self) ?? .clusterFirst
+        dnsConfig = fields.section("dnsConfig", Pod.DNSConfig.init(reading:))
+    }
+}
+
+extension Pod.DNSConfig {
+    init(reading fields: inout FieldReader) {
+        nameservers = fields.addresses("nameservers")
+        searches = fields.strings("searches")
+        options = fields.list("options") { Option(name: $0.string("name") ?? "", value: $0.string("value")) }
     }
 }
 

@@ -1,0 +1,156 @@
+internal import Addressing
+public import Cluster
+public import DNS
+internal import KubeAPI
+
+/// What a cluster's objects are called: services, their endpoints, and pods, by the Kubernetes DNS specification 1.1.0.
+///
+/// ```swift
+/// let plan = NamePlan()
+/// var zones = plan.zones(of: snapshot)                    // the whole
+/// for subject in snapshot.set(slice) {                    // and what a change comes to
+///     for part in plan.parts(subject, of: snapshot) { plan.put(part, into: &zones) }
+/// }
+/// ```
+/// There are three zones: the cluster's domain, and both reverse trees, which pass on what they do not know, so that an address of
+/// another network is asked for elsewhere. Every object is a source of its own in them, by the name that ``NamePart/source`` gives.
+public struct NamePlan: Sendable {
+    public let settings: NameSettings
+    /// `svc` and `pod` of the domain, and the name of its server.
+    let services: DomainName
+    let pods: DomainName
+    let server: DomainName
+    static let reverse = (v4: DomainName.root.below("arpa").below("in-addr"), v6: DomainName.root.below("arpa").below("ip6"))
+
+    /// What the schema of names is called, as `dns-version` tells it.
+    public static let schema = "1.1.0"
+
+    /// - Parameter settings: with a domain of at most 200 bytes, so that every namespace fits below it.
+    public init(_ settings: NameSettings = NameSettings()) {
+        precondition(settings.domain.wire.count <= 200, "names of services fit below the domain")
+        self.settings = settings
+        services = settings.domain.below("svc")
+        pods = settings.domain.below("pod")
+        server = settings.domain.below("dns").below("ns")
+    }
+}
+
+/// What one object has in the zones.
+public struct NamePart: Sendable {
+    /// The object: `service default/web`.
+    public var source: String
+    /// In each zone; empty where it has nothing, or nothing any more.
+    public var contents: [Content]
+    /// Why something of it has no name.
+    public var problems: [Problem] = []
+
+    public struct Content: Sendable {
+        /// The zone's.
+        public var apex: DomainName
+        public var content: ZoneContent
+    }
+}
+
+// MARK: - Zones
+
+extension NamePlan {
+    /// The zones with nothing of any object.
+    ///
+    /// - Parameter isComplete: false until the objects are known: then all their names are answered with SERVFAIL.
+    public func zones(isComplete: Bool) -> [Zone] {
+        let mailbox = settings.domain.below("hostmaster")
+        let authority = StartOfAuthority(
+            primary: server, mailbox: mailbox, serial: settings.serial, minimum: settings.ttl.seconds)
+        return apexes.map { apex in
+            var zone = Zone(
+                apex, authority: authority, nameServers: [server], ttl: settings.ttl, isComplete: isComplete,
+                passesOn: apex != settings.domain)
+            if apex == settings.domain {
+                zone.replace("schema", with: [Record(apex.below("dns-version"), .text(Self.schema), ttl: settings.ttl)])
+            }
+            return zone
+        }
+    }
+
+    private var apexes: [DomainName] { [settings.domain, Self.reverse.v4, Self.reverse.v6] }
+
+    /// The zones with everything.
+    public func zones(of snapshot: Snapshot) -> Zones {
+        var zones = zones(isComplete: true)
+        for subject in subjects(of: snapshot) {
+            for part in parts(subject, of: snapshot) {
+                for content in part.contents where !content.content.isEmpty {
+                    guard let place = zones.firstIndex(where: { $0.apex == content.apex }) else { continue }
+                    zones[place].replace(part.source, with: content.content)
+                }
+            }
+        }
+        return Zones(zones)
+    }
+
+    /// Everything that has a name, or could.
+    public func subjects(of snapshot: Snapshot) -> [Snapshot.Subject] {
+        let services = snapshot.services.names.map(Snapshot.Subject.service)
+        switch settings.pods {
+        case .disabled: return services
+        case .insecure: return services + snapshot.namespaceNames.map(Snapshot.Subject.namespace)
+        case .verified: return services + snapshot.everyPod.map { .pod($0.key) }
+        }
+    }
+
+    /// Puts a part in place of what its object had.
+    public func put(_ part: NamePart, into zones: inout Zones) {
+        for content in part.contents {
+            guard var zone = zones[content.apex] else { continue }
+            zone.replace(part.source, with: content.content)
+            zones.set(zone)
+        }
+    }
+}
+
+// MARK: - Parts
+
+extension NamePlan {
+    /// What a subject has in the zones as the snapshot is now; what it had before goes with it. Empty for those that have no names.
+    public func parts(_ subject: Snapshot.Subject, of snapshot: Snapshot) -> [NamePart] {
+        switch subject {
+        case .node: []
+        case .service(let name):
+            [service(name, of: snapshot.services)] + (name == settings.server ? [serverPart(snapshot.services)] : [])
+        case .namespace(let name): settings.pods == .insecure ? [namespace(name, of: snapshot)] : []
+        case .pod(let key): settings.pods == .verified ? [pod(key.namespace, key.name, of: snapshot)] : []
+        }
+    }
+
+    /// The addresses of the name server itself.
+    private func serverPart(_ services: ServiceIndex) -> NamePart {
+        let addresses = services.service(settings.server)?.spec.clusterIPs ?? []
+        let records = addresses.map { Record(server, .address($0), ttl: settings.ttl) }
+        return part("name server", ZoneContent(records))
+    }
+
+    private func namespace(_ name: String, of snapshot: Snapshot) -> NamePart {
+        var content: ZoneContent = []
+        if snapshot.hasNamespace(name), let label = NameLabel(name), let owner = pods.child(label.bytes) {
+            content.dashedAddresses[owner] = settings.ttl
+        }
+        return part("namespace \(name)", content)
+    }
+
+    private func pod(_ namespace: String, _ name: String, of snapshot: Snapshot) -> NamePart {
+        var content: ZoneContent = []
+        if let pod = snapshot.pod(namespace: namespace, name: name), !pod.isTerminal, let label = NameLabel(namespace),
+            let owner = pods.child(label.bytes)
+        {
+            content.records = pod.status.podIPs.compactMap { address in
+                owner.child(DashedAddress.label(address)).map { Record($0, .address(address), ttl: settings.ttl) }
+            }
+        }
+        return part("pod \(namespace)/\(name)", content)
+    }
+
+    /// A part of the cluster's own zone alone.
+    private func part(_ source: String, _ content: ZoneContent) -> NamePart {
+        NamePart(source: source, contents: [.init(apex: settings.domain, content: content)])
+    }
+}

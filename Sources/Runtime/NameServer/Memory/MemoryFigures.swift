@@ -1,0 +1,29 @@
+/// Counters of the memory since it was made, and what it holds.
+public struct MemoryFigures: Hashable, Sendable {
+    /// Answers with data that were given. `coredns_cache_hits_total{type="success"}`
+    public var hits: UInt64 = 0
+    /// Denials and failures that were given. `coredns_cache_hits_total{type="denial"}`
+    public var denials: UInt64 = 0
+    /// `coredns_cache_misses_total`
+    public var misses: UInt64 = 0
+    /// `coredns_cache_prefetch_total`
+    public var prefetches: UInt64 = 0
+    /// `coredns_cache_served_stale_total`
+    public var stale: UInt64 = 0
+    /// `coredns_cache_evictions_total`
+    public var evictions: UInt64 = 0
+    /// `coredns_cache_entries`
+    public var entries = 0
+    public var bytes = 0
+
+    static func += (sum: inout MemoryFigures, part: MemoryFigures) {
+        sum.hits += part.hits
+        sum.denials += part.denials
+        sum.misses += part.misses
+        sum.prefetches += part.prefetches
+        sum.stale += part.stale
+        sum.evictions += part.evictions
+        sum.entries += part.entries
+        sum.bytes += part.bytes
+    }
+}
