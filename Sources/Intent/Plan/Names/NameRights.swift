@@ -18,6 +18,10 @@ public struct NameRights: Sendable {
     private var hostNamespaces: Set<String> = []
     private var hasHostsOfNoPod = false
     private var due = Due(isAll: true)
+    /// The name of this node.
+    private let node: String
+    /// The pods of this node, as their objects say.
+    private var own: Set<ObjectKey> = []
 
     private struct Due: Hashable {
         var isAll = false
@@ -25,10 +29,13 @@ public struct NameRights: Sendable {
         var pods: Set<ObjectKey> = []
     }
 
-    public init() {}
+    public init(node: String) { self.node = node }
 
     /// Whether there is something to settle.
     public var hasChanges: Bool { due != Due() }
+
+    /// Whether everybody is to be asked about.
+    public var areAllDue: Bool { due.isAll }
 }
 
 // MARK: - What may have changed
@@ -51,27 +58,39 @@ extension NameRights {
         markAll()
     }
 
-    /// An object came or changed.
+    /// An object came or changed. Other nodes' pods mean nothing, but for those that are asked.
     public mutating func mark(_ object: any KubernetesObject) {
-        if let pod = object as? Pod, !hosts.isDisjoint(with: pod.status.podIPs) { return markAll() }
-        mark(object.key)
+        guard let pod = object as? Pod else { return mark(object.key) }
+        if pod.spec.nodeName == node { own.insert(pod.key) }
+        if !hosts.isDisjoint(with: pod.status.podIPs) { markAll() } else { mark(pod.key) }
+    }
+
+    /// A pod of this node was given addresses, or gave them back.
+    public mutating func mark(tenant pod: ObjectKey) {
+        if !due.isAll { due.pods.insert(pod) }
     }
 
     /// An object came, changed or went.
     public mutating func mark(_ key: ObjectKey) {
-        guard !due.isAll else { return }
         switch (key.group, key.kind) {
         case (NetworkPolicy.resource.kind.group, NetworkPolicy.resource.kind.kind): mark(namespace: key.namespace)
         case (ClusterNetworkPolicy.resource.kind.group, ClusterNetworkPolicy.resource.kind.kind): markAll()
         case ("", Namespace.resource.kind.kind): mark(namespace: key.name)
         case ("", Node.resource.kind.kind): if hasHostsOfNoPod { markAll() }
-        case ("", Pod.resource.kind.kind): if hostPods.contains(key) { markAll() } else { due.pods.insert(key) }
+        case ("", Pod.resource.kind.kind):
+            if hostPods.contains(key) { markAll() } else if own.contains(key) { mark(tenant: key) }
         default: break
         }
     }
 
+    /// An object is gone.
+    public mutating func mark(gone key: ObjectKey) {
+        mark(key)
+        own.remove(key)
+    }
+
     private mutating func mark(namespace: String) {
-        if hostNamespaces.contains(namespace) { markAll() } else { due.namespaces.insert(namespace) }
+        if hostNamespaces.contains(namespace) { markAll() } else if !due.isAll { due.namespaces.insert(namespace) }
     }
 }
 
