@@ -64,8 +64,13 @@ enum AgentOrigin {
     }
 
     /// Opens the way, and ends its connections when the body has ended. Events are written to a server, and not to files.
+    ///
+    /// - Parameters:
+    ///   - who: what the server calls the writer.
+    ///   - gathering: how long what a server says is gathered before it is read: little wakes save time of the processor.
     func follow(
-        _ collections: [ServerObjectSource.Collection], logger: Logger,
+        _ collections: [ServerObjectSource.Collection], as who: String = "tulle-agent", gathering: Duration = .milliseconds(20),
+        logger: Logger,
         _ body: (any ObjectSource, EventRecorder?) async throws -> Void
     ) async throws {
         let clock = ContinuousClock()
@@ -74,10 +79,10 @@ enum AgentOrigin {
             try await body(FileObjectSource(paths: paths, interval: .milliseconds(500), clock: clock, logger: logger), nil)
         case .server(let access, _):
             var limits = HTTPTransport.Limits()
-            limits.gathering = .milliseconds(20)
+            limits.gathering = gathering
             let transport = try access.transport(limits: limits, clock: clock)
             let client = APIClient(
-                transport: transport, fieldManager: "tulle-agent", clock: clock, random: { Double.random(in: 0..<1) },
+                transport: transport, fieldManager: who, clock: clock, random: { Double.random(in: 0..<1) },
                 logger: logger)
             let events = EventRecorder(
                 EventAggregator(component: "tulle", namesByContent: true), client: client, now: Surroundings.real.date,

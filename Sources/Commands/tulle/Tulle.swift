@@ -11,9 +11,10 @@ struct Tulle: AsyncParsableCommand {
               tulle lab up                              a cluster on this machine, for kubectl
               tulle lab walk examples/two-pods.yaml     one packet, hop by hop
               tulle agent --node n1 --objects objects/  keep this node as asked
+              tulle dns                                 serve the cluster's names
 
             Shell completion: tulle --generate-completion-script bash
             """,
         version: "0.1.0",
-        subcommands: [AgentCommand.self, CNICommand.self, LabCommand.self, PoliciesCommand.self])
+        subcommands: [AgentCommand.self, CNICommand.self, DNSCommand.self, LabCommand.self, PoliciesCommand.self])
 }

@@ -10,6 +10,14 @@ public struct Histogram: Hashable, Sendable {
         counts = [UInt64](repeating: 0, count: bounds.count + 1)
     }
 
+    /// As somebody else has counted.
+    ///
+    /// - Parameter counts: for each bound the values up to it and above the one before, and one more for those above all.
+    public init(_ bounds: [Double], counts: [UInt64], sum: Double) {
+        precondition(counts.count == bounds.count + 1, "a count for each bound, and one more")
+        (self.bounds, self.counts, self.sum) = (bounds, counts, sum)
+    }
+
     /// `count` bounds, the first is `first`, each is `factor` times the one before.
     public static func exponential(from first: Double, by factor: Double, count: Int) -> Histogram {
         Histogram(sequence(first: first) { $0 * factor }.prefix(count).map { $0 })

@@ -29,6 +29,13 @@ extension Zone {
         return (owner.set(.a), owner.set(.aaaa))
     }
 
+    /// Who gave what stands at a name; empty when nothing does.
+    public func sources(of name: DomainName) -> [String] {
+        let key = NameKey(name)
+        guard name.isInside(apex), let owner = owner(key, key.hash, depth: key.labels) else { return [] }
+        return owner.owner.shares.map(\.source).filter { !$0.isEmpty }
+    }
+
     @inline(__always)
     private func owner(_ key: borrowing NameKey, _ hash: UInt64, depth: Int) -> PackedOwner? {
         let start = key.start(depth: depth)

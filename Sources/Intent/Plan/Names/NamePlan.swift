@@ -75,17 +75,22 @@ extension NamePlan {
     private var apexes: [DomainName] { [settings.domain, Self.reverse.v4, Self.reverse.v6] }
 
     /// The zones with everything.
-    public func zones(of snapshot: Snapshot) -> Zones {
+    public func zones(of snapshot: Snapshot) -> Zones { whole(of: snapshot).zones }
+
+    /// The zones with everything, and what is wrong with each subject.
+    public func whole(of snapshot: Snapshot) -> (zones: Zones, problems: [Snapshot.Subject: [Problem]]) {
         var zones = zones(isComplete: true)
+        var problems: [Snapshot.Subject: [Problem]] = [:]
         for subject in subjects(of: snapshot) {
             for part in parts(subject, of: snapshot) {
                 for content in part.contents where !content.content.isEmpty {
                     guard let place = zones.firstIndex(where: { $0.apex == content.apex }) else { continue }
                     zones[place].replace(part.source, with: content.content)
                 }
+                if !part.problems.isEmpty { problems[subject, default: []] += part.problems }
             }
         }
-        return Zones(zones)
+        return (Zones(zones), problems)
     }
 
     /// Everything that has a name, or could.

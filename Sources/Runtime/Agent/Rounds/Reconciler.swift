@@ -328,7 +328,7 @@ extension Reconciler {
 
 extension Problem {
     /// What a source says of itself, or of one of its objects.
-    fileprivate init(_ fault: SourceFault) {
+    init(_ fault: SourceFault) {
         self.init(fault.isAboutObject ? .objectInvalid : .sourceUnreadable, fault.key, "\(fault.origin): \(fault.message)")
     }
 }

@@ -151,7 +151,8 @@ extension RememberedAnswer {
         let ednsSize = query.edns == nil ? 0 : error < 0 ? 11 : 17
         guard questionEnd + ednsSize <= limit, questionEnd <= packet.count else { return nil }
         packet.bytes.extracting(0..<questionEnd).withUnsafeBytes { memory.copyMemory(from: $0) }
-        let part = questionEnd + bodyCount + ednsSize <= limit ? whole : part(limit - questionEnd - ednsSize, circumstances.truncation)
+        let part =
+            questionEnd + bodyCount + ednsSize <= limit ? whole : part(limit - questionEnd - ednsSize, circumstances.truncation)
         copyBody(part.bytes, circumstances.rotation, into: UnsafeMutableRawBufferPointer(rebasing: memory[questionEnd...]))
         age(part.records, by: (now - born) / 1000, isStale: isStale, at: questionEnd, memory)
 

@@ -79,7 +79,8 @@ struct Exchange {
 
     /// - Parameter order: of the upstreams, the first is asked first; those that are left out are not asked.
     init(
-        _ question: Question, _ wish: OutsideWish, _ upstreams: [Upstream], order: [Int], randomizesCase: Bool, deadline: Duration,
+        _ question: Question, _ wish: OutsideWish, _ upstreams: [Upstream], order: [Int], randomizesCase: Bool,
+        deadline: Duration,
         mayTellOf: @escaping (DomainName) -> Bool
     ) {
         (self.question, self.wish, self.upstreams, self.mayTellOf) = (question, wish, upstreams, mayTellOf)
@@ -157,7 +158,8 @@ extension Exchange {
     /// Whether a message answers what was asked; those that did not understand us may leave the question out.
     private func isAnswered(_ message: Message, _ attempt: Attempt) -> Bool {
         if message.questions.isEmpty { return attempt.usesEDNS && Self.saysNoEDNS(message) }
-        return message.questions.count == 1 && message.questions[0] == Question(attempt.name, question.type, recordClass: question.recordClass)
+        return message.questions.count == 1
+            && message.questions[0] == Question(attempt.name, question.type, recordClass: question.recordClass)
     }
 
     private static func saysNoEDNS(_ message: Message) -> Bool {
@@ -243,7 +245,8 @@ extension Exchange {
         let timeout = healths[upstreams[index]]?.timeout ?? UpstreamHealth().timeout
         let attempt = Attempt(
             number: moment.nextAttempt, upstream: upstreams[index], index: index, isTCP: isTCP, usesEDNS: usesEDNS,
-            message: message.bytes(), name: name, id: id, begun: moment.now, patience: moment.now + (isTCP ? timeout * 2 : timeout))
+            message: message.bytes(), name: name, id: id, begun: moment.now,
+            patience: moment.now + (isTCP ? timeout * 2 : timeout))
         moment.nextAttempt += 1
         attempts[attempt.number] = attempt
         return [.ask(attempt)]

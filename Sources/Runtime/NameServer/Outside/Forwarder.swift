@@ -24,7 +24,8 @@ public final class Forwarder: OutsideNames {
     ///   - report: called when something is wrong with an upstream, and when it is well again.
     public init(
         _ settings: ForwardingSettings, memory: AnswerMemory = AnswerMemory(), now: @escaping @Sendable () -> Duration,
-        random: @escaping @Sendable () -> UInt64, logger: Logger, report: @escaping @Sendable (ForwardingTrouble) -> Void = { _ in }
+        random: @escaping @Sendable () -> UInt64, logger: Logger,
+        report: @escaping @Sendable (ForwardingTrouble) -> Void = { _ in }
     ) {
         (self.memory, self.now, self.random, self.logger, self.report) = (memory, now, random, logger, report)
         inbox = ForwarderInbox(settings)

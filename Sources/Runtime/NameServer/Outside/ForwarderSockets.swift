@@ -63,7 +63,8 @@ extension ForwarderSockets {
         }
         let descriptor =
             attempt.isTCP
-            ? clinux_connect_stream(address, address.count, port, scope) : clinux_connect_datagram(address, address.count, port, scope)
+            ? clinux_connect_stream(address, address.count, port, scope)
+            : clinux_connect_datagram(address, address.count, port, scope)
         guard descriptor >= 0 else { return errno }
         if attempt.isTCP {
             let framed = StreamFraming.framed(attempt.message) ?? []

@@ -93,7 +93,8 @@ extension Upstream: LosslessStringConvertible {
     public var description: String {
         let scope = interface.map { "%\($0)" } ?? ""
         let host = "\(address.address)\(scope)"
-        let place = address.port == 53 ? host : address.address.family == .v6 ? "[\(host)]:\(address.port)" : "\(host):\(address.port)"
+        let place =
+            address.port == 53 ? host : address.address.family == .v6 ? "[\(host)]:\(address.port)" : "\(host):\(address.port)"
         return (isTCPOnly ? "tcp://" : "") + place
     }
 }

@@ -53,7 +53,8 @@ struct Clerk: ~Copyable {
             let reply = OutsideReply(query: query, question: query.question(in: packet), circumstances: circumstances)
             return .errand(Errand(reply: reply, wish: query.wish(reply.question)))
         case .unfinished(let count, let query, let alias):
-            return .errand(Errand(query, packet, circumstances, written: UnsafeRawBufferPointer(rebasing: memory[..<count]), alias))
+            return .errand(
+                Errand(query, packet, circumstances, written: UnsafeRawBufferPointer(rebasing: memory[..<count]), alias))
         }
     }
 

@@ -25,7 +25,8 @@ final class DatagramServing: Sendable {
     private static let longestQuery = 2048
 
     init(
-        _ socket: DatagramSocket, _ desk: Desk, _ settings: NameServerSettings, outside: (any OutsideNames)?, _ underWay: UnderWay,
+        _ socket: DatagramSocket, _ desk: Desk, _ settings: NameServerSettings, outside: (any OutsideNames)?,
+        _ underWay: UnderWay,
         logger: Logger
     ) {
         (self.socket, self.desk, self.settings, self.outside) = (socket, desk, settings, outside)
@@ -113,7 +114,9 @@ extension DatagramServing {
         let memory = UnsafeMutableRawBufferPointer(start: clinux_batch_room(batch), count: Int(settings.udpSize))
         var verdict = ResponseLimiter.Verdict.send
         if open.limiter != nil {
-            verdict = open.limiter?.verdict(on: Self.client(batch, index), at: UInt32(truncatingIfNeeded: start.components.seconds)) ?? .send
+            verdict =
+                open.limiter?.verdict(on: Self.client(batch, index), at: UInt32(truncatingIfNeeded: start.components.seconds))
+                ?? .send
         }
         let turn: Clerk.Turn
         switch verdict {

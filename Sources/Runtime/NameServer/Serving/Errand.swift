@@ -21,7 +21,8 @@ struct Errand: Sendable {
 
     /// The way on from an answer that ends with an alias of a name outside.
     init(
-        _ query: Query, _ packet: Span<UInt8>, _ circumstances: Circumstances, written: UnsafeRawBufferPointer, _ alias: DomainName
+        _ query: Query, _ packet: Span<UInt8>, _ circumstances: Circumstances, written: UnsafeRawBufferPointer,
+        _ alias: DomainName
     ) {
         let question = query.question(in: packet)
         reply = OutsideReply(query: query, question: question, circumstances: circumstances)

@@ -1,8 +1,8 @@
 public import Addressing
-public import DNS
-public import Logging
 internal import CLinux
+public import DNS
 internal import Glibc
+public import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
@@ -91,7 +91,8 @@ extension NameServer {
                 } catch {
                     for stream in state.streams { stream.stop() }
                     (state.streams, state.desks, state.port) = ([], [], nil)
-                    throw NameServerFailure(SocketAddress(place.address, place.port), .tcp, errno: (error as? IOError)?.errnoCode ?? 0)
+                    throw NameServerFailure(
+                        SocketAddress(place.address, place.port), .tcp, errno: (error as? IOError)?.errnoCode ?? 0)
                 }
             }
             let threads = NIOThreadPool(numberOfThreads: max(1, servings.count))
@@ -186,6 +187,7 @@ public struct NameServerFailure: Error, CustomStringConvertible {
             case EACCES: ": ports below 1024 need CAP_NET_BIND_SERVICE"
             default: ""
             }
-        return "serve names at \(address.address) port \(address.port) over \(transport == .udp ? "UDP" : "TCP"): \(reason)\(remedy)"
+        return
+            "serve names at \(address.address) port \(address.port) over \(transport == .udp ? "UDP" : "TCP"): \(reason)\(remedy)"
     }
 }

@@ -147,7 +147,11 @@ extension StreamHandler {
         return withUnsafeTemporaryAllocation(byteCount: Int(UInt16.max), alignment: 8) { memory in
             let turn = desk.open { open in
                 let turn = clerk.answer(packet.span, from: client, &open, circumstances, into: memory)
-                if case .silence = turn { open.tally.silences += 1 } else { open.tally.asked(clerk.query?.type, bytes: packet.count) }
+                if case .silence = turn {
+                    open.tally.silences += 1
+                } else {
+                    open.tally.asked(clerk.query?.type, bytes: packet.count)
+                }
                 return turn
             }
             switch turn {

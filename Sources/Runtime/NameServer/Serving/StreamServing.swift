@@ -27,7 +27,8 @@ final class StreamServing: Sendable {
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
             .childChannelInitializer { channel in
-                guard let client = channel.remoteAddress?.ipAddress.flatMap({ IPAddress($0) }), crowd.comeIn(client, channel) else {
+                guard let client = channel.remoteAddress?.ipAddress.flatMap({ IPAddress($0) }), crowd.comeIn(client, channel)
+                else {
                     return channel.close()
                 }
                 channel.closeFuture.whenComplete { _ in crowd.leave(client, channel) }

@@ -1,0 +1,242 @@
+import Addressing
+import Agent
+public import ArgumentParser
+import CLinux
+import Cluster
+import DNS
+import Glibc
+import KubeAPI
+import KubeClient
+import Logging
+import NameServer
+public import Plan
+import ServiceLifecycle
+import UnixSignals
+
+struct DNSServe: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve the names of the cluster's services and pods, and ask others for the rest of the world's.",
+        usage: "tulle dns serve [--objects <path> ... | --kubeconfig <file>] [<option> ...]",
+        discussion: """
+            Answers by the Kubernetes DNS specification 1.1.0, over UDP and TCP. Until the objects are known, names of the cluster \
+            get SERVFAIL. Other names are asked for at --upstream, or else at the servers of --resolver.
+
+            Examples:
+              tulle dns serve
+              tulle dns serve --objects cluster.yaml --listen 127.0.0.1 --port 5353
+              tulle dns serve --kubeconfig ~/.kube/config --upstream 192.0.2.53 --pods verified
+
+            With neither --objects nor --kubeconfig it follows the API server by the pod's service account. Asked to stop (SIGTERM) it \
+            says so at /health, serves on for --farewell seconds, and answers what it has received.
+
+            Exit codes: 0 asked to stop, 1 it could not go on, 64 wrong usage.
+            """)
+
+    @OptionGroup var source: AgentSourceOptions
+    @OptionGroup var places: DNSPlaces
+    @OptionGroup var outside: DNSOutside
+
+    @Option(help: ArgumentHelp("What all names of the cluster end with.", valueName: "domain"))
+    var domain = "cluster.local"
+
+    @Option(help: ArgumentHelp("How long answers of the cluster may be kept, in seconds, 0 to 3600.", valueName: "seconds"))
+    var ttl: UInt32 = 5
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Which names pods have by themselves, such as 10-244-1-7.default.pod.cluster.local: disabled, insecure (any address, \
+            below any namespace there is), verified (those of pods that there are).
+            """, valueName: "mode"))
+    var pods = NameSettings.PodRecords.disabled
+
+    @Option(help: ArgumentHelp("The service that leads to this server.", valueName: "namespace/name"))
+    var service = "kube-system/kube-dns"
+
+    @Flag(
+        help: "Know pods by their addresses, for the log of queries. They are followed on the API server then, all of them.")
+    var clients = false
+
+    @Flag(help: "Write a line for every query to the log.")
+    var logQueries = false
+
+    @Option(help: ArgumentHelp("How long it serves on when it is asked to stop.", valueName: "seconds"))
+    var farewell: Double = 5
+
+    @Option(help: "How much is said: trace, debug, info, notice, warning, error or critical.")
+    var logLevel: Logger.Level = .info
+
+    func validate() throws {
+        guard (0...3600).contains(ttl) else { throw ValidationError("--ttl \(ttl): from 0 to 3600") }
+        guard (0...300).contains(farewell) else { throw ValidationError("--farewell \(farewell): from 0 to 300") }
+        _ = try names()
+    }
+
+    private func names() throws -> NameSettings {
+        guard let domain = DomainName(domain), !domain.isRoot, domain.wire.count <= 150 else {
+            throw ValidationError("--domain \(domain): a domain name of at most 150 characters, such as cluster.local")
+        }
+        let parts = service.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, !parts.contains("") else {
+            throw ValidationError("--service \(service): a namespace and a name, such as kube-system/kube-dns")
+        }
+        return NameSettings(
+            domain: domain, ttl: TimeToLive(seconds: ttl), pods: pods, server: .init(namespace: parts[0], name: parts[1]),
+            serial: UInt32(truncatingIfNeeded: clinux_clock(CLOCK_REALTIME) / 1_000_000_000))
+    }
+
+    func run() async throws {
+        do {
+            try await serve()
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            FileHandles.complain("tulle dns: \(error)")
+            throw error is AgentUsage ? ExitCode(64) : ExitCode(1)
+        }
+    }
+
+    private func serve() async throws {
+        let origin = try source.origin(environment: environmentVariable)
+        var logger = Logger(label: "tulle.dns", factory: { StreamLogHandler.standardError(label: $0) })
+        logger.logLevel = logLevel
+        clinux_few_heaps(2)
+        let feed = NameFeed(NamePlan(try names()), knowsClients: clients)
+        let forwarder = try outside.forwarder(listening: places.own, logger: logger)
+        let server = NameServer(places.settings(logger), outside: forwarder, logger: logger)
+        server.change { $0.isLogged = logQueries }
+        let settings = try places.service(farewell: .milliseconds(Int(farewell * 1000)))
+        let rest = Task {
+            try await Task.sleep(for: .seconds(10))
+            StartupCode.giveBack()
+        }
+        defer { rest.cancel() }
+        // A change is to be heard of at once.
+        try await origin.follow(feed.collections, as: "tulle-dns", gathering: .milliseconds(5), logger: logger) {
+            [logger] source, _ in
+            let service = NameService(
+                settings, feed: feed, source: source, server: server, forwarder: forwarder, surroundings: .real, logger: logger)
+            let services = ServiceGroup(
+                configuration: .init(services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+            try await services.run()
+        }
+    }
+}
+
+extension NameSettings.PodRecords: ExpressibleByArgument {}
+
+// MARK: - Where
+
+/// Where a name server listens, and where it shows how it is.
+struct DNSPlaces: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Where names are asked for. May be repeated. [default: all addresses of the machine]", valueName: "address"))
+    var listen: [String] = []
+
+    @Option(help: ArgumentHelp("The port of UDP and TCP; 0: one that is free.", valueName: "port"))
+    var port: UInt16 = 53
+
+    @Option(help: ArgumentHelp("Threads that serve UDP, for each address, 1 to 64.", valueName: "count"))
+    var threads: Int = NameServerSettings.usualThreads
+
+    @Option(
+        help: ArgumentHelp("Where /health and /explain are shown; “off” for nowhere. [default: port 8080]", valueName: "address"))
+    var healthAddress: String?
+
+    @Option(help: ArgumentHelp("Where /ready is shown; “off” for nowhere. [default: port 8181]", valueName: "address"))
+    var readyAddress: String?
+
+    @Option(
+        help: ArgumentHelp("Where figures (/metrics) are shown; “off” for nowhere. [default: port 9153]", valueName: "address"))
+    var metricsAddress: String?
+
+    func validate() throws {
+        guard (1...64).contains(threads) else { throw ValidationError("--threads \(threads): from 1 to 64") }
+        for text in listen where IPAddress(text) == nil {
+            throw ValidationError("--listen \(text): an address, such as 127.0.0.1 or ::")
+        }
+        _ = try service(farewell: .zero)
+    }
+
+    private var addresses: [IPAddress] {
+        listen.isEmpty ? IPFamily.allCases.filter(Self.isThere).map { .any($0) } : listen.compactMap { IPAddress($0) }
+    }
+
+    /// A machine may be without IPv6; then it has no list of its addresses.
+    private static func isThere(_ family: IPFamily) -> Bool { family == .v4 || access("/proc/net/if_inet6", F_OK) == 0 }
+
+    /// Where a question of ours would come back to us.
+    var own: Set<SocketAddress> { Set(addresses.map { SocketAddress($0, port) }) }
+
+    func settings(_ logger: Logger) -> NameServerSettings {
+        NameServerSettings(
+            addresses: addresses, port: port, threads: threads, now: Surroundings.real.now,
+            report: { logger.info("\($0)") })
+    }
+
+    func service(farewell: Duration) throws -> NameService.Settings {
+        var settings = NameService.Settings()
+        settings.healthAddresses = try Self.places(healthAddress, "--health-address", 8080)
+        settings.readyAddresses = try Self.places(readyAddress, "--ready-address", 8181)
+        settings.metricsAddresses = try Self.places(metricsAddress, "--metrics-address", 9153)
+        settings.farewell = farewell
+        settings.label = "dns://:\(port)"
+        return settings
+    }
+
+    private static func places(_ text: String?, _ option: String, _ port: UInt16) throws -> [SocketAddress] {
+        guard let text else { return IPFamily.allCases.map { SocketAddress(.any($0), port) } }
+        if text == "off" { return [] }
+        guard let address = SocketAddress(text: text), address.port != 0 else {
+            throw ValidationError("\(option) \(text): an address and a port, such as 127.0.0.1:\(port) or [::]:\(port), or “off”")
+        }
+        return [address]
+    }
+}
+
+// MARK: - The world outside
+
+/// Who is asked for names that are not the cluster's.
+struct DNSOutside: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Who is asked for other names, such as 192.0.2.53 or [2001:db8::53]:5353. May be repeated.", valueName: "server"))
+    var upstream: [String] = []
+
+    @Option(help: ArgumentHelp("Without --upstream: the file that names the node's servers; “off” for none.", valueName: "file"))
+    var resolver = "/etc/resolv.conf"
+
+    func validate() throws {
+        for text in upstream where Upstream(text) == nil {
+            throw ValidationError("--upstream \(text): an address, and perhaps a port, such as 192.0.2.53 or [2001:db8::53]:5353")
+        }
+    }
+
+    /// `nil`: nobody is asked, and names of others are refused.
+    func forwarder(listening own: Set<SocketAddress>, logger: Logger) throws -> Forwarder? {
+        var settings = ForwardingSettings(upstreams: upstream.compactMap { Upstream($0) }, ownAddresses: own)
+        if upstream.isEmpty {
+            guard resolver != "off" else { return nil }
+            settings.upstreams = Self.servers(in: resolver)
+        }
+        guard !settings.upstreams.isEmpty else { return nil }
+        return Forwarder(
+            settings, now: Surroundings.real.now, random: { UInt64.random(in: .min ... .max) }, logger: logger,
+            report: { logger.warning("\($0)") })
+    }
+
+    private static func servers(in path: String) -> [Upstream] {
+        guard let file = fopen(path, "r") else { return [] }
+        defer { fclose(file) }
+        var servers: [Upstream] = []
+        var line = [CChar](repeating: 0, count: 1024)
+        while fgets(&line, CInt(line.count), file) != nil {
+            let words = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+                .split(whereSeparator: \.isWhitespace)
+            if words.count >= 2, words[0] == "nameserver", let server = Upstream(String(words[1])) { servers.append(server) }
+        }
+        return servers
+    }
+}

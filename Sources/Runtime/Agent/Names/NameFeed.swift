@@ -1,0 +1,170 @@
+import Addressing
+public import Cluster
+public import DNS
+import KubeAPI
+public import KubeClient
+public import NameServer
+public import Plan
+
+/// Makes names of what a source of objects says: events go in, and what a name server serves comes out.
+///
+/// ```swift
+/// var feed = NameFeed(NamePlan(), knowsClients: false)
+/// server.change { feed.put(into: &$0) }                        // SERVFAIL for the cluster's names
+/// for await events in source.events {
+///     if feed.take(events) { server.change { feed.put(into: &$0) } }
+/// }
+/// ```
+/// A change costs what its object has of names. It holds of every object what names need, and nothing else.
+public struct NameFeed: Sendable {
+    public let plan: NamePlan
+    /// The cluster's zones as they are now. Not complete before the first list: nobody knows until then what does not exist.
+    public private(set) var zones: Zones
+    private var snapshot = Snapshot()
+    private var clients: ClientBook?
+    private var nameProblems: [Snapshot.Subject: [Problem]] = [:]
+    private var sourceProblems: [Problem] = []
+    public private(set) var isComplete = false
+
+    /// - Parameters:
+    ///   - knowsClients: who asks is known by the pods' addresses; pods have to be among the objects then.
+    ///   - nodeSearches: the search list of the node, of which kubelets append a copy to their pods' lists.
+    public init(_ plan: NamePlan, knowsClients: Bool, nodeSearches: [DomainName] = []) {
+        self.plan = plan
+        zones = Zones(plan.zones(isComplete: false))
+        clients = knowsClients ? ClientBook(plan, nodeSearches) : nil
+    }
+
+    /// What has to be followed on an API server.
+    public var collections: [ServerObjectSource.Collection] {
+        var kinds = [Service.resource, EndpointSlice.resource]
+        if plan.settings.pods == .insecure { kinds.append(Namespace.resource) }
+        if plan.settings.pods == .verified || clients != nil { kinds.append(Pod.resource) }
+        return kinds.map { ServerObjectSource.Collection($0) }
+    }
+
+    /// Takes in what happened.
+    ///
+    /// - Returns: whether anything is to be served otherwise than before.
+    public mutating func take(_ events: [ObjectEvent]) -> Bool {
+        var isChanged = false
+        for event in events {
+            switch event {
+            case .listed(let objects):
+                begin(with: objects)
+                isChanged = true
+            case .added(let object), .modified(let object):
+                isChanged = renew(snapshot.set(Self.trimmed(object))) || isChanged
+            case .deleted(let key, _): isChanged = renew(snapshot.remove(key)) || isChanged
+            case .faults(let faults): sourceProblems = faults.map(Problem.init)
+            }
+        }
+        return isChanged
+    }
+
+    /// Puts the cluster's zones, and who asks, among what is served; other zones stay.
+    public func put(into names: inout ServedNames) {
+        for zone in zones.all { names.zones.set(zone) }
+        if let clients { names.clients = clients.names }
+    }
+
+    /// Everything that is wrong with the objects, the worst first.
+    public var problems: [Problem] { (sourceProblems + nameProblems.values.joined()).sorted() }
+
+    public var serviceCount: Int { snapshot.services.count }
+}
+
+// MARK: - Changes
+
+extension NameFeed {
+    /// The first list is everything there is.
+    private mutating func begin(with objects: [any KubernetesObject]) {
+        snapshot.replace(with: objects.map(Self.trimmed))
+        (zones, nameProblems) = plan.whole(of: snapshot)
+        if clients != nil {
+            for pod in snapshot.everyPod { clients?.set(pod.key, pod) }
+        }
+        isComplete = true
+    }
+
+    private mutating func renew(_ subjects: Set<Snapshot.Subject>) -> Bool {
+        for subject in subjects {
+            var problems: [Problem] = []
+            for part in plan.parts(subject, of: snapshot) {
+                plan.put(part, into: &zones)
+                problems += part.problems
+            }
+            nameProblems[subject] = problems.isEmpty ? nil : problems
+            if case .pod(let key) = subject { clients?.set(key, snapshot.pod(namespace: key.namespace, name: key.name)) }
+        }
+        return !subjects.isEmpty
+    }
+
+    /// An object without what names do not depend on: most of what there is, and most of what changes.
+    private static func trimmed(_ object: any KubernetesObject) -> any KubernetesObject {
+        func bare(_ metadata: ObjectMeta) -> ObjectMeta { ObjectMeta(name: metadata.name, namespace: metadata.namespace) }
+        switch object {
+        case let service as Service:
+            var spec = Service.Spec()
+            spec.exposure = service.spec.exposure
+            spec.clusterIPs = service.spec.clusterIPs
+            spec.isHeadless = service.spec.isHeadless
+            spec.ports = service.spec.ports.filter { !$0.name.isEmpty }
+            spec.externalName = service.spec.externalName
+            spec.publishesNotReadyAddresses = service.spec.publishesNotReadyAddresses
+            return Service(metadata: bare(service.metadata), spec: spec)
+        case var slice as EndpointSlice:
+            let service = slice.serviceName
+            slice.metadata = bare(slice.metadata)
+            if let service { slice.metadata.labels = [EndpointSlice.serviceLabel: service] }
+            slice.ports = slice.ports.filter { !$0.name.isEmpty }
+            slice.endpoints = slice.endpoints.map { endpoint in
+                var endpoint = endpoint
+                (endpoint.isServing, endpoint.isTerminating) = (endpoint.isReady, false)
+                (endpoint.nodeName, endpoint.zone, endpoint.zoneHints, endpoint.nodeHints) = ("", "", [], [])
+                endpoint.target = nil
+                return endpoint
+            }
+            return slice
+        case let pod as Pod:
+            var bare = Pod(metadata: bare(pod.metadata))
+            bare.spec.usesHostNetwork = pod.spec.usesHostNetwork
+            (bare.spec.dnsPolicy, bare.spec.dnsConfig) = (pod.spec.dnsPolicy, pod.spec.dnsConfig)
+            bare.status.podIPs = pod.status.podIPs
+            bare.status.phase = pod.isTerminal ? .failed : .running
+            return bare
+        case let namespace as Namespace: return Namespace(metadata: bare(namespace.metadata))
+        default: return object
+        }
+    }
+}
+
+// MARK: - Who asks
+
+/// Pods by their addresses. An address that two pods claim, as happens for a moment when one follows the other, is nobody's.
+private struct ClientBook: Sendable {
+    private let plan: NamePlan
+    private let nodeSearches: [DomainName]
+    private var known: [ObjectKey: PodClient] = [:]
+    private var claims: [IPAddress: [ObjectKey]] = [:]
+    private(set) var names = ClientNames()
+
+    init(_ plan: NamePlan, _ nodeSearches: [DomainName]) { (self.plan, self.nodeSearches) = (plan, nodeSearches) }
+
+    /// - Parameter pod: `nil`: it is not there any more.
+    mutating func set(_ key: ObjectKey, _ pod: Pod?) {
+        let client = pod.flatMap { plan.client($0, nodeSearches: nodeSearches) }
+        let before = known[key]
+        guard client != before else { return }
+        known[key] = client
+        for address in before?.addresses ?? [] {
+            claims[address]?.removeAll { $0 == key }
+            if claims[address]?.isEmpty == true { claims[address] = nil }
+        }
+        for address in client?.addresses ?? [] { claims[address, default: []].append(key) }
+        for address in Set((before?.addresses ?? []) + (client?.addresses ?? [])) {
+            let owner = claims[address].flatMap { $0.count == 1 ? known[$0[0]] : nil }
+            names[address] = owner.map { ClientNames.Client($0.name, searchList: $0.dots > 1 ? $0.searches : []) }
+        }
+    }
+}
