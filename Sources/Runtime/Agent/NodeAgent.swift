@@ -55,17 +55,24 @@ public struct NodeAgent: Service {
         let desk = settings.duties.contains(.pods) ? PodDesk(settings, surroundings: surroundings, logger: logger) : nil
         let (calls, call) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let policies = PolicyKeeper(settings, in: namespace)
+        let nameServer =
+            settings.duties.contains(.dns)
+            ? LocalNameServer(
+                settings.names, node: settings.node, namespace: namespace, surroundings: surroundings, logger: logger) : nil
+        let names = LocalNameKeeper(settings, in: namespace, policies: policies, serving: nameServer)
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
-        let pods = try await desk?.begin(namespace, policies: policies, changed: { call.yield() })
+        let pods = try await desk?.begin(namespace, policies: policies, names: names, changed: { call.yield() })
         let book = pods.map { RememberingBook($0, of: settings, logger: logger) }
         // Before the first look too, so that nothing happens between the two unseen.
         let watch = try KernelWatch(namespace)
         let reconciler = try Reconciler(
-            settings, namespace: namespace, pods: book ?? NoAttachments(), policies: policies, surroundings: surroundings,
-            tell: { [recorder = self.events] in recorder?.record($0) }, logger: logger)
+            settings, namespace: namespace, pods: book ?? NoAttachments(), policies: policies, names: names,
+            surroundings: surroundings, tell: { [recorder = self.events] in recorder?.record($0) }, logger: logger)
         let logCounts = PolicyLogger.Counts()
         let board = StatusBoard(settings, now: surroundings.now, date: surroundings.date) { page in
             policies.addFigures(to: &page)
+            names.addFigures(to: &page)
+            nameServer?.addFigures(to: &page)
             logCounts.add(to: &page)
         }
         let isLogging = settings.policyLog != .none && settings.duties.contains(.policies)
@@ -77,11 +84,16 @@ public struct NodeAgent: Service {
         let end: Result<Void, any Error>
         do {
             let yard = Yard(
-                reconciler: reconciler, prober: prober, policyLogger: policyLogger, desk: desk, board: board, doors: doors)
+                reconciler: reconciler, prober: prober, policyLogger: policyLogger, nameServer: nameServer, desk: desk, board: board,
+                doors: doors)
+            try nameServer?.start()
             end = .success(try await serve(post, watch, calls, yard, isReady: book?.recall() ?? false))
         } catch {
             end = .failure(error)
         }
+        // Nothing leads queries to a server that ends.
+        names.end()
+        nameServer?.stop()
         await doors.close()
         await desk?.close()
         try end.get()
@@ -94,6 +106,8 @@ public struct NodeAgent: Service {
         let prober: TunnelProber?
         /// `nil`: nothing is logged.
         let policyLogger: PolicyLogger?
+        /// `nil`: queries are answered elsewhere.
+        let nameServer: LocalNameServer?
         /// `nil` without pods.
         let desk: PodDesk?
         let board: StatusBoard
@@ -122,6 +136,10 @@ public struct NodeAgent: Service {
                 }
                 if let policyLogger = yard.policyLogger {
                     group.addTask { try await policyLogger.run(now: self.surroundings.now) }
+                }
+                if let nameServer = yard.nameServer {
+                    group.addTask { await nameServer.probe() }
+                    group.addTask { await nameServer.followResolver() }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
                 group.addTask(executorPreference: yard.reconciler.thread) {
@@ -164,6 +182,7 @@ public struct NodeAgent: Service {
             for event in post.take() {
                 switch event {
                 case .objects(let events):
+                    yard.nameServer?.take(events)
                     for event in events {
                         if case .listed = event { waiting = nil }
                         reconciler.take(event)

@@ -11,6 +11,8 @@ import Telemetry
 
 /// Who answers on this node for the cluster's name server.
 protocol LocalNameServing: Sendable {
+    /// What is wrong with it.
+    var problem: Problem? { get }
     /// Answers there, and nowhere else; without addresses not at all. Asked for what is so already, it does nothing.
     func serve(at addresses: [IPAddress]) throws
     /// A pod has addresses, before it can use them.
@@ -29,7 +31,7 @@ final class LocalNameKeeper: Sendable {
     private let service: ServiceIndex.Name
     private let isOurs: Bool
     private let policies: PolicyKeeper?
-    private let serving: any LocalNameServing
+    private let serving: (any LocalNameServing)?
     private let loopback: any LoopbackHolding
     private let count: (@Sendable (Table.ID) throws -> [String: Counted])?
     private let open: @Sendable () throws -> any NFTablesEnd
@@ -42,7 +44,7 @@ final class LocalNameKeeper: Sendable {
     ///   - count: what the rules of a table have counted, by their comments.
     ///   - open: the tables of the node's namespace, by a socket that stays open.
     init(
-        _ service: ServiceIndex.Name, node: String, isOurs: Bool = true, policies: PolicyKeeper?, serving: any LocalNameServing,
+        _ service: ServiceIndex.Name, node: String, isOurs: Bool = true, policies: PolicyKeeper?, serving: (any LocalNameServing)?,
         loopback: any LoopbackHolding, count: (@Sendable (Table.ID) throws -> [String: Counted])? = nil,
         open: @escaping @Sendable () throws -> any NFTablesEnd
     ) {
@@ -80,7 +82,7 @@ final class LocalNameKeeper: Sendable {
     var problems: [Problem] {
         state.withLock { state in
             let contested = Problem(contested: state.restorations.contested.map { "address \($0) on \(LoopbackAddresses.link)" })
-            return [state.problem, contested].compactMap(\.self)
+            return [state.problem, state.isSaid ? serving?.problem : nil, contested].compactMap(\.self)
         }
     }
 
@@ -149,26 +151,29 @@ extension LocalNameKeeper {
         }
     }
 
-    /// Whether an address is one that is held here.
-    func holds(_ address: IPAddress) -> Bool { state.withLock { $0.servers.contains(address) } }
+    /// Whether the kernel's news is that an address went which is held here.
+    func isConcerned(_ news: KernelNews) -> Bool {
+        guard case .address(let address, LoopbackAddresses.link, isGone: true) = news else { return false }
+        return state.withLock { $0.servers.contains(address) }
+    }
 
     /// Pods that were attached before this agent came: nothing is said to the kernel.
     func begin(_ attached: [PolicyTenant]) {
         guard isOurs else { return }
         state.withLock { state in for tenant in attached { state.attached[tenant.id] = tenant } }
-        for tenant in attached { serving.admit(tenant) }
+        for tenant in attached { serving?.admit(tenant) }
     }
 
     /// A pod is about to get its link: when this returns, it is refused where it may not ask, and is known to the server.
     ///
-    /// Policies know of it already.
-    func admit(_ tenant: PolicyTenant) throws {
+    /// Policies know of it already. Where the kernel refuses to refuse, nobody's queries are led here any more.
+    func admit(_ tenant: PolicyTenant) {
         guard isOurs else { return }
-        serving.admit(tenant)
-        try state.withLock { state in
+        serving?.admit(tenant)
+        state.withLock { state in
             state.attached[tenant.id] = tenant
             state.rights.mark(tenant: tenant.pod)
-            if state.isSaid { _ = try refuse(&state) }
+            if state.isSaid { note(&state) { state in _ = try refuse(&state) } }
         }
     }
 
@@ -177,9 +182,9 @@ extension LocalNameKeeper {
         guard isOurs else { return }
         state.withLock { state in
             guard let tenant = state.attached.removeValue(forKey: id) else { return }
-            serving.release(tenant)
+            serving?.release(tenant)
             state.rights.mark(tenant: tenant.pod)
-            if state.isSaid { _ = try? refuse(&state) }
+            if state.isSaid { note(&state) { state in _ = try refuse(&state) } }
         }
     }
 }
@@ -195,17 +200,17 @@ extension LocalNameKeeper {
     @discardableResult
     func settle(
         _ services: ServiceIndex, families: Set<IPFamily> = Set(IPFamily.allCases), isWhole: Bool, at now: Duration = .zero
-    ) throws -> Outcome {
-        try state.withLock { state in
+    ) -> Outcome {
+        state.withLock { state in
             var outcome = Outcome()
             guard isOurs else {
-                if isWhole { outcome.network = try loopback.hold([]) }
+                if isWhole { note(&state) { _ in outcome.network = try loopback.hold([]) } }
                 return outcome
             }
             let ports = services.ports(of: service)
             state.rights.use(ports)
             let asked = ports.filter { $0.number == 53 && $0.transport == .udp }.flatMap(\.clusterIPs)
-            try note(&state) { state in
+            note(&state) { state in
                 try move(&state, to: Set(asked.filter { families.contains($0.family) }), isWhole, &outcome, at: now)
                 outcome.tables += try state.isSaid && !isWhole ? refuse(&state) : compare(&state)
             }
@@ -228,9 +233,9 @@ extension LocalNameKeeper {
         }
         outcome.tables += try takeDown(&state)
         state.servers = []
-        if servers.isEmpty { try serving.serve(at: []) }
+        if servers.isEmpty { try serving?.serve(at: []) }
         outcome.network += try loopback.hold(servers)
-        try serving.serve(at: servers.sorted())
+        try serving?.serve(at: servers.sorted())
         state.servers = servers
     }
 
@@ -267,10 +272,7 @@ extension LocalNameKeeper {
         guard state.rights.hasChanges, askPolicies(&state), var kernel = state.kernel else { return [] }
         var changes: [NFTables.Change] = []
         for position in state.tables.indices { changes += state.tables[position].refuse(state.rights.refused) }
-        // Until it is known what came of it, nothing is known.
-        state.isSaid = false
         try commit(changes, &kernel, &state)
-        state.isSaid = true
         return changes
     }
 
@@ -289,14 +291,50 @@ extension LocalNameKeeper {
         state.commits &+= 1
     }
 
-    private func note(_ state: inout State, _ body: (inout State) throws -> Void) throws {
+    /// What cannot be said as it should be is not said at all: without its socket the kernel takes the tables away, and queries go
+    /// where policies hold without us.
+    private func note(_ state: inout State, _ body: (inout State) throws -> Void) {
         do {
             try body(&state)
             state.problem = nil
         } catch {
-            state.isSaid = false
+            (state.kernel, state.isSaid) = (nil, false)
             state.problem = Problem(.namesNotServed, nil, "queries of this node go to the cluster's servers: \(error)")
-            throw error
+        }
+    }
+}
+
+// MARK: - What it came to
+
+extension LocalNameKeeper {
+    /// Nothing leads queries here any more, and the server ends.
+    func end() {
+        guard isOurs else { return }
+        state.withLock { state in
+            (state.kernel, state.isSaid) = (nil, false)
+            try? serving?.serve(at: [])
+            state.servers = []
+        }
+    }
+
+    func addFigures(to page: inout Exposition) {
+        guard isOurs else { return }
+        state.withLock { state in
+            let tables = state.isSaid ? state.tables.filter { $0.table != nil } : []
+            page.add(
+                "tulle_dns_local_addresses", .gauge, "Addresses at which this node answers its own queries.",
+                .init(state.isSaid ? state.servers.count : 0))
+            guard policies != nil else { return }
+            page.add("tulle_dns_refused_pods", .gauge, "Addresses of this node's pods that may not ask.", .init(Set(state.rights.refused.map(\.address)).count))
+            guard let count else { return }
+            let refused = tables.reduce(UInt64(0)) { sum, table in
+                sum + ((try? count(table.id))?[LocalNameTable.refusal]?.packets ?? 0)
+            }
+            // The kernel's counts end with the tables.
+            state.refusedQueries = max(state.refusedQueries, refused)
+            page.add(
+                "tulle_dns_refused_packets_total", .counter, "Packets to this node's name server from pods that may not ask.",
+                .init(Int(clamping: state.refusedQueries)))
         }
     }
 }

@@ -36,7 +36,7 @@ struct LoopbackAddresses: LoopbackHolding {
     /// No source of what the node itself sends elsewhere: in IPv4 by its scope, in IPv6 because it is deprecated.
     static func address(_ address: IPAddress) -> Address {
         Address(
-            InterfaceAddress(address, length: address.family.bits), on: link, scope: .host, isDeprecated: true,
+            InterfaceAddress(host: address), on: link, scope: .host, isDeprecated: true,
             proto: PacketPath.addressProtocol)
     }
 }
