@@ -20,13 +20,16 @@ public struct NameRights: Sendable {
     private var due = Due(isAll: true)
     /// The name of this node.
     private let node: String
-    /// The pods of this node, as their objects say.
-    private var own: Set<ObjectKey> = []
+    /// The addresses that objects say of this node's pods, and of others that claim one of them.
+    private var placed: [ObjectKey: Set<IPAddress>] = [:]
+    /// Whatever address a pod of this node ever had: no more than its node has for pods.
+    private var known: Set<IPAddress> = []
 
     private struct Due: Hashable {
         var isAll = false
         var namespaces: Set<String> = []
         var pods: Set<ObjectKey> = []
+        var addresses: Set<IPAddress> = []
     }
 
     public init(node: String) { self.node = node }
@@ -61,8 +64,15 @@ extension NameRights {
     /// An object came or changed. Other nodes' pods mean nothing, but for those that are asked.
     public mutating func mark(_ object: any KubernetesObject) {
         guard let pod = object as? Pod else { return mark(object.key) }
-        if pod.spec.nodeName == node { own.insert(pod.key) }
-        if !hosts.isDisjoint(with: pod.status.podIPs) { markAll() } else { mark(pod.key) }
+        let new = Set(pod.status.podIPs)
+        if pod.spec.nodeName == node { known.formUnion(new) }
+        let old = placed[pod.key]
+        let isOfInterest = pod.spec.nodeName == node || !known.isDisjoint(with: new)
+        placed[pod.key] = isOfInterest ? new : nil
+        if !hosts.isDisjoint(with: new) { markAll() } else { mark(pod.key) }
+        guard !due.isAll, old != nil || isOfInterest else { return }
+        due.pods.insert(pod.key)
+        due.addresses.formUnion((old ?? []).union(new))
     }
 
     /// A pod of this node was given addresses, or gave them back.
@@ -78,7 +88,7 @@ extension NameRights {
         case ("", Namespace.resource.kind.kind): mark(namespace: key.name)
         case ("", Node.resource.kind.kind): if hasHostsOfNoPod { markAll() }
         case ("", Pod.resource.kind.kind):
-            if hostPods.contains(key) { markAll() } else if own.contains(key) { mark(tenant: key) }
+            if hostPods.contains(key) { markAll() }
         default: break
         }
     }
@@ -86,7 +96,9 @@ extension NameRights {
     /// An object is gone.
     public mutating func mark(gone key: ObjectKey) {
         mark(key)
-        own.remove(key)
+        guard let old = placed.removeValue(forKey: key), !due.isAll else { return }
+        due.pods.insert(key)
+        due.addresses.formUnion(old)
     }
 
     private mutating func mark(namespace: String) {
@@ -110,6 +122,7 @@ extension NameRights {
         }
         for namespace in due.namespaces { for address in index.localAddresses(in: namespace) { judge(address, index) } }
         for pod in due.pods { for address in index.addresses(of: pod) { judge(address, index) } }
+        for address in due.addresses { judge(address, index) }
         // Of pods that went nobody asks any more.
         refused = refused.filter { index.isLocal($0.address) }
     }

@@ -252,6 +252,7 @@ extension LocalNameKeeper {
     /// Compared with the kernel.
     private func compare(_ state: inout State) throws -> [NFTables.Change] {
         guard !state.servers.isEmpty else { return [] }
+        state.rights.markAll()
         guard askPolicies(&state) else { return [] }
         var kernel = try state.kernel ?? open()
         state.kernel = kernel
