@@ -76,7 +76,7 @@ struct DNSBenchmark {
 // MARK: - What is there
 
 extension DNSBenchmark {
-    private static func makeZone() throws -> Zone {
+    static func makeZone() throws -> Zone {
         let server = try name("ns.dns.cluster.local")
         let authority = StartOfAuthority(primary: server, mailbox: try name("hostmaster.cluster.local"), serial: 1)
         var zone = Zone(try name("cluster.local"), authority: authority, nameServers: [server])
@@ -85,7 +85,7 @@ extension DNSBenchmark {
     }
 
     /// Every other service is headless.
-    private static func content(_ number: Int, endpoints: Int) throws -> ZoneContent {
+    static func content(_ number: Int, endpoints: Int) throws -> ZoneContent {
         let service = try name("service-\(number).ns-\(number % 100).svc.cluster.local")
         let port = try name("_http._tcp.service-\(number).ns-\(number % 100).svc.cluster.local")
         if number % 2 == 0 {

@@ -15,7 +15,7 @@ struct TulleBench: AsyncParsableCommand {
             """,
         subcommands: [
             Services.self, AgentServices.self, Rollout.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self,
-            Roads.self, Policies.self, AgentPolicies.self, PodStarts.self, DNS.self, Lab.self, Soak.self, All.self,
+            Roads.self, Policies.self, AgentPolicies.self, PodStarts.self, DNS.self, NameServer.self, Lab.self, Soak.self, All.self,
         ],
         defaultSubcommand: All.self)
 }
@@ -184,6 +184,29 @@ extension TulleBench {
         var idle = 60
 
         func run() async throws { try await LabBenchmark.run(rounds: max(1, rounds), pods: pods, idleSeconds: max(1, idle)) }
+    }
+
+    struct NameServer: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: NameServerBenchmark.name,
+            abstract: "Queries over UDP: our server beside Knot and a bare echo, each on one processor, and under changes.")
+
+        @Option(help: "How often each server is measured, in turns.")
+        var rounds = 9
+
+        @Option(help: "Seconds for each measurement.")
+        var seconds = 3
+
+        @Option(help: "Seconds at four fifths of the greatest rate, with changes and a reload.")
+        var soak = 60
+
+        @Argument(help: ArgumentHelp("How the benchmark starts itself as a server that it measures.", visibility: .hidden))
+        var arguments: [String] = []
+
+        func run() throws {
+            if !arguments.isEmpty { return try NameServerBenchmark.be(arguments) }
+            try NameServerBenchmark.run(rounds: max(1, rounds), seconds: max(1, seconds), soak: max(1, soak))
+        }
     }
 
     struct DNS: ParsableCommand {

@@ -265,14 +265,21 @@ struct OutsideForwarderTests {
 }
 
 extension Forwarder {
+    static func made(
+        _ settings: ForwardingSettings, _ memory: AnswerMemory = AnswerMemory(),
+        now: @escaping @Sendable () -> Duration = { .nanoseconds(clinux_clock(CLOCK_BOOTTIME)) },
+        report: @escaping @Sendable (ForwardingTrouble) -> Void = { _ in }
+    ) -> Forwarder {
+        Forwarder(
+            settings, memory: memory, now: now, random: { UInt64.random(in: 0...UInt64.max) },
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), report: report)
+    }
+
     static func started(
         _ settings: ForwardingSettings, _ memory: AnswerMemory = AnswerMemory(),
-        _ report: @escaping @Sendable (ForwardingTrouble) -> Void = { _ in }
+        report: @escaping @Sendable (ForwardingTrouble) -> Void = { _ in }
     ) throws -> Forwarder {
-        let forwarder = Forwarder(
-            settings, memory: memory, now: { .nanoseconds(clinux_clock(CLOCK_BOOTTIME)) },
-            random: { UInt64.random(in: 0...UInt64.max) },
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), report: report)
+        let forwarder = made(settings, memory, report: report)
         try forwarder.start()
         return forwarder
     }

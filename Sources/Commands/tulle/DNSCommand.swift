@@ -10,5 +10,5 @@ struct DNSCommand: AsyncParsableCommand {
               tulle dns serve --objects cluster.yaml --listen 127.0.0.1 --port 5353
               tulle dns query web.shop.svc.cluster.local
             """,
-        subcommands: [DNSServe.self], defaultSubcommand: DNSServe.self)
+        subcommands: [DNSServe.self, DNSQuery.self], defaultSubcommand: DNSServe.self)
 }

@@ -142,14 +142,15 @@ struct DNSPlaces: ParsableArguments {
     var threads: Int = NameServerSettings.usualThreads
 
     @Option(
-        help: ArgumentHelp("Where /health and /explain are shown; “off” for nowhere. [default: port 8080]", valueName: "address"))
+        help: ArgumentHelp("Where /health is shown; “off” for nowhere. [default: port 8080]", valueName: "address"))
     var healthAddress: String?
 
     @Option(help: ArgumentHelp("Where /ready is shown; “off” for nowhere. [default: port 8181]", valueName: "address"))
     var readyAddress: String?
 
     @Option(
-        help: ArgumentHelp("Where figures (/metrics) are shown; “off” for nowhere. [default: port 9153]", valueName: "address"))
+        help: ArgumentHelp(
+            "Where figures (/metrics) and /explain are shown; “off” for nowhere. [default: port 9153]", valueName: "address"))
     var metricsAddress: String?
 
     func validate() throws {
@@ -219,24 +220,11 @@ struct DNSOutside: ParsableArguments {
         var settings = ForwardingSettings(upstreams: upstream.compactMap { Upstream($0) }, ownAddresses: own)
         if upstream.isEmpty {
             guard resolver != "off" else { return nil }
-            settings.upstreams = Self.servers(in: resolver)
+            ResolverFile(DNSQuery.text(of: resolver) ?? "").apply(to: &settings)
         }
         guard !settings.upstreams.isEmpty else { return nil }
         return Forwarder(
             settings, now: Surroundings.real.now, random: { UInt64.random(in: .min ... .max) }, logger: logger,
             report: { logger.warning("\($0)") })
-    }
-
-    private static func servers(in path: String) -> [Upstream] {
-        guard let file = fopen(path, "r") else { return [] }
-        defer { fclose(file) }
-        var servers: [Upstream] = []
-        var line = [CChar](repeating: 0, count: 1024)
-        while fgets(&line, CInt(line.count), file) != nil {
-            let words = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-                .split(whereSeparator: \.isWhitespace)
-            if words.count >= 2, words[0] == "nameserver", let server = Upstream(String(words[1])) { servers.append(server) }
-        }
-        return servers
     }
 }

@@ -93,6 +93,20 @@ struct LabUp: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How many echo pods to begin with. [default: 0]", valueName: "count"))
     var pods: Int?
 
+    @Option(
+        name: .customLong("dns"),
+        help: ArgumentHelp(
+            "How many pods serve names behind kube-system/kube-dns; 0 for no names. [default: 2]", valueName: "count"))
+    var nameServers: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            The file that nodes have as /etc/resolv.conf, read now: whom the name servers ask for names that are not the cluster's, \
+            and pods with dnsPolicy Default for all. [default: nobody]
+            """, valueName: "file"))
+    var resolver: String?
+
     @Option(help: ArgumentHelp("Where kubectl finds the API on 127.0.0.1. [default: any that is free]", valueName: "port"))
     var port: UInt16?
 
@@ -106,7 +120,7 @@ struct LabUp: AsyncParsableCommand {
     /// Whether the lab is to be a certain one. Its name and its port say which and where, not how it is.
     private var isParticular: Bool {
         nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
-            || pods != nil || segments != nil || vxlanDirectRouting || podMode != nil
+            || pods != nil || segments != nil || vxlanDirectRouting || podMode != nil || nameServers != nil || resolver != nil
     }
 
     /// With the usual ones where nothing is asked for.
@@ -121,7 +135,20 @@ struct LabUp: AsyncParsableCommand {
                 }
                 return entry
             }, pods: pods ?? 0, port: port ?? 0, backend: backend ?? .hostGateway,
-            isDirectOnSegment: vxlanDirectRouting, segmentCount: segments ?? 1, podMode: podMode == .bridge ? .bridge : .routed)
+            isDirectOnSegment: vxlanDirectRouting, segmentCount: segments ?? 1, podMode: podMode == .bridge ? .bridge : .routed,
+            nameServers: nameServers ?? Self.usualNameServers, resolver: try resolver.map(Self.text) ?? "")
+    }
+
+    private static let usualNameServers = 2
+
+    private static func text(of path: String) throws -> String {
+        guard let file = fopen(path, "r") else {
+            throw ValidationError("--resolver \(path): \(String(cString: strerror(errno)))")
+        }
+        defer { fclose(file) }
+        // Larger ones are none.
+        var bytes = [UInt8](repeating: 0, count: 65536)
+        return String(decoding: bytes[..<fread(&bytes, 1, bytes.count, file)], as: UTF8.self)
     }
 
     private static func prefixes(_ text: String?, _ option: String) throws -> [IPPrefix] {

@@ -27,6 +27,7 @@ final class FakeUpstream: Sendable {
     let port: UInt16
     private let heardSoFar = Mutex<[Heard]>([])
     private let answer: @Sendable (Heard, Int) -> [Deed]
+    private let probed: @Sendable (Question) -> Void
     private let isOver = Mutex(false)
     private let datagrams: CInt
     private let stream: CInt
@@ -35,9 +36,13 @@ final class FakeUpstream: Sendable {
     /// - Parameters:
     ///   - port: 0 for any.
     ///   - isStream: false: nobody listens over TCP.
-    ///   - answer: called with each query that is no probe for loops, and how many came before it.
-    init(port: UInt16 = 0, isStream: Bool = true, _ answer: @escaping @Sendable (Heard, Int) -> [Deed]) throws {
-        self.answer = answer
+    ///   - probed: called with probes for loops, which get no other answer than that there is no such name.
+    ///   - answer: called with each query that is no probe, and how many came before it.
+    init(
+        port: UInt16 = 0, isStream: Bool = true, probed: @escaping @Sendable (Question) -> Void = { _ in },
+        _ answer: @escaping @Sendable (Heard, Int) -> [Deed]
+    ) throws {
+        (self.answer, self.probed) = (answer, probed)
         var (found, udp, tcp): (UInt16, CInt, CInt) = (0, -1, -1)
         // The port of the one may be taken for the other.
         for _ in 0..<20 where udp < 0 {
@@ -152,7 +157,8 @@ extension FakeUpstream {
     }
 
     private func deeds(_ query: Message, isTCP: Bool, _ port: UInt16) -> [Deed] {
-        if query.questions.first?.type == .hinfo {
+        if let question = query.questions.first, question.type == .hinfo {
+            probed(question)
             var refusal = query.reply
             refusal.responseCode = .nameError
             return [.send(refusal)]

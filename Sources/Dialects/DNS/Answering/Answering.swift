@@ -58,7 +58,7 @@ public struct Answering: ~Copyable {
             return .answer(reply.finish(&writer))
         }
         var hash: UInt64 = 0
-        if let hold = zones.hold(key, &hash) { reply.enter(hold.zone, key) }
+        if let hold = zones.hold(key, &hash) { reply.enter(hold, key) }
         guard reply.alias(RecordSet(.cname, ttl: ttl, [target.wire]), &writer) else { return .answer(reply.finish(&writer)) }
         key.read(target.wire, at: 0)
         return answer(query, &reply, zones, circumstances, after: 1)
@@ -167,19 +167,19 @@ extension Answering {
                 reply.fail(.serverFailure, .notReady)
                 return .answer(reply.finish(&writer))
             }
-            if step == 0 { reply.enter(hold.zone, key) }
-            switch hold.zone.find(key, hash, query.type) {
+            if step == 0 { reply.enter(hold, key) }
+            switch hold.find(key, hash, query.type) {
             case .alias(let set):
                 guard reply.alias(set, &writer) else { return .answer(reply.finish(&writer)) }
                 key.read(set.data, at: set.start + 2)
                 continue
             case .nameError where hold.zone.passesOn: return outside(query, &reply, step, circumstances)
-            case .nameError: reply.deny(.nameError, hold.zone, &writer)
-            case .noData: reply.deny(.noError, hold.zone, &writer)
+            case .nameError: reply.deny(.nameError, hold, &writer)
+            case .noData: reply.deny(.noError, hold, &writer)
             case .answer(let set):
                 if reply.answer(set, &writer) { reply.addTargets(of: set, zones, &writer) }
             case .dashed(let address, let ttl): reply.answer(address, ttl, &writer)
-            case .referral(let servers, let depth): reply.refer(servers, key, depth, hold.zone, &writer)
+            case .referral(let servers, let depth): reply.refer(servers, key, depth, hold, &writer)
             }
             return .answer(reply.finish(&writer))
         }

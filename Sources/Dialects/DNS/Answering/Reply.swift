@@ -45,9 +45,9 @@ struct Reply {
     }
 
     /// The question is one for this zone: we speak with authority.
-    mutating func enter(_ zone: Zone, _ key: borrowing NameKey) {
+    mutating func enter(_ hold: Zones.Hold, _ key: borrowing NameKey) {
         header.isAuthoritative = true
-        apex = (zone.apexKey, Header.size + key.start(depth: zone.apexLabels))
+        apex = (hold.zone.apexKey, Header.size + key.start(depth: hold.zone.apexLabels))
     }
 
     mutating func fail(_ code: ResponseCode, _ error: ExtendedError? = nil) {
@@ -87,24 +87,25 @@ extension Reply {
     }
 
     /// "No such name" or "nothing of this type", with the zone's SOA (RFC 2308 §2).
-    mutating func deny(_ code: ResponseCode, _ zone: Zone, _ writer: inout MessageWriter) {
+    mutating func deny(_ code: ResponseCode, _ hold: Zones.Hold, _ writer: inout MessageWriter) {
         self.code = code
-        let place = zone.apexKey == apex.wire ? apex.offset : nil
-        let written = write(zone.denial, at: place, zone.apex.wire[...], &writer)
+        let place = hold.zone.apexKey == apex.wire ? apex.offset : nil
+        let written = write(hold.zone.denial, at: place, hold.zone.apex.wire[...], &writer)
         counts.authorities += UInt16(written)
         if written == 0 { header.isTruncated = true }
     }
 
     /// The name belongs to another zone: its name servers, and their addresses where we have them.
-    mutating func refer(_ servers: RecordSet, _ key: borrowing NameKey, _ depth: Int, _ zone: Zone, _ writer: inout MessageWriter)
-    {
+    mutating func refer(
+        _ servers: RecordSet, _ key: borrowing NameKey, _ depth: Int, _ hold: Zones.Hold, _ writer: inout MessageWriter
+    ) {
         let isFirst = owner == Header.size
         if isFirst { header.isAuthoritative = false }
         let place = isFirst ? Header.size + key.start(depth: depth) : nil
         let written = write(servers, at: place, key.suffix(depth: depth)[...], &writer)
         counts.authorities += UInt16(written)
         // Without the addresses below the cut nobody gets there, so a missing one is said (RFC 9471).
-        if written == 0 || !addAddresses(of: servers, &writer, { key in zone.addresses(key, key.hash) }) {
+        if written == 0 || !addAddresses(of: servers, &writer, { key in hold.addresses(key, key.hash) }) {
             header.isTruncated = true
         }
     }
@@ -115,7 +116,7 @@ extension Reply {
         _ = addAddresses(of: set, &writer) { key in
             var hash: UInt64 = 0
             guard let hold = zones.hold(key, &hash), hold.zone.isComplete else { return (nil, nil) }
-            return hold.zone.addresses(key, hash)
+            return hold.addresses(key, hash)
         }
     }
 

@@ -16,7 +16,7 @@ extension RecordData: CustomStringConvertible {
             "\(rule.order) \(rule.preference) \(quoted(rule.flags)) \(quoted(rule.services)) \(quoted(rule.expression)) "
                 + rule.replacement.description
         case .caa(let permission):
-            "\(permission.flags) \(String(decoding: permission.tag, as: UTF8.self)) \(quoted(permission.value))"
+            "\(permission.flags) \(presentation(of: permission.tag, special: "\".;\\()@$")) \(quoted(permission.value))"
         case .svcb(let binding), .https(let binding):
             (["\(binding.priority) \(binding.target)"] + binding.parameters.map { "key\($0.key)=\(quoted($0.value))" })
                 .joined(separator: " ")

@@ -92,10 +92,9 @@ public enum DashedAddress {
     /// The address that a label writes, in either case; `nil` when it writes none.
     public static func address(_ label: some Collection<UInt8>) -> IPAddress? {
         // The shortest is `--`, the longest eight groups of four.
-        guard (2...39).contains(label.count), !label.contains(where: { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") })
-        else {
-            return nil
-        }
+        // Most labels are none, and are seen to be at their first letters.
+        guard (2...39).contains(label.count), label.allSatisfy({ $0 == dash || hexDigits.contains($0 | 0x20) || decimalDigit($0) != nil })
+        else { return nil }
         func text(_ separator: Unicode.Scalar) -> String {
             String(decoding: label.map { $0 == dash ? UInt8(ascii: separator) : $0 }, as: UTF8.self)
         }
@@ -104,4 +103,5 @@ public enum DashedAddress {
     }
 
     private static let dash = UInt8(ascii: "-")
+    private static let hexDigits = UInt8(ascii: "a")...UInt8(ascii: "f")
 }

@@ -1,21 +1,31 @@
-/// A name as it is looked up: in lower case, with the places of its labels, in fixed memory, so that a question can be taken from
-/// a packet without allocating. It is large, and read into again and again, so it cannot be copied.
+/// A name as it is looked up: in lower case, with the places of its labels, in fixed memory of its own, so that a question can be
+/// taken from a packet without allocating. It is large, and read into again and again, so it cannot be copied.
+///
+/// The memory is allocated and not inline: the compiler copies inline arrays of a borrowed value whole before it reads a word.
 struct NameKey: ~Copyable {
-    /// The wire form in lower case.
-    private(set) var bytes = InlineArray<264, UInt8>(repeating: 0)
-    /// Where each label begins, from the left.
-    private var starts = InlineArray<128, UInt8>(repeating: 0)
+    /// The wire form in lower case, of 255 bytes at most, and what eight bytes read at its last one reach; then ``starts``.
+    private let bytes: UnsafeMutableRawBufferPointer
+    /// Where each label begins, from the left; there are 127 at most.
+    private var starts: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(rebasing: bytes[Self.room...]) }
+    private static let room = 264
     /// Bytes, the root's included.
     private(set) var count = 0
     /// Labels without the root's.
     private(set) var labels = 0
 
     /// The root.
-    init() { count = 1 }
+    init() {
+        bytes = .allocate(byteCount: Self.room + 128, alignment: 8)
+        bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        count = 1
+    }
 
     init(_ name: DomainName) {
+        self.init()
         read(name.wire, at: 0)
     }
+
+    deinit { bytes.deallocate() }
 
     /// Takes the uncompressed name at a place in a message; after an error it is no name.
     ///
@@ -55,6 +65,9 @@ struct NameKey: ~Copyable {
     /// Where the last `depth` labels begin: all of them at 0, none of them at the root's byte.
     func start(depth: Int) -> Int { depth == 0 ? count - 1 : Int(starts[labels - depth]) }
 
+    /// The bytes of the first label, for as long as the name is not read into anew; empty for the root.
+    var firstLabel: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[1..<(1 + Int(bytes[0]))]) }
+
     /// The name's last `depth` labels and the root as a key.
     func suffix(depth: Int) -> [UInt8] {
         let start = start(depth: depth)
@@ -86,10 +99,9 @@ extension NameKey {
     func hash(extending hash: UInt64, depth: Int) -> UInt64 {
         var (position, hash) = (Int(starts[labels - depth]), hash)
         let end = position + 1 + Int(bytes[position])
-        let raw = bytes.span.bytes
         while position < end {
             // Eight bytes at a time; the memory is padded by more than that.
-            let word = raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self)
+            let word = bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self)
             let rest = end - position
             hash = NameHash.mixed(hash, rest >= 8 ? word : word & (1 << UInt64(rest * 8) - 1))
             position += 8
@@ -112,10 +124,10 @@ extension NameKey {
     func matches(_ others: [UInt8], _ range: Range<Int>, from start: Int) -> Bool {
         let length = count - start
         guard range.count == length else { return false }
-        let (mine, theirs) = (bytes.span.bytes, others.span.bytes)
+        let theirs = others.span.bytes
         var index = 0
         while index + 8 <= length {
-            let left = mine.unsafeLoadUnaligned(fromByteOffset: start + index, as: UInt64.self)
+            let left = bytes.loadUnaligned(fromByteOffset: start + index, as: UInt64.self)
             let right = theirs.unsafeLoadUnaligned(fromByteOffset: range.lowerBound + index, as: UInt64.self)
             guard left == right else { return false }
             index += 8

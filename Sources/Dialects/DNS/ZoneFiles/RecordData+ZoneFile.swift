@@ -70,8 +70,8 @@ extension StartOfAuthority {
     fileprivate init(_ words: inout ZoneFileWords, _ origin: DomainName) throws(ZoneFile.Fault) {
         let (primary, mailbox) = (try words.takeName(origin), try words.takeName(origin))
         let serial: UInt32 = try words.takeNumber("a serial number")
-        let (refresh, retry) = (try words.takeTime().seconds, try words.takeTime().seconds)
-        let (expire, minimum) = (try words.takeTime().seconds, try words.takeTime().seconds)
+        let (refresh, retry) = (try words.takeSeconds(), try words.takeSeconds())
+        let (expire, minimum) = (try words.takeSeconds(), try words.takeSeconds())
         self.init(
             primary: primary, mailbox: mailbox, serial: serial, refresh: refresh, retry: retry, expire: expire, minimum: minimum)
     }

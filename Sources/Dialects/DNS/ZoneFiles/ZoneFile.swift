@@ -107,21 +107,34 @@ struct ZoneFileReader {
 extension TimeToLive {
     /// Seconds, or numbers with the units w, d, h, m and s, such as `1h30m`.
     init?(masterFile text: String) {
+        guard let seconds = ZoneFileReader.seconds(text), seconds <= UInt32(Int32.max) else { return nil }
+        self.init(seconds: seconds)
+    }
+}
+
+extension ZoneFileReader {
+    /// A time in seconds, up to 2³² − 1.
+    static func seconds(_ text: String) -> UInt32? {
         var (total, number): (UInt64, UInt64?) = (0, nil)
         for byte in text.utf8 {
             if let digit = decimalDigit(byte) {
                 number = (number ?? 0) * 10 + UInt64(digit)
             } else {
-                let units: [UInt8: UInt64] = [
-                    UInt8(ascii: "w"): 604_800, UInt8(ascii: "d"): 86400, UInt8(ascii: "h"): 3600, UInt8(ascii: "m"): 60,
-                    UInt8(ascii: "s"): 1,
-                ]
-                guard let unit = units[lowercased(byte)], let count = number else { return nil }
+                let unit: UInt64
+                switch lowercased(byte) {
+                case UInt8(ascii: "w"): unit = 604_800
+                case UInt8(ascii: "d"): unit = 86400
+                case UInt8(ascii: "h"): unit = 3600
+                case UInt8(ascii: "m"): unit = 60
+                case UInt8(ascii: "s"): unit = 1
+                default: return nil
+                }
+                guard let count = number else { return nil }
                 (total, number) = (total + count * unit, nil)
             }
-            guard max(total, number ?? 0) <= UInt64(Int32.max) else { return nil }
+            // So that no sum is ever too large to be written.
+            guard max(total, number ?? 0) <= UInt64(UInt32.max) else { return nil }
         }
-        guard !text.isEmpty, total + (number ?? 0) <= UInt64(Int32.max) else { return nil }
-        self.init(seconds: UInt32(total + (number ?? 0)))
+        return text.isEmpty ? nil : UInt32(exactly: total + (number ?? 0))
     }
 }

@@ -169,6 +169,15 @@ struct ZoneFileWords {
         return text.utf8.dropLast().reversed().prefix { $0 == UInt8(ascii: "\\") }.count.isMultiple(of: 2)
     }
 
+    /// A time of an SOA record, which has all 32 bits.
+    mutating func takeSeconds() throws(ZoneFile.Fault) -> UInt32 {
+        let word = try take("a time")
+        guard let seconds = ZoneFileReader.seconds(word.text) else {
+            throw word.fault("\(word.text) is no time: seconds up to 4294967295, or such as 1h30m")
+        }
+        return seconds
+    }
+
     mutating func takeTime() throws(ZoneFile.Fault) -> TimeToLive {
         let word = try take("a time")
         guard let time = TimeToLive(masterFile: word.text) else {

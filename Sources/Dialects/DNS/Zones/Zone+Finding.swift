@@ -14,13 +14,25 @@ enum Finding {
     case referral(RecordSet, depth: Int)
 }
 
-extension Zone {
+// Of the hold and not of the zone: the compiler takes a copy of the whole zone, with a count for each of its references, for a
+// method of a value that stands in an object.
+extension Zones.Hold {
     /// Answers for a name in this zone (RFC 1034 §4.3.2, RFC 4592 §3.3).
     ///
     /// - Parameter hash: the name's.
     func find(_ key: borrowing NameKey, _ hash: UInt64, _ type: RecordType) -> Finding {
-        if cuts == 0, let owner = owner(key, hash, depth: key.labels) { return say(owner, type) }
+        if zone.cuts == 0 {
+            if let owner = owner(key, hash, depth: key.labels) { return say(owner, type) }
+            // Nothing but a wildcard or an address that the name writes could still give it being.
+            if zone.wildcards == 0, zone.dashed == 0 || address(in: key) == nil { return .nameError }
+        }
         return descend(key, type)
+    }
+
+    /// The address that a name's first label writes.
+    private func address(in key: borrowing NameKey) -> IPAddress? {
+        guard key.labels > zone.apexLabels else { return nil }
+        return DashedAddress.address(key.firstLabel)
     }
 
     /// The addresses at a name, whatever lies above it: what stands beside an answer, and glue below a cut.
@@ -29,17 +41,10 @@ extension Zone {
         return (owner.set(.a), owner.set(.aaaa))
     }
 
-    /// Who gave what stands at a name; empty when nothing does.
-    public func sources(of name: DomainName) -> [String] {
-        let key = NameKey(name)
-        guard name.isInside(apex), let owner = owner(key, key.hash, depth: key.labels) else { return [] }
-        return owner.owner.shares.map(\.source).filter { !$0.isEmpty }
-    }
-
     @inline(__always)
     private func owner(_ key: borrowing NameKey, _ hash: UInt64, depth: Int) -> PackedOwner? {
         let start = key.start(depth: depth)
-        guard let entry = owners.entry(hash, key, from: start) else { return nil }
+        guard let entry = zone.owners.entry(hash, key, from: start) else { return nil }
         return PackedOwner(entry)
     }
 
@@ -49,16 +54,16 @@ extension Zone {
         if type == .any { return owner.sets.first.map(Finding.answer) ?? .noData }
         if let alias = owner.set(.cname) { return .alias(alias) }
         // An empty name between ours and the apex is no word of ours: who has the name for his own may have something there.
-        if passesOn, owner.sets.isEmpty { return .nameError }
+        if zone.passesOn, owner.sets.isEmpty { return .nameError }
         return .noData
     }
 
     /// From the apex down to the name: a cut on the way is where our knowledge ends; the last name that exists is the closest
     /// encloser, which decides what a name that does not exist gets.
     private func descend(_ key: borrowing NameKey, _ type: RecordType) -> Finding {
-        var hash = key.hash(depth: apexLabels)
-        guard var encloser = owner(key, hash, depth: apexLabels) else { return .nameError }
-        for depth in (apexLabels + 1)..<(key.labels + 1) {
+        var hash = key.hash(depth: zone.apexLabels)
+        guard var encloser = owner(key, hash, depth: zone.apexLabels) else { return .nameError }
+        for depth in (zone.apexLabels + 1)..<(key.labels + 1) {
             let below = key.hash(extending: hash, depth: depth)
             guard let owner = owner(key, below, depth: depth) else {
                 return enclosed(key, by: encloser, hash, depth: depth - 1, type)
@@ -73,15 +78,22 @@ extension Zone {
     private func enclosed(
         _ key: borrowing NameKey, by encloser: PackedOwner, _ hash: UInt64, depth: Int, _ type: RecordType
     ) -> Finding {
-        if let ttl = encloser.dashedAddresses, key.labels == depth + 1,
-            let address = DashedAddress.address(key.suffix(depth: key.labels)[1...].prefix(key.start(depth: depth) - 1))
-        {
+        if let ttl = encloser.dashedAddresses, key.labels == depth + 1, let address = address(in: key) {
             let own: RecordType = address.family == .v4 ? .a : .aaaa
             return type == own || type == .any ? .dashed(address, ttl) : .noData
         }
-        guard wildcards > 0 else { return .nameError }
+        guard zone.wildcards > 0 else { return .nameError }
         let wildcard = NameKey(DomainName(checked: [1, UInt8(ascii: "*")] + key.suffix(depth: depth)))
         guard let owner = owner(wildcard, wildcard.hash, depth: wildcard.labels) else { return .nameError }
         return say(owner, type)
+    }
+}
+
+extension Zone {
+    /// Who gave what stands at a name, in order; empty when nothing does.
+    public func sources(of name: DomainName) -> [String] {
+        let key = NameKey(name)
+        guard name.isInside(apex), let entry = owners.entry(key.hash, key, from: key.start(depth: key.labels)) else { return [] }
+        return PackedOwner(entry).owner.shares.map(\.source).filter { !$0.isEmpty }
     }
 }

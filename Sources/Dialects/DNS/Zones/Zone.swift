@@ -18,6 +18,8 @@ public struct Zone: Sendable {
     /// How many owners below the apex have NS records, and how many are wildcards: mostly none, and then nobody looks.
     private(set) var cuts = 0
     private(set) var wildcards = 0
+    /// How many owners have dashed addresses below them.
+    private(set) var dashed = 0
     /// The SOA record as it stands beside "there is no such thing" (RFC 2308 §3).
     private(set) var denial: RecordSet
     let apexLabels: Int
@@ -150,6 +152,7 @@ extension Zone {
         body(&owner)
         let new = owner.isNeeded ? PackedOwner(owner, hash, key: bytes) : nil
         if let new { owners.set(new.packed) } else { owners.remove(hash, bytes) }
+        dashed += (new?.dashedAddresses == nil ? 0 : 1) - (old?.dashedAddresses == nil ? 0 : 1)
         guard depth > apexLabels else { return }
         cuts += (new?.set(.ns) == nil ? 0 : 1) - (old?.set(.ns) == nil ? 0 : 1)
         let change = (new == nil ? 0 : 1) - (old == nil ? 0 : 1)

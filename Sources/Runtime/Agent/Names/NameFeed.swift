@@ -18,8 +18,10 @@ public import Plan
 /// A change costs what its object has of names. It holds of every object what names need, and nothing else.
 public struct NameFeed: Sendable {
     public let plan: NamePlan
-    /// The cluster's zones as they are now. Not complete before the first list: nobody knows until then what does not exist.
+    /// The cluster's zones as they are now, and those of custom names. The cluster's are not complete before the first list: nobody
+    /// knows until then what does not exist.
     public private(set) var zones: Zones
+    private var custom: CustomNames?
     private var snapshot = Snapshot()
     private var clients: ClientBook?
     private var nameProblems: [Snapshot.Subject: [Problem]] = [:]
@@ -62,9 +64,15 @@ public struct NameFeed: Sendable {
         return isChanged
     }
 
-    /// Puts the cluster's zones, and who asks, among what is served; other zones stay.
+    /// Serves these names beside the cluster's, in the place of those that were given before.
+    public mutating func use(_ custom: CustomNames) {
+        custom.apply(to: &zones, insteadOf: self.custom)
+        self.custom = custom
+    }
+
+    /// Puts the zones, and who asks, in the place of what is served.
     public func put(into names: inout ServedNames) {
-        for zone in zones.all { names.zones.set(zone) }
+        names.zones = zones
         if let clients { names.clients = clients.names }
     }
 
@@ -81,6 +89,7 @@ extension NameFeed {
     private mutating func begin(with objects: [any KubernetesObject]) {
         snapshot.replace(with: objects.map(Self.trimmed))
         (zones, nameProblems) = plan.whole(of: snapshot)
+        custom?.apply(to: &zones, insteadOf: nil)
         if clients != nil {
             for pod in snapshot.everyPod { clients?.set(pod.key, pod) }
         }

@@ -6,50 +6,14 @@ import Telemetry
 /// What a name server and what it asks have counted, under CoreDNS's names where they have one.
 extension Exposition {
     mutating func add(_ figures: NameServerFigures, server: String) {
-        let place = ["server": server, "zone": ".", "view": ""]
-        add(
-            "coredns_dns_requests_total", .counter, "Queries.",
-            figures.requests.map { request, count in
-                Sample(
-                    Double(count),
-                    place.merging(request.transport.labels) { $1 }.merging(["type": request.type?.description ?? "other"]) { $1 })
-            }.sorted())
-        add(
-            "coredns_dns_responses_total", .counter, "Answers.",
-            figures.responses.map { response, count in
-                Sample(
-                    Double(count),
-                    place.merging(["rcode": response.code?.description ?? "other", "plugin": ""]) { $1 }
-                        .merging(response.transport.labels) { $1 })
-            }.sorted())
-        add(
-            "coredns_dns_request_duration_seconds", "From when a query was read to when its answer was sent.",
-            [(figures.durations.histogram, place)])
-        for (name, help, spreads) in [
-            ("request", "Bytes of queries.", figures.requestSizes), ("response", "Bytes of answers.", figures.responseSizes),
-        ] {
-            add(
-                "coredns_dns_\(name)_size_bytes", help,
-                spreads.map { (histogram: $1.histogram, labels: place.merging($0.labels) { $1 }) }
-                    .sorted { "\($0.labels)" < "\($1.labels)" })
+        for family in figures.families(server: server) {
+            switch family.kind {
+            case .counter: add(family.name, .counter, family.help, family.samples.map { Sample($0.value, $0.labels) })
+            case .gauge: add(family.name, .gauge, family.help, family.samples.map { Sample($0.value, $0.labels) })
+            case .histogram:
+                add(family.name, family.help, family.spreads.map { (histogram: $0.spread.histogram, labels: $0.labels) })
+            }
         }
-        add(
-            "tulle_dns_silences_total", .counter, "Packets that are no query, and got no answer.", .init(Double(figures.silences))
-        )
-        add("tulle_dns_limited_total", .counter, "Answers that the response limit kept back.", .init(Double(figures.kept)))
-        add("tulle_dns_limited_empty_total", .counter, "Answers that it sent without records.", .init(Double(figures.slipped)))
-        add(
-            "tulle_dns_overflows_total", .counter, "Queries that got SERVFAIL as too many waited for the world outside.",
-            .init(Double(figures.overflows)))
-        add(
-            "tulle_dns_collapsed_total", .counter, "First queries of a search list that were answered with the name that exists.",
-            .init(Double(figures.collapsed)))
-        add("tulle_dns_unsent_total", .counter, "Answers that the kernel did not take.", .init(Double(figures.unsent)))
-        add(
-            "tulle_dns_refused_connections_total", .counter, "Connections that were closed at once, as there were too many.",
-            .init(Double(figures.refusedConnections)))
-        add("tulle_dns_connections", .gauge, "Connections that are open.", .init(figures.connections))
-        add("tulle_dns_waiting", .gauge, "Queries that wait for the world outside.", .init(figures.underWay))
     }
 
     mutating func add(_ figures: ForwarderFigures, server: String) {
@@ -94,13 +58,6 @@ extension Exposition {
     }
 }
 
-extension NameServerFigures.Transport {
-    /// As CoreDNS numbers families.
-    fileprivate var labels: [String: String] {
-        ["proto": transport == .udp ? "udp" : "tcp", "family": family == .v4 ? "1" : "2"]
-    }
-}
-
 extension NameServerFigures.Spread {
     fileprivate var histogram: Histogram { Histogram(bounds, counts: counts, sum: sum) }
 }
@@ -108,15 +65,5 @@ extension NameServerFigures.Spread {
 extension ForwarderFigures.Durations {
     fileprivate var histogram: Histogram {
         Histogram(Self.limits.map { $0 / .seconds(1) }, counts: counts, sum: sum / .seconds(1))
-    }
-}
-
-extension [Exposition.Sample] {
-    /// A page reads the same twice.
-    fileprivate func sorted() -> Self {
-        sorted { one, other in
-            let (left, right) = (one.labels.sorted { $0.key < $1.key }, other.labels.sorted { $0.key < $1.key })
-            return left.lexicographicallyPrecedes(right) { $0 < $1 }
-        }
     }
 }

@@ -22,11 +22,11 @@ import Telemetry
 /// time of ``Settings/farewell``, so that those who send learn of it, and answers what it has received.
 public struct NameService: ServiceLifecycle.Service {
     public struct Settings: Sendable {
-        /// Where `/health` is shown, and `/explain`; none: nowhere.
+        /// Where `/health` is shown; none: nowhere.
         public var healthAddresses: [SocketAddress] = []
         /// Where `/ready` is shown.
         public var readyAddresses: [SocketAddress] = []
-        /// Where `/metrics` is shown.
+        /// Where `/metrics` is shown, and `/explain`.
         public var metricsAddresses: [SocketAddress] = []
         public var farewell: Duration = .seconds(5)
         /// What figures call this server.
@@ -135,9 +135,9 @@ extension NameService.Settings {
 
     fileprivate func shows(_ page: NameBoard.Page, at address: SocketAddress) -> Bool {
         switch page {
-        case .health, .explain: healthAddresses.contains(address)
+        case .health: healthAddresses.contains(address)
         case .ready: readyAddresses.contains(address)
-        case .metrics: metricsAddresses.contains(address)
+        case .metrics, .explain: metricsAddresses.contains(address)
         }
     }
 }

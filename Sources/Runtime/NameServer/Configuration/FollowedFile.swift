@@ -38,7 +38,8 @@ public struct FollowedFile: Sendable {
         }
     }
 
-    static func read(_ path: String) -> Reading {
+    /// What stands in a file now.
+    public static func read(_ path: String) -> Reading {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return .unreadable(errno) }
         defer { _ = close(descriptor) }

@@ -44,7 +44,7 @@ final class ForwarderInbox: Sendable {
             if state.letters.count == 1, state.event >= 0 { clinux_event_signal(state.event) }
             return false
         }
-        if isClosed, case .resolve(_, let answered) = letter { answered(Self.ended) }
+        if isClosed { Self.turnAway(letter) }
     }
 
     /// The letters that have come since, in order.
@@ -63,7 +63,12 @@ final class ForwarderInbox: Sendable {
             defer { state.letters = [] }
             return state.letters
         }
-        for case .resolve(_, let answered) in rest { answered(Self.ended) }
+        rest.forEach(Self.turnAway)
+    }
+
+    /// Nobody will read it any more.
+    static func turnAway(_ letter: Letter) {
+        if case .resolve(_, let answered) = letter { answered(ended) }
     }
 
     static let ended = OutsideAnswer.failure(.notReady, "the server ends")

@@ -63,7 +63,12 @@ final class ForwarderLoop {
         for event in events {
             switch event {
             case .wake:
-                for letter in inbox.take() where !receive(letter) { return false }
+                var isOver = false
+                for letter in inbox.take() {
+                    // Who asked after the end is answered too.
+                    if isOver { ForwarderInbox.turnAway(letter) } else { isOver = !receive(letter) }
+                }
+                if isOver { return false }
             case .message(let message, let owner, let attempt):
                 perform(on: owner) { $0.heard(message, attempt, &moment, &healths) }
             case .broke(let reason, let owner, let attempt):
@@ -112,7 +117,7 @@ extension ForwarderLoop {
         healths = healths.filter { all.contains($0.key) }
         for upstream in all where healths[upstream] == nil { healths[upstream] = UpstreamHealth() }
         for upstream in all.sorted(by: { $0.description < $1.description }) {
-            healths[upstream]?.isSelf = new.ownAddresses.contains(upstream.address)
+            healths[upstream]?.isSelf = new.isOwn(upstream.address)
             if healths[upstream]?.isSelf ?? false { report(.ownAddress(upstream)) }
         }
         if new.upstreams.isEmpty { report(.nobody(.root)) }

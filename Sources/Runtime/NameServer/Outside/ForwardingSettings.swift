@@ -118,6 +118,16 @@ extension ForwardingSettings {
         case ours(DomainName)
     }
 
+    /// Whether we listen there. At all addresses: then also at those of `lo`, whatever others the machine has.
+    func isOwn(_ place: SocketAddress) -> Bool {
+        if ownAddresses.contains(place) { return true }
+        let isLoopback = place.address.family == .v4 ? place.address.number >> 24 == 127 : place.address.number == 1
+        return isLoopback
+            && ownAddresses.contains {
+                $0.address.number == 0 && $0.port == place.port && $0.address.family == place.address.family
+            }
+    }
+
     func upstreams(_ route: Route) -> [Upstream] {
         switch route {
         case .world: upstreams

@@ -225,7 +225,8 @@ extension LabCluster {
         ]
     }
 
-    /// The pods that run in a network of their own, and the names of those that should and do not yet.
+    /// The pods that run in a network of their own, and the names of those that should and do not yet; the lab's own name servers
+    /// are left out.
     private func pingable() async throws -> ([Place], waiting: [String]) {
         var places: [Place] = []
         var waiting: [String] = []
@@ -233,6 +234,7 @@ extension LabCluster {
             let (namespace, name) = (
                 pod[at: "metadata", "namespace"]?.string ?? "", pod[at: "metadata", "name"]?.string ?? ""
             )
+            if LabNameServer.owns(pod) { continue }
             let phase = pod[at: "status", "phase"]?.string ?? ""
             guard phase != "Succeeded", phase != "Failed", pod[at: "metadata", "deletionTimestamp"] == nil else { continue }
             let full = namespace == "default" ? name : "\(namespace)/\(name)"

@@ -52,6 +52,8 @@ final class LabCluster: Sendable {
                 directory: supervisor.directory.node(name), launcher: supervisor.tools.pod, plugin: supervisor.tools.plugin,
                 network: network)
             host.images = ImageCatalogue(supervisor.settings.images)
+            host.clusterDNS = supervisor.settings.nameServerAddresses
+            host.resolver = supervisor.settings.resolver
             return KubeletService(
                 host: host, client: client, facts: .ofThisMachine, circumstances: supervisor.surroundings.circumstances,
                 logger: supervisor.logger)

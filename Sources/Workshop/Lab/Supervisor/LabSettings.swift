@@ -41,6 +41,11 @@ public struct LabSettings: Hashable, Sendable {
     public var images: [ImageCatalogue.Entry]
     /// How many echo pods are there from the beginning.
     public var pods: Int
+    /// How many pods of the lab's own serve names behind `kube-system/kube-dns`; with none, pods have no name server.
+    public var nameServers: Int
+    /// What stands in the nodes' `/etc/resolv.conf`: whom pods with `dnsPolicy: Default` ask, and the name servers for what is not
+    /// the cluster's. Empty: a lab sends nothing to the world outside.
+    public var resolver: String
     /// Where kubectl finds the API on loopback; zero: any that is free, and the same again after a restart.
     public var port: UInt16
 
@@ -50,13 +55,14 @@ public struct LabSettings: Hashable, Sendable {
         name: String = "lab", nodes: Int = 3, families: [IPFamily] = [.v4, .v6], podPrefixes: [IPPrefix] = [],
         servicePrefixes: [IPPrefix] = [], images: [ImageCatalogue.Entry] = [], pods: Int = 0, port: UInt16 = 0,
         backend: Backend = .hostGateway, isDirectOnSegment: Bool = false, segmentCount: Int = 1,
-        podMode: PodMode = .routed
+        podMode: PodMode = .routed, nameServers: Int = 0, resolver: String = ""
     ) {
         (self.name, self.nodes, self.families, self.images) = (name, nodes, families, images)
         nextPlug = min(max(1, nodes), Self.mostNodes) + 1
         seats = (0..<min(max(1, nodes), Self.mostNodes)).map { LabSeat(number: $0 + 1, position: $0, plug: $0 + 1) }
         (self.backend, self.isDirectOnSegment, self.segmentCount) = (backend, isDirectOnSegment, segmentCount)
         (self.pods, self.port, self.podMode) = (pods, port, podMode)
+        (self.nameServers, self.resolver) = (nameServers, resolver)
         func complete(_ given: [IPPrefix], _ usual: [IPPrefix]) -> [IPPrefix] {
             families.flatMap { family in
                 let named = given.filter { $0.family == family }
@@ -90,6 +96,7 @@ public struct LabSettings: Hashable, Sendable {
 extension LabSettings {
     public static let mostNodes = 100
     public static let mostSegments = 3
+    public static let mostNameServers = 10
     /// The API's port on the wire.
     static let serverPort: UInt16 = 6443
 
@@ -124,6 +131,9 @@ extension LabSettings {
     /// The address of the service `kubernetes`.
     var serviceAddress: IPAddress? { servicePrefixes.first?.address(at: 1) }
 
+    /// Where the lab's name servers are asked: the tenth of each range, as clusters have it by custom. None without servers.
+    var nameServerAddresses: [IPAddress] { nameServers == 0 ? [] : servicePrefixes.compactMap { $0.address(at: 10) } }
+
     /// How long a node's part of a family's pod prefix is: Kubernetes' defaults, or less where the prefix is smaller.
     func nodeLength(_ prefix: IPPrefix) -> Int {
         let usual = prefix.family == .v4 ? 24 : 64
@@ -152,6 +162,9 @@ extension LabSettings {
                     + "no road there; take --backend vxlan")
         }
         if isDirectOnSegment, backend != .vxlan { faults.append("--vxlan-direct-routing goes with --backend vxlan") }
+        if !(0...Self.mostNameServers).contains(nameServers) {
+            faults.append("--dns \(nameServers): from 0 to \(Self.mostNameServers)")
+        }
         if !(0...1000).contains(pods) { faults.append("--pods \(pods): from 0 to 1000") }
         let letters = name.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 }
         if name.isEmpty || name.utf8.count > 40 || !letters || name.hasPrefix("-") || name.hasSuffix("-") {
@@ -236,6 +249,7 @@ extension LabSettings {
             "families": .array(families.map { .string($0.name) }), "podPrefixes": texts(podPrefixes),
             "servicePrefixes": texts(servicePrefixes), "segments": texts(segments), "pods": JSONValue(pods),
             "port": JSONValue(Int(port)), "images": .array(images.map { .string($0.text) }),
+            "nameServers": JSONValue(nameServers), "resolver": .string(resolver),
             "seats": .array(seats.map(\.json)), "nextPlug": JSONValue(nextPlug),
         ]
     }
@@ -251,7 +265,8 @@ extension LabSettings {
             port: UInt16(clamping: tree["port"]?.integer ?? 0),
             backend: (tree["backend"]?.string).flatMap(Backend.init) ?? .hostGateway,
             isDirectOnSegment: tree["isDirectOnSegment"] == true, segmentCount: tree["segmentCount"]?.integer ?? 1,
-            podMode: (tree["podMode"]?.string).flatMap(PodMode.init) ?? .routed)
+            podMode: (tree["podMode"]?.string).flatMap(PodMode.init) ?? .routed,
+            nameServers: tree["nameServers"]?.integer ?? 0, resolver: tree["resolver"]?.string ?? "")
         segments = texts("segments").compactMap { IPPrefix($0) }
         if let kept = tree["seats"]?.array { seats = kept.compactMap { LabSeat($0) } }
         if let kept = tree["nextPlug"]?.integer { nextPlug = kept }

@@ -192,6 +192,11 @@ extension Supervisor {
         try await cluster.untilReady()
         let count = settings.seats.count
         say(.step("Ready", "\(count) \(count == 1 ? "node" : "nodes")"))
+        if settings.nameServers > 0 {
+            try await LabNameServer(settings: settings, program: tools.tulle).add(by: cluster.client)
+            let addresses = settings.nameServerAddresses.map(\.description).joined(separator: " ")
+            say(.step("names", "kube-dns at \(addresses); its pods follow"))
+        }
         if settings.pods > 0 {
             try await cluster.addEchoPods()
             say(.step("pods", "\(settings.pods) echo pods are asked for"))

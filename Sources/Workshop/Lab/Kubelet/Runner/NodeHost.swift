@@ -15,7 +15,10 @@ public struct NodeHost: Sendable {
     public var plugin: String
     public var network: SmallJSON
     public var images = ImageCatalogue()
+    /// The cluster's name servers; none: pods ask whom the node asks.
     public var clusterDNS: [IPAddress] = []
+    /// The node's own resolv.conf.
+    public var resolver = ""
     public var clusterDomain = "cluster.local"
 
     public init(

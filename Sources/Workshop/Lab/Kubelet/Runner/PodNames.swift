@@ -19,26 +19,62 @@ struct PodNames {
         resolver = Self.resolver(pod, host)
     }
 
+    /// As kubelets write it.
     private static func resolver(_ pod: PodManifest, _ host: NodeHost) -> String {
-        var (servers, search, options): ([String], [String], [String]) = ([], [], [])
+        let node = ResolverText(host.resolver)
+        var text = ResolverText("")
         let isCluster = pod.dnsPolicy == "ClusterFirstWithHostNet" || pod.dnsPolicy == "ClusterFirst" && !pod.usesHostNetwork
         if isCluster, !host.clusterDNS.isEmpty {
-            servers = host.clusterDNS.map { "\($0)" }
+            text.servers = host.clusterDNS.map { "\($0)" }
             let domain = host.clusterDomain
-            search = ["\(pod.metadata.namespace).svc.\(domain)", "svc.\(domain)", domain]
-            options = ["ndots:5"]
+            text.searches = ["\(pod.metadata.namespace).svc.\(domain)", "svc.\(domain)", domain] + node.searches
+            text.options = ["ndots:5"]
+        } else if pod.dnsPolicy != "None" {
+            text = node
         }
         func strings(_ name: String) -> [String] { (pod.dnsConfig?[name]?.array ?? []).compactMap(\.string) }
-        servers += strings("nameservers")
-        search += strings("searches")
+        text.servers += strings("nameservers")
+        text.searches += strings("searches")
         for option in pod.dnsConfig?["options"]?.array ?? [] {
             guard let name = option["name"]?.string else { continue }
-            options.removeAll { $0 == name || $0.hasPrefix(name + ":") }
-            options.append(option["value"]?.string.map { "\(name):\($0)" } ?? name)
+            text.options.removeAll { $0 == name || $0.hasPrefix(name + ":") }
+            text.options.append(option["value"]?.string.map { "\(name):\($0)" } ?? name)
         }
-        // Without servers of the cluster nothing is asked: a lab sends nothing to the world outside.
-        return (search.isEmpty ? "" : "search \(search.joined(separator: " "))\n")
-            + servers.map { "nameserver \($0)\n" }.joined()
+        return text.description
+    }
+}
+
+/// What a resolver's file says, as far as pods get it.
+private struct ResolverText: CustomStringConvertible {
+    var servers: [String] = []
+    var searches: [String] = []
+    var options: [String] = []
+
+    /// Of several search lists the last counts (resolv.conf(5)).
+    init(_ text: String) {
+        for line in text.split(separator: "\n") {
+            let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
+            switch words.first {
+            case "nameserver": servers += words.dropFirst().prefix(1)
+            case "search", "domain": searches = Array(words.dropFirst())
+            case "options": options += words.dropFirst()
+            default: break
+            }
+        }
+    }
+
+    /// The C library looks at three servers.
+    private static let mostServers = 3
+
+    /// Nothing twice; without a server nobody is asked.
+    var description: String {
+        func once(_ words: [String]) -> [String] {
+            var seen: Set<String> = []
+            return words.filter { seen.insert($0).inserted }
+        }
+        let searches = once(searches)
+        return (searches.isEmpty ? "" : "search \(searches.joined(separator: " "))\n")
+            + once(servers).prefix(Self.mostServers).map { "nameserver \($0)\n" }.joined()
             + (options.isEmpty ? "" : "options \(options.joined(separator: " "))\n")
     }
 }

@@ -1,0 +1,225 @@
+internal import Addressing
+internal import DNS
+
+extension NameServerConfiguration {
+    /// Reads a document.
+    ///
+    /// - Parameters:
+    ///   - text: YAML; an empty one means everything as usual.
+    ///   - file: what it is called in what is said of mistakes.
+    ///   - readFile: what stands in a file that the document names.
+    /// - Throws: every mistake there is. Then nothing of the document should be used.
+    public init(
+        _ text: String, file: String = "names.yaml", readFile: (String) -> FollowedFile.Reading = FollowedFile.read
+    ) throws(NameServerConfigurationError) {
+        self.init()
+        let reader = ConfigurationReader(file: file, text: text)
+        if let root = reader.document(text) { read(root, readFile) }
+        let mistakes = reader.mistakes.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+        if !mistakes.isEmpty { throw NameServerConfigurationError(mistakes: mistakes) }
+    }
+
+    private mutating func read(_ root: ConfigurationField, _ readFile: (String) -> FollowedFile.Reading) {
+        let fields = root.map([
+            "clusterDomain", "listen", "ttl", "pods", "searchCollapse", "forward", "stubs", "hosts", "zones", "cache", "log",
+            "rateLimit",
+        ])
+        clusterDomain = fields["clusterDomain"]?.name ?? clusterDomain
+        ttl = fields["ttl"]?.timeToLive ?? ttl
+        pods = fields["pods"]?.choice(PodNames.self) ?? pods
+        collapsesSearch = fields["searchCollapse"]?.flag ?? collapsesSearch
+        log = fields["log"]?.choice(Log.self) ?? log
+        listen = fields["listen"].map(Listen.init)
+        rateLimit = fields["rateLimit"].flatMap(RateLimit.init)
+        if let field = fields["forward"] { forward.read(field) }
+        if let field = fields["stubs"] { readStubs(field) }
+        if let field = fields["hosts"] { custom.readHosts(field, readFile) }
+        if let field = fields["zones"] { custom.readZones(field, clusterDomain, readFile) }
+        if let field = fields["cache"] { cache.read(field) }
+    }
+
+    private mutating func readStubs(_ field: ConfigurationField) {
+        for stub in field.list {
+            let fields = stub.map(["domain", "upstreams"])
+            guard let domain = stub.needed("domain", fields)?.name, let list = stub.needed("upstreams", fields)?.list else {
+                continue
+            }
+            if stubs.contains(where: { $0.domain == domain }) {
+                stub.mistake("a second stub for \(domain); put its upstreams into the first")
+            }
+            stubs.append(ForwardingSettings.Stub(domain, list.compactMap(\.upstream)))
+            if list.isEmpty { stub.mistake("a stub without upstreams; name one at least") }
+        }
+    }
+}
+
+extension ConfigurationField {
+    fileprivate func needed(_ key: String, _ fields: [String: ConfigurationField]) -> ConfigurationField? {
+        if let field = fields[key] { return field }
+        if isMap { mistake("\(key) is missing") }
+        return nil
+    }
+
+    fileprivate var upstream: Upstream? {
+        value("an address such as 192.0.2.53, [2001:db8::53]:5353 or tcp://192.0.2.53", Upstream.init)
+    }
+
+    fileprivate var timeToLive: TimeToLive? {
+        duration(.zero ... .seconds(604_800)).map { TimeToLive(seconds: UInt32(clamping: $0.components.seconds)) }
+    }
+}
+
+// MARK: - Parts
+
+extension NameServerConfiguration.Listen {
+    fileprivate init(_ field: ConfigurationField) {
+        let fields = field.map(["addresses", "port"])
+        addresses = field.needed("addresses", fields)?.list.compactMap(\.address) ?? []
+        port = fields["port"]?.number(1...65535).map { UInt16($0) } ?? 53
+    }
+}
+
+extension NameServerConfiguration.RateLimit {
+    fileprivate init?(_ field: ConfigurationField) {
+        let fields = field.map(["responsesPerSecond", "exempt"])
+        guard let rate = field.needed("responsesPerSecond", fields)?.number(1...1_000_000) else { return nil }
+        responsesPerSecond = rate
+        exempt = fields["exempt"]?.list.compactMap { $0.value("a prefix such as 192.0.2.0/24", IPPrefix.init) } ?? []
+    }
+}
+
+extension NameServerConfiguration.Forward {
+    fileprivate mutating func read(_ field: ConfigurationField) {
+        let fields = field.map([
+            "upstreams", "resolverFile", "policy", "tcpOnly", "trustAD", "randomCase", "timeout", "concurrency",
+        ])
+        if let file = fields["resolverFile"], let path = file.text {
+            upstreams = .file(path)
+            if !path.hasPrefix("/") { file.mistake("\"\(path)\" is no path from the root, such as /etc/resolv.conf") }
+            if let chosen = fields["upstreams"] {
+                chosen.mistake("upstreams are chosen, or a resolverFile names them: leave one out")
+            }
+        } else if let chosen = fields["upstreams"] {
+            upstreams = .these(chosen.list.compactMap(\.upstream))
+        }
+        policy = fields["policy"]?.choice(ForwardingSettings.Order.self) ?? policy
+        isTCPOnly = fields["tcpOnly"]?.flag ?? isTCPOnly
+        isTrusted = fields["trustAD"]?.flag ?? isTrusted
+        randomizesCase = fields["randomCase"]?.flag ?? randomizesCase
+        patience = fields["timeout"]?.duration(.milliseconds(100) ... .seconds(30)) ?? patience
+        mostUnderWay = fields["concurrency"]?.number(1...10000) ?? mostUnderWay
+    }
+}
+
+extension MemorySettings {
+    fileprivate mutating func read(_ field: ConfigurationField) {
+        let fields = field.map(["size", "answers", "denials", "failures", "stale", "prefetch"])
+        byteLimit = fields["size"]?.size(0...(1 << 30)) ?? byteLimit
+        if let field = fields["answers"] { answers = Self.range(field, answers) }
+        if let field = fields["denials"] { denials = Self.range(field, denials) }
+        // RFC 9520 §3.2: five minutes at most; a name that is mended should not wait even that long.
+        failures = fields["failures"]?.duration(.seconds(1) ... .seconds(5)) ?? failures
+        stale = fields["stale"]?.duration(.zero ... .seconds(3 * 86400)) ?? stale
+        if let field = fields["prefetch"] {
+            if field.word == "false" {
+                prefetch = nil
+            } else {
+                let fields = field.map(["uses", "percentage"])
+                let usual = Prefetch()
+                prefetch = Prefetch(
+                    leastUses: fields["uses"]?.number(1...1_000_000) ?? usual.leastUses,
+                    percentage: fields["percentage"]?.number(1...90) ?? usual.percentage)
+            }
+        }
+    }
+
+    private static func range(_ field: ConfigurationField, _ usual: ClosedRange<Duration>) -> ClosedRange<Duration> {
+        let fields = field.map(["floor", "ceiling"])
+        let limits: ClosedRange<Duration> = .zero ... .seconds(7 * 86400)
+        let floor = fields["floor"]?.duration(limits) ?? usual.lowerBound
+        let ceiling = fields["ceiling"]?.duration(limits) ?? max(usual.upperBound, floor)
+        guard floor <= ceiling else {
+            field.mistake("the floor is above the ceiling")
+            return usual
+        }
+        return floor...ceiling
+    }
+}
+
+// MARK: - Custom names
+
+extension CustomNames {
+    fileprivate mutating func readHosts(_ field: ConfigurationField, _ readFile: (String) -> FollowedFile.Reading) {
+        let fields = field.map(["entries", "text", "file", "ttl"])
+        ttl = fields["ttl"]?.timeToLive ?? ttl
+        for (key, value) in fields["entries"]?.pairs("names and their addresses") ?? [] {
+            guard let name = key.name else { continue }
+            hosts.lines += value.list.compactMap(\.address).map { HostsFile.Line(address: $0, names: [name]) }
+        }
+        if let text = fields["text"], let content = text.text {
+            add(content, text) { text.reader.place(in: text, line: $0, column: $1, of: content) }
+        }
+        if let file = fields["file"], let content = file.content(readFile) { add(content, file, nil) }
+    }
+
+    private mutating func add(
+        _ text: String, _ field: ConfigurationField, _ place: ((Int, Int) -> (line: Int, column: Int))?
+    ) {
+        var faults: [HostsFile.Fault] = []
+        hosts.lines += HostsFile(text, &faults).lines
+        for fault in faults { field.report(fault.line, fault.column, fault.reason, place) }
+    }
+
+    fileprivate mutating func readZones(
+        _ field: ConfigurationField, _ clusterDomain: DomainName, _ readFile: (String) -> FollowedFile.Reading
+    ) {
+        for zone in field.list {
+            let fields = zone.map(["name", "text", "file", "ttl", "passOn"])
+            guard let apex = zone.needed("name", fields)?.name else { continue }
+            guard let source = fields["text"] ?? fields["file"] else {
+                zone.mistake("text or file is missing: the zone's records")
+                continue
+            }
+            if fields["text"] != nil, let file = fields["file"] {
+                file.mistake("records stand in text or in a file: leave one out")
+            }
+            let isInline = fields["text"] != nil
+            guard let text = isInline ? source.text : source.content(readFile) else { continue }
+            if zones.contains(where: { $0.apex == apex }) {
+                zone.mistake("a second zone \(apex); put its records into the first")
+            }
+            let read = ZoneFile(text, of: apex, ttl: fields["ttl"]?.timeToLive ?? 3600)
+            let place: (Int, Int) -> (line: Int, column: Int) = {
+                source.reader.place(in: source, line: $0, column: $1, of: text)
+            }
+            for fault in read.faults { source.report(fault.line, fault.column, fault.reason, isInline ? place : nil) }
+            if apex.isInside(clusterDomain), read.records.contains(where: { $0.type == .soa }) {
+                source.mistake("\(apex) is a part of \(clusterDomain), which has an SOA record already: leave this one out")
+            }
+            zones.append(CustomZone(apex, read.records, passesOn: fields["passOn"]?.flag ?? false))
+        }
+    }
+}
+
+extension ConfigurationField {
+    /// What stands in the file that is named here.
+    fileprivate func content(_ readFile: (String) -> FollowedFile.Reading) -> String? {
+        guard let path = text else { return nil }
+        switch readFile(path) {
+        case .text(let text): return text
+        case .unreadable(let code):
+            mistake("read \(path): \(ErrorText.of(code))")
+            return nil
+        }
+    }
+
+    /// A mistake inside a text: at its place in this document, or in the file that was read.
+    fileprivate func report(_ line: Int, _ column: Int, _ reason: String, _ place: ((Int, Int) -> (line: Int, column: Int))?) {
+        if let place {
+            let (line, column) = place(line, column)
+            reader.mistake(path, line: line, column: column, reason)
+        } else {
+            mistake("\(word ?? ""):\(line):\(column): \(reason)")
+        }
+    }
+}
