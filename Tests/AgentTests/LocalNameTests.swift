@@ -179,6 +179,19 @@ extension KernelTests {
             #expect(try held() == [])
         }
 
+        @Test("the table is read back as it was written")
+        func table() throws {
+            let refused = try [NameAsker(ip("10.244.1.2"), .udp), NameAsker(ip("fd00:10:244:1::2"), .tcp)]
+            for family in IPFamily.allCases {
+                var tables = try KernelTables(in: node.namespace)
+                var table = try LocalNameTable(family, servers: Self.servers.map(ip), refused: refused)
+                try tables.settle(table.id, to: table.table)
+                #expect(try tables.settle(table.id, to: table.table).isEmpty)
+                try tables.apply(table.refuse([]))
+                #expect(try tables.settle(table.id, to: table.table).isEmpty)
+            }
+        }
+
         private func held() throws -> Set<IPAddress> {
             let found = try KernelHost(node.namespace).observe(.init([.addresses], links: ["lo"])).addresses
             return Set(found.filter { $0.proto == PacketPath.addressProtocol }.map(\.address.address))

@@ -1,7 +1,6 @@
 import Agent
 import ArgumentParser
 import Cluster
-import DNS
 import NameServer
 import Plan
 
@@ -13,19 +12,13 @@ struct AgentNameOptions: ParsableArguments {
             valueName: "namespace/name"))
     var dnsService = "kube-system/kube-dns"
 
-    @Option(help: ArgumentHelp("With the part dns: what all names of the cluster end with.", valueName: "domain"))
-    var dnsDomain = "cluster.local"
-
     @Option(
         help: ArgumentHelp(
             """
-            With the part dns: who is asked for names of the world outside, such as 192.0.2.53 or [2001:db8::53]:5353. May be \
-            repeated. [default: the servers of --dns-resolver]
-            """, valueName: "server"))
-    var dnsUpstream: [String] = []
-
-    @Option(help: ArgumentHelp("With the part dns: the file of the node's own resolver.", valueName: "file"))
-    var dnsResolver = "/etc/resolv.conf"
+            With the part dns: how names are served, and who is asked for those of the world outside; the document that the \
+            cluster's server has (docs/dns.md). It is read again when it changes.
+            """, valueName: "file"))
+    var dnsConfig: String?
 
     @Flag(
         inversion: .prefixedNo,
@@ -33,23 +26,20 @@ struct AgentNameOptions: ParsableArguments {
     var dnsSearchCollapse = true
 
     func settings() throws -> LocalNameSettings {
-        guard let domain = DomainName(dnsDomain), !domain.isRoot, domain.wire.count <= 150 else {
-            throw AgentUsage("--dns-domain \(dnsDomain): a domain name of at most 150 characters, such as cluster.local")
-        }
         let parts = dnsService.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 2, !parts.contains("") else {
             throw AgentUsage("--dns-service \(dnsService): a namespace and a name, such as kube-system/kube-dns")
         }
         var settings = LocalNameSettings()
-        settings.names = NameSettings(domain: domain, server: ServiceIndex.Name(namespace: parts[0], name: parts[1]))
-        settings.upstreams = try dnsUpstream.map { text in
-            guard let upstream = Upstream(text) else {
-                throw AgentUsage("--dns-upstream \(text): an address, and perhaps a port, such as 192.0.2.53 or [2001:db8::53]:5353")
-            }
-            return upstream
-        }
-        settings.resolverFile = dnsResolver
+        settings.service = ServiceIndex.Name(namespace: parts[0], name: parts[1])
         settings.collapsesSearches = dnsSearchCollapse
+        guard let dnsConfig else { return settings }
+        var file = FollowedFile(dnsConfig)
+        guard case .text(let text)? = file.changed() else { throw AgentUsage("--dns-config \(dnsConfig): it cannot be read") }
+        do { settings.configuration = try NameServerConfiguration(text, file: dnsConfig) } catch {
+            throw AgentUsage("--dns-config: \(error)")
+        }
+        settings.configurationFile = dnsConfig
         return settings
     }
 }

@@ -1,5 +1,6 @@
 import KubeAPI
 public import KubeClient
+import NameServer
 import Plan
 
 extension AgentSettings {
@@ -12,6 +13,7 @@ extension AgentSettings {
         let judges = duties.contains(.policies)
         let namespaces =
             judges || duties.contains(.pods) || duties.contains(.dns) ? [ServerObjectSource.Collection(Namespace.resource)] : []
+        let namesPods = duties.contains(.dns) && names.configuration.pods == .verified
         // A policy of this node may mean any pod.
         let pods =
             judges
@@ -20,7 +22,7 @@ extension AgentSettings {
                 ServerObjectSource.Collection(ClusterNetworkPolicy.resource, isOptional: true),
             ]
             : duties.contains(.pods) || duties.contains(.dns)
-                ? [ServerObjectSource.Collection(Pod.resource, fieldSelector: "spec.nodeName=\(node)")] : []
+                ? [ServerObjectSource.Collection(Pod.resource, fieldSelector: namesPods ? nil : "spec.nodeName=\(node)")] : []
         let services =
             duties.contains(.services) || duties.contains(.dns)
             ? [ServerObjectSource.Collection(Service.resource), ServerObjectSource.Collection(EndpointSlice.resource)] : []

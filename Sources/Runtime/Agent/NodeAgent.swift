@@ -139,7 +139,7 @@ public struct NodeAgent: Service {
                 }
                 if let nameServer = yard.nameServer {
                     group.addTask { await nameServer.probe() }
-                    group.addTask { await nameServer.followResolver() }
+                    group.addTask { await nameServer.followFiles() }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
                 group.addTask(executorPreference: yard.reconciler.thread) {

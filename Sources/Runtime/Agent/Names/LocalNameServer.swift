@@ -35,7 +35,11 @@ final class LocalNameServer: LocalNameServing {
         var names = ClientNames()
         var server: NameServer?
         var addresses: Set<IPAddress> = []
-        var upstreams: [Upstream]
+        var configuration: NameServerConfiguration
+        /// What the node's own resolver is told.
+        var resolvers: ResolverFile?
+        /// What people added to the names that are served.
+        var custom: CustomNames?
         var probe: NameProbe
     }
 
@@ -45,12 +49,13 @@ final class LocalNameServer: LocalNameServing {
         (self.settings, self.namespace, self.surroundings, self.logger) = (settings, namespace, surroundings, logger)
         let plan = NamePlan(settings.names)
         forwarder = Forwarder(
-            ForwardingSettings(upstreams: settings.upstreams), now: surroundings.now,
+            settings.configuration.forwarding(nil, listening: [], domains: [settings.names.domain]),
+            memory: AnswerMemory(settings.configuration.cache), now: surroundings.now,
             random: { UInt64.random(in: .min ... .max) }, logger: logger, report: { logger.warning("\($0)") })
         state = Mutex(
             State(
                 feed: NameFeed(plan, knowsClients: false), clients: LocalClients(plan, node: node),
-                upstreams: settings.upstreams, probe: NameProbe(plan.probe)))
+                configuration: settings.configuration, probe: NameProbe(plan.probe)))
     }
 
     /// What the world outside is asked by begins. Before ``serve(at:)``.
@@ -68,10 +73,11 @@ final class LocalNameServer: LocalNameServing {
         forwarder.stop()
     }
 
-    private func forwarding(_ state: borrowing State) -> ForwardingSettings {
-        ForwardingSettings(
-            upstreams: state.upstreams, ownAddresses: Set(state.addresses.map { SocketAddress($0, 53) }),
-            ownDomains: [settings.names.domain])
+    private func forward(_ state: borrowing State) {
+        forwarder.use(
+            state.configuration.forwarding(
+                state.resolvers, listening: Set(state.addresses.map { SocketAddress($0, 53) }),
+                domains: [settings.names.domain] + state.configuration.custom.zones.map(\.apex)))
     }
 }
 
@@ -81,7 +87,7 @@ extension LocalNameServer {
     /// What the objects say, in their order.
     func take(_ events: [ObjectEvent]) {
         state.withLock { state in
-            let named = events.compactMap(Self.withoutPods)
+            let named = events.compactMap(feedable)
             let isChanged = !named.isEmpty && state.feed.take(named)
             var touched: Set<IPAddress> = []
             for event in events { touched.formUnion(Self.note(event, &state.clients)) }
@@ -92,14 +98,19 @@ extension LocalNameServer {
     }
 
     /// Who asks is looked up elsewhere, and pods have no names by themselves, unless they are said to.
-    private static func withoutPods(_ event: ObjectEvent) -> ObjectEvent? {
+    private func feedable(_ event: ObjectEvent) -> ObjectEvent? {
         switch event {
-        case .listed(let objects): .listed(objects.filter { $0 is Service || $0 is EndpointSlice || $0 is Namespace })
-        case .added(let object), .modified(let object):
-            object is Service || object is EndpointSlice || object is Namespace ? event : nil
-        case .deleted(let key, _): key.kind == Pod.resource.kind.kind ? nil : event
+        case .listed(let objects): .listed(objects.filter(hasName))
+        case .added(let object), .modified(let object): hasName(object) ? event : nil
+        case .deleted(let key, _): key.kind == Pod.resource.kind.kind && !havePodsNames ? nil : event
         case .faults: nil
         }
+    }
+
+    private var havePodsNames: Bool { settings.names.pods == .verified }
+
+    private func hasName(_ object: any KubernetesObject) -> Bool {
+        object is Service || object is EndpointSlice || object is Namespace || (object is Pod && havePodsNames)
     }
 
     private static func note(_ event: ObjectEvent, _ clients: inout LocalClients) -> Set<IPAddress> {
@@ -132,43 +143,80 @@ extension LocalNameServer {
     }
 
     private func refresh(_ addresses: some Sequence<IPAddress>, _ state: inout State) {
+        let collapses = settings.collapsesSearches && state.configuration.collapsesSearch
         for address in addresses {
             state.names[address] = state.clients[address].map { client in
-                ClientNames.Client(client.name, searchList: settings.collapsesSearches ? client.searches : [])
+                ClientNames.Client(client.name, searchList: collapses ? client.searches : [])
             }
         }
     }
 
     private func serve(_ state: inout State) {
-        state.server?.change { names in
-            state.feed.put(into: &names)
-            names.clients = state.names
-        }
+        guard let server = state.server else { return }
+        server.change { put(&state, into: &$0) }
+    }
+
+    private func put(_ state: inout State, into names: inout ServedNames) {
+        state.feed.put(into: &names)
+        names.clients = state.names
+        names.isLogged = state.configuration.log == .all
+        let custom = state.configuration.custom
+        guard !custom.isEmpty || state.custom != nil else { return }
+        custom.apply(to: &names.zones, insteadOf: state.custom)
+        state.custom = custom.isEmpty ? nil : custom
     }
 
     /// What the node's own resolver is told.
     func use(_ file: ResolverFile) {
         state.withLock { state in
-            if settings.upstreams.isEmpty {
-                var forwarding = forwarding(state)
-                file.apply(to: &forwarding)
-                state.upstreams = forwarding.upstreams
-                forwarder.use(forwarding)
-            }
+            state.resolvers = file
+            forward(state)
             guard state.clients.use(nodeSearches: file.search) else { return }
             refresh(state.clients.addresses, &state)
             serve(&state)
         }
     }
 
-    /// Follows the file of the node's own resolver until the task is cancelled.
-    func followResolver() async {
-        await FollowedFile(settings.resolverFile).follow(pause: { try await Task.sleep(for: .seconds(5)) }) { reading in
-            switch reading {
+    /// Another document. Its domain, its pods' names and what it remembers hold from the next start on.
+    func use(_ configuration: NameServerConfiguration) {
+        state.withLock { state in
+            guard state.configuration != configuration else { return }
+            state.configuration = configuration
+            forward(state)
+            refresh(state.clients.addresses, &state)
+            serve(&state)
+            logger.info("another configuration of names is in force")
+        }
+    }
+
+    /// Follows the files that it is told by until the task is cancelled.
+    func followFiles() async {
+        var configuration = settings.configurationFile.map { FollowedFile($0) }
+        var resolvers = FollowedFile(resolverFile)
+        while !Task.isCancelled {
+            if let file = settings.configurationFile, let reading = configuration?.changed() { read(reading, file) }
+            // The document names another one.
+            if resolvers.path != resolverFile { resolvers = FollowedFile(resolverFile) }
+            switch resolvers.changed() {
             case .text(let text): use(ResolverFile(text))
             case .unreadable(let code):
-                logger.warning("\(settings.resolverFile) cannot be read; what it said stays", metadata: ["errno": "\(code)"])
+                logger.warning("\(resolvers.path) cannot be read; what it said stays", metadata: ["errno": "\(code)"])
+            case nil: break
             }
+            try? await Task.sleep(for: .seconds(5))
+        }
+    }
+
+    /// Also where upstreams are chosen the node's search list stands in its own file.
+    private var resolverFile: String { state.withLock { $0.configuration.resolverFile } ?? "/etc/resolv.conf" }
+
+    private func read(_ reading: FollowedFile.Reading, _ file: String) {
+        switch reading {
+        case .text(let text):
+            do { use(try NameServerConfiguration(text, file: file)) } catch {
+                logger.warning("what was in force stays", metadata: ["mistakes": "\(error)"])
+            }
+        case .unreadable(let code): logger.warning("\(file) cannot be read; what it said stays", metadata: ["errno": "\(code)"])
         }
     }
 }
@@ -184,11 +232,12 @@ extension LocalNameServer {
             guard !addresses.isEmpty else { return }
             let server = NameServer(
                 NameServerSettings(
-                    addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now),
+                    addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now,
+                    report: { [logger] in logger.info("\($0)") }),
                 outside: forwarder, logger: logger)
             var names = ServedNames()
-            state.feed.put(into: &names)
-            names.clients = state.names
+            state.custom = nil
+            put(&state, into: &names)
             server.serve(names)
             let failure = try namespace.perform { () throws(KernelError) -> (any Error)? in
                 do {
@@ -198,7 +247,7 @@ extension LocalNameServer {
             }
             if let failure { throw failure }
             (state.server, state.addresses) = (server, Set(addresses))
-            forwarder.use(forwarding(state))
+            forward(state)
         }
     }
 
