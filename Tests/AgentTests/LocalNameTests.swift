@@ -72,7 +72,9 @@ extension KernelTests {
             }
         }
 
-        @Test("a pod is answered on its node, over both transports and families, and nothing is tracked", arguments: PodMode.allCases)
+        @Test(
+            "a pod is answered on its node, over both transports and families, and nothing is tracked",
+            arguments: PodMode.allCases)
         func answered(_ mode: PodMode) throws {
             try node.directory.write(objects(["web"]), to: "objects.yaml")
             try node.start("--pod-mode", mode.rawValue)
@@ -146,14 +148,17 @@ extension KernelTests {
                 for isStream in [false, true] { #expect(!NameAskers.ask(server, isStream: isStream, in: db.namespace)) }
             }
             for family in [TableFamily.ip, .ip6] {
-                let counted = try KernelTables(in: node.namespace).counters(of: "refused", in: Table.ID(family, PacketPath.nameTable))
+                let counted = try KernelTables(in: node.namespace).counters(
+                    of: "refused", in: Table.ID(family, PacketPath.nameTable))
                 #expect(counted.count == 2 && counted.values.allSatisfy { $0.packets > 0 }, "\(counted)")
             }
             // One transport is opened.
             let opening = closing.replacing("port: 5353", with: "port: 53").replacing("name: db,", with: "name: open,")
             try node.directory.write(objects(["db", "web"], closing, opening), to: "objects.yaml")
             for server in Self.servers {
-                try eventually("\(server) answers over UDP\n\(node.log)") { NameAskers.ask(server, isStream: false, in: db.namespace) }
+                try eventually("\(server) answers over UDP\n\(node.log)") {
+                    NameAskers.ask(server, isStream: false, in: db.namespace)
+                }
                 #expect(!NameAskers.ask(server, isStream: true, in: db.namespace))
             }
         }
@@ -203,14 +208,16 @@ extension KernelTests {
 private enum NameAskers {
     /// `dns-version.cluster.local`, TXT.
     private static let query: [UInt8] =
-        [0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0] + ["dns-version", "cluster", "local"].flatMap { [UInt8($0.utf8.count)] + $0.utf8 }
+        [0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+        + ["dns-version", "cluster", "local"].flatMap { [UInt8($0.utf8.count)] + $0.utf8 }
         + [0, 0, 16, 0, 1]
 
     /// Whether the version came back within a second.
     static func ask(_ server: String, isStream: Bool, in namespace: NetworkNamespace) -> Bool {
         guard let address = IPAddress(server) else { return false }
         let kind = Int32((isStream ? SOCK_STREAM : SOCK_DGRAM).rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        guard let socket = try? namespace.perform({ () throws(KernelError) in Descriptor(owning: Glibc.socket(AF_INET6, kind, 0)) })
+        guard
+            let socket = try? namespace.perform({ () throws(KernelError) in Descriptor(owning: Glibc.socket(AF_INET6, kind, 0)) })
         else { return false }
         var limit = timeval(tv_sec: 1, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {

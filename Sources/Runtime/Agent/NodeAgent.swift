@@ -84,7 +84,8 @@ public struct NodeAgent: Service {
         let end: Result<Void, any Error>
         do {
             let yard = Yard(
-                reconciler: reconciler, prober: prober, policyLogger: policyLogger, nameServer: nameServer, desk: desk, board: board,
+                reconciler: reconciler, prober: prober, policyLogger: policyLogger, nameServer: nameServer, desk: desk,
+                board: board,
                 doors: doors)
             try nameServer?.start()
             end = .success(try await serve(post, watch, calls, yard, isReady: book?.recall() ?? false))

@@ -122,7 +122,9 @@ public struct NodeCleaner {
 
         init(_ namespace: NetworkNamespace) throws {
             let state = try KernelHost(namespace).observe(
-                Interest([.addresses, .routes, .rules], routeProtocols: [PacketPath.routeProtocol], routeTables: PacketPath.routeTables))
+                Interest(
+                    [.addresses, .routes, .rules], routeProtocols: [PacketPath.routeProtocol], routeTables: PacketPath.routeTables
+                ))
             links = state.links.map(\.name).filter(PacketPath.isPodLink).sorted()
             ports = Set(state.links.filter { $0.master == PacketPath.podBridge }.map(\.name))
             routes = state.routes
@@ -131,7 +133,8 @@ public struct NodeCleaner {
             rules = state.objects.values.compactMap { if case .rule(let rule) = $0, owned.owns($0) { rule } else { nil } }
             tunnels = state.links.filter { owned.owns(link: $0.name) }
             let there = Set(try KernelTables(in: namespace).tables())
-            tables = (NodePlan.tables + NodePlan.serviceTables + NodePlan.policyTables + HostPorts.tables + SourceTable.tables
+            tables =
+                (NodePlan.tables + NodePlan.serviceTables + NodePlan.policyTables + HostPorts.tables + SourceTable.tables
                 + NodePlan.nameTables)
                 .filter(there.contains)
         }

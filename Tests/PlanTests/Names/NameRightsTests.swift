@@ -26,7 +26,11 @@ import Testing
                 ports = NameAsker.transports.map { transport in
                     ServicePort.web(
                         "dns", transport, 53,
-                        to: places.map { .init(address: $0, port: 80, isReady: true, isServing: true, isTerminating: false, node: "", zoneHints: [], nodeHints: []) })
+                        to: places.map {
+                            .init(
+                                address: $0, port: 80, isReady: true, isServing: true, isTerminating: false, node: "",
+                                zoneHints: [], nodeHints: [])
+                        })
                 }
             }
             rights.use(ports)
@@ -73,7 +77,9 @@ import Testing
 }
 
 @Suite("who asks on a node") struct LocalClientsTests {
-    private func pod(_ name: String, _ namespace: String, _ address: String?, uid: String = "", on node: String = "n1") throws -> Pod {
+    private func pod(_ name: String, _ namespace: String, _ address: String?, uid: String = "", on node: String = "n1") throws
+        -> Pod
+    {
         var pod = Pod(metadata: ObjectMeta(name: name, namespace: namespace, uid: uid))
         pod.spec.nodeName = node
         pod.status.podIPs = try address.map { [try ip($0)] } ?? []

@@ -41,7 +41,9 @@ public struct LocalClients: Sendable {
 
     /// The pod at an address; `nil` when it is none's, or when two claim it.
     public subscript(address: IPAddress) -> Client? {
-        if let tenant = tenants[address] { return client(tenant.pod, pods[tenant.pod].flatMap { $0.fits(tenant.uid) ? $0 : nil }) }
+        if let tenant = tenants[address] {
+            return client(tenant.pod, pods[tenant.pod].flatMap { $0.fits(tenant.uid) ? $0 : nil })
+        }
         guard let holding = holders[address], holding.count == 1, let key = holding.first else { return nil }
         return client(key, pods[key])
     }

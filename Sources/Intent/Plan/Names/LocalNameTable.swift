@@ -75,7 +75,9 @@ extension LocalNameTable {
     private var address: FieldType { family == .v4 ? .ipv4Address : .ipv6Address }
     private var serversShape: NamedSet.Shape { .init("servers", key: [address]) }
     /// Those that answered of late: the kernel fills it, and forgets.
-    private var answeringShape: NamedSet.Shape { .init("answering", key: [address], isDynamic: true, hasTimeout: true, limit: 64) }
+    private var answeringShape: NamedSet.Shape {
+        .init("answering", key: [address], isDynamic: true, hasTimeout: true, limit: 64)
+    }
     private var refusedShape: NamedSet.Shape { .init("refused", key: [address, .transportProtocol], counts: true) }
 
     private func rule(_ statements: Statement..., comment: String? = nil) -> NFTables.Rule {

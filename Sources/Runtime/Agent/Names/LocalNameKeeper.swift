@@ -44,7 +44,8 @@ final class LocalNameKeeper: Sendable {
     ///   - count: what the rules of a table have counted, by their comments.
     ///   - open: the tables of the node's namespace, by a socket that stays open.
     init(
-        _ service: ServiceIndex.Name, node: String, isOurs: Bool = true, policies: PolicyKeeper?, serving: (any LocalNameServing)?,
+        _ service: ServiceIndex.Name, node: String, isOurs: Bool = true, policies: PolicyKeeper?,
+        serving: (any LocalNameServing)?,
         loopback: any LoopbackHolding, count: (@Sendable (Table.ID) throws -> [String: Counted])? = nil,
         open: @escaping @Sendable () throws -> any NFTablesEnd
     ) {
@@ -224,8 +225,11 @@ extension LocalNameKeeper {
     ) throws {
         guard servers != state.servers else {
             guard isWhole else { return }
-            let steps = try loopback.hold(servers.subtracting(state.restorations.resting))
-            let restored = steps.compactMap { step in if case .add(.address(let address)) = step { address.address.address } else { nil } }
+            let steps = try loopback.hold(servers, resting: state.restorations.resting)
+            let restored = steps.compactMap { step -> IPAddress? in
+                guard case .add(.address(let address)) = step else { return nil }
+                return address.address.address
+            }
             outcome.network += steps
             outcome.restored += restored.count
             state.restorations.note(restored, at: now)
@@ -326,7 +330,9 @@ extension LocalNameKeeper {
                 "tulle_dns_local_addresses", .gauge, "Addresses at which this node answers its own queries.",
                 .init(state.isSaid ? state.servers.count : 0))
             guard policies != nil else { return }
-            page.add("tulle_dns_refused_pods", .gauge, "Addresses of this node's pods that may not ask.", .init(Set(state.rights.refused.map(\.address)).count))
+            page.add(
+                "tulle_dns_refused_pods", .gauge, "Addresses of this node's pods that may not ask.",
+                .init(Set(state.rights.refused.map(\.address)).count))
             guard let count else { return }
             let refused = tables.reduce(UInt64(0)) { sum, table in
                 sum + ((try? count(table.id))?[LocalNameTable.refusal]?.packets ?? 0)

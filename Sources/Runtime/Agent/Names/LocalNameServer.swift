@@ -263,7 +263,8 @@ extension LocalNameServer {
         let silent = state.withLock { state in state.probe.silences.filter { $0.value >= 5 }.keys.sorted() }
         guard !silent.isEmpty else { return nil }
         let names = silent.map(\.description).joined(separator: ", ")
-        return Problem(.namesNotServed, nil, "the server at \(names) does not answer the agent: the cluster's servers are asked meanwhile")
+        return Problem(
+            .namesNotServed, nil, "the server at \(names) does not answer the agent: the cluster's servers are asked meanwhile")
     }
 
     func addFigures(to page: inout Exposition) {

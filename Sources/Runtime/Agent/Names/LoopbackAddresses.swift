@@ -8,9 +8,14 @@ import Plan
 protocol LoopbackHolding: Sendable {
     /// Makes these the ones that are there, of those that are ours, which the kernel knows by who made them (`IFA_PROTO`).
     ///
+    /// - Parameter resting: those that are left as they are, there or not.
     /// - Returns: the steps that were carried out; none when it was so already.
     /// - Throws: the first refusal.
-    func hold(_ addresses: Set<IPAddress>) throws -> [HostNetwork.Change]
+    func hold(_ addresses: Set<IPAddress>, resting: Set<IPAddress>) throws -> [HostNetwork.Change]
+}
+
+extension LoopbackHolding {
+    func hold(_ addresses: Set<IPAddress>) throws -> [HostNetwork.Change] { try hold(addresses, resting: []) }
 }
 
 struct LoopbackAddresses: LoopbackHolding {
@@ -19,14 +24,14 @@ struct LoopbackAddresses: LoopbackHolding {
     /// Every namespace has it.
     static let link = "lo"
 
-    func hold(_ addresses: Set<IPAddress>) throws -> [HostNetwork.Change] {
+    func hold(_ addresses: Set<IPAddress>, resting: Set<IPAddress>) throws -> [HostNetwork.Change] {
         let host = try KernelHost(namespace)
         let there = try host.observe(Interest([.addresses], links: [Self.link])).addresses.filter { $0.link == Self.link }
         let ours = there.filter { $0.proto == PacketPath.addressProtocol }
         // Somebody else's address serves as well, and stays when it is not ours to keep.
-        let missing = addresses.subtracting(there.map(\.address.address))
+        let missing = addresses.subtracting(there.map(\.address.address)).subtracting(resting)
         let steps =
-            ours.filter { !addresses.contains($0.address.address) }.map { HostNetwork.Change.remove(.address($0)) }
+            ours.filter { !addresses.union(resting).contains($0.address.address) }.map { HostNetwork.Change.remove(.address($0)) }
             + missing.sorted().map { .add(.address(Self.address($0))) }
         guard !steps.isEmpty else { return [] }
         if let refusal = try host.apply(steps).first(where: { !$0.isDone }) { throw refusal }

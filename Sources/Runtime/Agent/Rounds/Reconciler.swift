@@ -180,7 +180,9 @@ extension Reconciler {
     /// Somebody changed the kernel, perhaps we ourselves.
     func take(_ notice: KernelWatch.Notice) {
         mark(keeper.due(notice.news))
-        if let names, notice.news.contains(where: { names.isConcerned($0) }) { rounds.mark([.namePlaces], at: surroundings.now()) }
+        if let names, notice.news.contains(where: { names.isConcerned($0) }) {
+            rounds.mark([.namePlaces], at: surroundings.now())
+        }
         if notice.hasNewTables, keeper.isTableNews() {
             areTablesDue = true
             figures.foreignCommits += 1
@@ -208,7 +210,9 @@ extension Reconciler {
             }
             switch rounds.next(at: now) {
             case .sleep(let until):
-                let others = [keeper.nextWaking, policies?.nextWaking, names?.nextWaking, areTablesDue ? tableLooks.notBefore : nil].compactMap(
+                let others = [
+                    keeper.nextWaking, policies?.nextWaking, names?.nextWaking, areTablesDue ? tableLooks.notBefore : nil,
+                ].compactMap(
                     \.self)
                 return others.reduce(until, min)
             case .busy: preconditionFailure("a round inside a round")
@@ -332,7 +336,9 @@ extension Reconciler {
 
     private func publish(and more: [Problem] = []) {
         let problems = Array(
-            Set(keeper.problems + (policies?.problems ?? []) + (names?.problems ?? []) + sourceProblems + probeProblems + doorProblems + more)
+            Set(
+                keeper.problems + (policies?.problems ?? []) + (names?.problems ?? []) + sourceProblems + probeProblems
+                    + doorProblems + more)
         ).sorted()
         for problem in problems where !report.problems.contains(problem) {
             logger.warning("problem", metadata: ["problem": "\(problem)"])
