@@ -167,9 +167,8 @@ var tests: [Target] {
         suite(
             "Plan",
             [
-                "Addressing", "KubeAPI", "Cluster", "DNS", "HostNetwork", "HostNetworkKernel", "NFTables", "NFTablesKernel",
-                "Netlink",
-                "PolicyTrials",
+                "Addressing", "CLinux", "KubeAPI", "Cluster", "DNS", "HostNetwork", "HostNetworkKernel", "NFTables",
+                "NFTablesKernel", "NameServer", "Netlink", "PolicyTrials", .logging,
             ]),
         suite("HostNetwork", ["Addressing", "HostNetworkKernel", "Netlink"]),
         suite("NFTables", ["Addressing", "NFTablesKernel", "Netlink"]),

@@ -15,7 +15,8 @@ struct TulleBench: AsyncParsableCommand {
             """,
         subcommands: [
             Services.self, AgentServices.self, Rollout.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self,
-            Roads.self, Policies.self, AgentPolicies.self, PodStarts.self, DNS.self, NameServer.self, Lab.self, Soak.self, All.self,
+            Roads.self, Policies.self, AgentPolicies.self, PodStarts.self, DNS.self, NameServer.self, Lab.self, Soak.self,
+            All.self,
         ],
         defaultSubcommand: All.self)
 }

@@ -32,11 +32,15 @@ enum NameServerBenchmark {
         }
         for (server, figure) in zip(servers, figures) { print("\(server.name): \(figure)   \(server.memory)") }
         let ours = figures[1].median
-        print("ours: \(ratio(ours / figures[0].median)) of the echo (at most 1.15), \(ratio(ours / figures[2].median)) of Knot (at most 1.00)")
+        print(
+            "ours: \(ratio(ours / figures[0].median)) of the echo (at most 1.15), \(ratio(ours / figures[2].median)) of Knot (at most 1.00)"
+        )
 
         let rate = figures[1].rate
         let half = try stage.latencies(tulle, rate: rate / 2, seconds: seconds)
-        print("at half the rate (\(rate / 2)/s): median \(half[half.count / 2]) µs, p99 \(half[half.count * 99 / 100]) µs (at most 1000)")
+        print(
+            "at half the rate (\(rate / 2)/s): median \(half[half.count / 2]) µs, p99 \(half[half.count * 99 / 100]) µs (at most 1000)"
+        )
         try steady(stage, rate: rate * 4 / 5, seconds: soak)
     }
 
@@ -69,7 +73,8 @@ enum NameServerBenchmark {
 
         var description: String {
             let sorted = times.sorted()
-            return "\(text(sorted[0])) to \(text(sorted[sorted.count - 1])), median \(text(median)) µs a query; \(rate) queries/s, \(lost) lost"
+            return
+                "\(text(sorted[0])) to \(text(sorted[sorted.count - 1])), median \(text(median)) µs a query; \(rate) queries/s, \(lost) lost"
         }
 
         private func text(_ value: Double) -> String {

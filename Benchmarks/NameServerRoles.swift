@@ -8,7 +8,9 @@ import NameServer
 extension NameServerBenchmark {
     /// The child: `serve PORT`, `churn PORT` or `echo PORT`. It ends with a signal.
     static func be(_ arguments: [String]) throws {
-        guard arguments.count == 2, let port = UInt16(arguments[1]) else { throw NameServerStage.Trouble(description: "\(arguments)") }
+        guard arguments.count == 2, let port = UInt16(arguments[1]) else {
+            throw NameServerStage.Trouble(description: "\(arguments)")
+        }
         clinux_die_with_parent()
         switch arguments[0] {
         case "serve": try serve(port, changes: false)
@@ -61,7 +63,9 @@ extension NameServerBenchmark {
             guard count > 0 else { continue }
             for index in 0..<count {
                 var (size, isCut) = (0, Int32(0))
-                guard let bytes = clinux_batch_received(batch, index, &size, &isCut), let room = clinux_batch_room(batch), size > 2 else {
+                guard let bytes = clinux_batch_received(batch, index, &size, &isCut), let room = clinux_batch_room(batch),
+                    size > 2
+                else {
                     continue
                 }
                 memcpy(room, bytes, min(size, 1232))

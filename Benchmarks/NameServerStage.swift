@@ -113,7 +113,10 @@ extension NameServerStage {
     /// Until it answers, at most a minute.
     func await(_ server: Server) throws {
         for _ in 0..<120 {
-            let words = ["/usr/bin/dnsperf", "-p", "\(server.port)", "-s", "127.0.0.1", "-d", questions, "-q", "1", "-Q", "10", "-t", "1", "-l", "1"]
+            let words = [
+                "/usr/bin/dnsperf", "-p", "\(server.port)", "-s", "127.0.0.1", "-d", questions, "-q", "1", "-Q", "10", "-t", "1",
+                "-l", "1",
+            ]
             if try report(words).completed > 0 { return }
             usleep(200_000)
         }
@@ -161,7 +164,8 @@ extension NameServerStage {
         var load = Load()
         for line in output.split(separator: "\n") {
             let parts = line.split(separator: ":").map { $0.trimmed }
-            guard parts.count == 2, let number = parts[1].split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) }) else { continue }
+            guard parts.count == 2, let number = parts[1].split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) })
+            else { continue }
             switch parts[0] {
             case "Queries completed": load.completed = number
             case "Queries lost": load.lost = number
@@ -174,5 +178,7 @@ extension NameServerStage {
 }
 
 extension Substring {
-    fileprivate var trimmed: Substring { drop { $0 == " " }.reversed().drop { $0 == " " }.reversed().reduce(into: "") { $0.append($1) } }
+    fileprivate var trimmed: Substring {
+        drop { $0 == " " }.reversed().drop { $0 == " " }.reversed().reduce(into: "") { $0.append($1) }
+    }
 }

@@ -11,11 +11,16 @@ struct ServingDatagramTests {
     @Test("a name of a zone is answered over both families", arguments: IPFamily.allCases)
     func families(_ family: IPFamily) throws {
         let stage = try ServingStage()
-        #expect(try stage.ask("web.shop.svc.cluster.local", family: family) == ["NOERROR", "web.shop.svc.cluster.local. 5 IN A 192.0.2.1"])
+        #expect(
+            try stage.ask("web.shop.svc.cluster.local", family: family) == [
+                "NOERROR", "web.shop.svc.cluster.local. 5 IN A 192.0.2.1",
+            ])
         #expect(try stage.ask("no.shop.svc.cluster.local", family: family) == ["NXDOMAIN", "~ cluster.local. SOA"])
     }
 
-    @Test("at an address of all, the answer comes from the one that was asked", arguments: [("0.0.0.0", "127.0.0.77"), ("::", "::1")])
+    @Test(
+        "at an address of all, the answer comes from the one that was asked",
+        arguments: [("0.0.0.0", "127.0.0.77"), ("::", "::1")])
     func wildcard(_ listening: String, _ asked: String) throws {
         let stage = try ServingStage([listening])
         let address = try #require(IPAddress(asked))

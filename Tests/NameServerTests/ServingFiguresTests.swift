@@ -9,7 +9,8 @@ import Testing
 struct ServingFiguresTests {
     @Test("every query and every answer is counted once, by transport and family")
     func figures() throws {
-        let stage = try ServingStage(outside: TableOfNames(["far.example.org": TableOfNames.address("far.example.org", "198.51.100.2")]))
+        let stage = try ServingStage(
+            outside: TableOfNames(["far.example.org": TableOfNames.address("far.example.org", "198.51.100.2")]))
         _ = try stage.ask("web.shop.svc.cluster.local")
         _ = try stage.ask("web.shop.svc.cluster.local", .aaaa, family: .v6)
         _ = try stage.ask("no.shop.svc.cluster.local", .naptr)
@@ -108,7 +109,10 @@ struct ServingFiguresTests {
             clients.compactMap { IPAddress($0) }.map { limiter.verdict(on: $0, at: time) }
         }
         // A /24 is one, so is a /56.
-        #expect(verdicts(["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"], 10) == [.send, .send, .send, .putOff, .keep, .putOff])
+        #expect(
+            verdicts(["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"], 10) == [
+                .send, .send, .send, .putOff, .keep, .putOff,
+            ])
         #expect(
             verdicts(["2001:db8::1", "2001:db8:0:ff::1", "2001:db8:0:1::1", "2001:db8::2", "2001:db8::3"], 10)
                 == [.send, .send, .send, .putOff, .keep])

@@ -29,7 +29,10 @@ struct ServingOutsideTests {
     @Test("an alias that leads to nothing is answered with its denial, and one that nobody could follow with a failure")
     func lost() throws {
         let stage = try ServingStage(outside: TableOfNames())
-        #expect(try stage.ask("ext.shop.svc.cluster.local") == ["NXDOMAIN", "ext.shop.svc.cluster.local. 5 IN CNAME far.example.org."])
+        #expect(
+            try stage.ask("ext.shop.svc.cluster.local") == [
+                "NXDOMAIN", "ext.shop.svc.cluster.local. 5 IN CNAME far.example.org.",
+            ])
         let sick = try ServingStage(outside: TableOfNames(["far.example.org": OutsideAnswer(.serverFailure)]))
         #expect(try sick.ask("ext.shop.svc.cluster.local") == ["SERVFAIL"])
     }
@@ -38,7 +41,8 @@ struct ServingOutsideTests {
     func refused() throws {
         let stage = try ServingStage()
         #expect(try stage.ask("example.org") == ["REFUSED"])
-        #expect(try stage.ask("ext.shop.svc.cluster.local") == ["NOERROR", "ext.shop.svc.cluster.local. 5 IN CNAME far.example.org."])
+        #expect(
+            try stage.ask("ext.shop.svc.cluster.local") == ["NOERROR", "ext.shop.svc.cluster.local. 5 IN CNAME far.example.org."])
     }
 
     @Test("what does not fit into a datagram is cut with TC, and whole over TCP")

@@ -13,7 +13,10 @@ struct ServingSearchTests {
                 "example.org.shop.svc.cluster.local", ServingStage.searchList,
                 ["example.org.svc.cluster.local.", "example.org.cluster.local.", "example.org.corp.example.", "example.org."]
             ),
-            ("Web.Other.SHOP.svc.cluster.local", Array(ServingStage.searchList.prefix(2)), ["Web.Other.svc.cluster.local.", "Web.Other."]),
+            (
+                "Web.Other.SHOP.svc.cluster.local", Array(ServingStage.searchList.prefix(2)),
+                ["Web.Other.svc.cluster.local.", "Web.Other."]
+            ),
             // Only the first entry begins a course.
             ("web.svc.cluster.local", ServingStage.searchList, nil),
             ("shop.svc.cluster.local", ServingStage.searchList, nil),
@@ -64,7 +67,8 @@ struct ServingSearchTests {
             ),
             // Both types lead to one name; it has nothing of this one.
             (
-                "example.org.shop.svc.cluster.local", .aaaa, ["NOERROR", "example.org.shop.svc.cluster.local. 5 IN CNAME example.org."],
+                "example.org.shop.svc.cluster.local", .aaaa,
+                ["NOERROR", "example.org.shop.svc.cluster.local. 5 IN CNAME example.org."],
                 ["example.org.corp.example. IN AAAA", "example.org. IN AAAA"]
             ),
             // A service of another namespace, by the second entry: nobody outside is asked.
@@ -77,7 +81,8 @@ struct ServingSearchTests {
             ),
             (
                 "web.other.shop.svc.cluster.local", .aaaa,
-                ["NOERROR", "web.other.shop.svc.cluster.local. 5 IN CNAME web.other.svc.cluster.local.", "~ cluster.local. SOA"], []
+                ["NOERROR", "web.other.shop.svc.cluster.local. 5 IN CNAME web.other.svc.cluster.local.", "~ cluster.local. SOA"],
+                []
             ),
             // By the third entry, and by the fourth.
             (
@@ -142,7 +147,10 @@ struct ServingSearchTests {
     func moved() throws {
         let stage = try ServingStage(clients: Self.clients)
         #expect(try stage.ask("redis.shop.svc.cluster.local").count == 3)
-        stage.server.change { $0.clients?[.v4(.loopback)] = .init("other/app", searchList: [name("other.svc.cluster.local"), name("svc.cluster.local")]) }
+        stage.server.change {
+            $0.clients?[.v4(.loopback)] = .init(
+                "other/app", searchList: [name("other.svc.cluster.local"), name("svc.cluster.local")])
+        }
         #expect(try stage.ask("redis.shop.svc.cluster.local") == ["NXDOMAIN", "~ cluster.local. SOA"])
         #expect(
             try stage.ask("web.shop.other.svc.cluster.local") == [

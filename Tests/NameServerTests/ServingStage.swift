@@ -144,14 +144,18 @@ final class Caller {
             v4.sin_port = place.port.bigEndian
             v4.sin_addr.s_addr = address.rawValue.bigEndian
             try withUnsafePointer(to: &v4) {
-                try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { try body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+                try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    try body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
             }
         case .v6(let address):
             v6.sin6_family = sa_family_t(AF_INET6)
             v6.sin6_port = place.port.bigEndian
             withUnsafeMutableBytes(of: &v6.sin6_addr) { $0.copyBytes(from: address.bytes) }
             try withUnsafePointer(to: &v6) {
-                try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { try body($0, socklen_t(MemoryLayout<sockaddr_in6>.size)) }
+                try $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    try body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+                }
             }
         }
     }

@@ -27,7 +27,8 @@ struct ServingStreamTests {
         let stage = try ServingStage(outside: table)
         var framing = StreamFraming()
         let caller = try Caller(stage.place(), stream: true)
-        try caller.send(Self.framed(ServingStage.query("example.org", id: 1)) + Self.framed(ServingStage.query("redis.cluster.local", id: 2)))
+        try caller.send(
+            Self.framed(ServingStage.query("example.org", id: 1)) + Self.framed(ServingStage.query("redis.cluster.local", id: 2)))
         #expect(try Message(#require(try caller.next(&framing))).header.id == 2)
         table.release()
         #expect(try Message(#require(try caller.next(&framing))).header.id == 1)
@@ -48,7 +49,9 @@ struct ServingStreamTests {
         #expect(try caller.next(&framing) == nil)
     }
 
-    @Test("who sends what is no query is hung up on", arguments: [[0, 0], [0, 3, 1, 2, 3], [0, 12] + Array(ServingStage.response.prefix(12))])
+    @Test(
+        "who sends what is no query is hung up on",
+        arguments: [[0, 0], [0, 3, 1, 2, 3], [0, 12] + Array(ServingStage.response.prefix(12))])
     func noQuery(_ bytes: [UInt8]) throws {
         let stage = try ServingStage()
         let caller = try Caller(stage.place(), stream: true)

@@ -37,19 +37,29 @@ struct DNSServe: AsyncParsableCommand {
     @OptionGroup var places: DNSPlaces
     @OptionGroup var outside: DNSOutside
 
-    @Option(help: ArgumentHelp("What all names of the cluster end with.", valueName: "domain"))
-    var domain = "cluster.local"
+    @Option(
+        help: ArgumentHelp(
+            """
+            The configuration (docs/dns.md). It is read again when it changes, and at SIGHUP; one with mistakes changes nothing. \
+            Options count more than what it says.
+            """, valueName: "file"))
+    var config: String?
 
-    @Option(help: ArgumentHelp("How long answers of the cluster may be kept, in seconds, 0 to 3600.", valueName: "seconds"))
-    var ttl: UInt32 = 5
+    @Option(help: ArgumentHelp("What all names of the cluster end with. [default: cluster.local]", valueName: "domain"))
+    var domain: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long answers of the cluster may be kept, in seconds, 0 to 3600. [default: 5]", valueName: "seconds"))
+    var ttl: UInt32?
 
     @Option(
         help: ArgumentHelp(
             """
             Which names pods have by themselves, such as 10-244-1-7.default.pod.cluster.local: disabled, insecure (any address, \
-            below any namespace there is), verified (those of pods that there are).
+            below any namespace there is), verified (those of pods that there are). [default: disabled]
             """, valueName: "mode"))
-    var pods = NameSettings.PodRecords.disabled
+    var pods: NameSettings.PodRecords?
 
     @Option(help: ArgumentHelp("The service that leads to this server.", valueName: "namespace/name"))
     var service = "kube-system/kube-dns"
@@ -68,22 +78,32 @@ struct DNSServe: AsyncParsableCommand {
     var logLevel: Logger.Level = .info
 
     func validate() throws {
-        guard (0...3600).contains(ttl) else { throw ValidationError("--ttl \(ttl): from 0 to 3600") }
+        if let ttl, ttl > 3600 { throw ValidationError("--ttl \(ttl): from 0 to 3600") }
         guard (0...300).contains(farewell) else { throw ValidationError("--farewell \(farewell): from 0 to 300") }
-        _ = try names()
-    }
-
-    private func names() throws -> NameSettings {
-        guard let domain = DomainName(domain), !domain.isRoot, domain.wire.count <= 150 else {
+        if let domain, Self.domain(domain) == nil {
             throw ValidationError("--domain \(domain): a domain name of at most 150 characters, such as cluster.local")
         }
-        let parts = service.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 2, !parts.contains("") else {
+        guard serverName != nil else {
             throw ValidationError("--service \(service): a namespace and a name, such as kube-system/kube-dns")
         }
-        return NameSettings(
-            domain: domain, ttl: TimeToLive(seconds: ttl), pods: pods, server: .init(namespace: parts[0], name: parts[1]),
-            serial: UInt32(truncatingIfNeeded: clinux_clock(CLOCK_REALTIME) / 1_000_000_000))
+    }
+
+    private static func domain(_ text: String) -> DomainName? {
+        DomainName(text).flatMap { $0.isRoot || $0.wire.count > 150 ? nil : $0 }
+    }
+
+    private var serverName: ServiceIndex.Name? {
+        let parts = service.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        return parts.count == 2 && !parts.contains("") ? .init(namespace: parts[0], name: parts[1]) : nil
+    }
+
+    /// What is asked for here counts more than the file.
+    private func apply(to configuration: inout NameServerConfiguration) {
+        if let domain = domain.flatMap(Self.domain) { configuration.clusterDomain = domain }
+        if let ttl { configuration.ttl = TimeToLive(seconds: ttl) }
+        if let pods = pods.flatMap({ NameServerConfiguration.PodNames(rawValue: $0.rawValue) }) { configuration.pods = pods }
+        if logQueries { configuration.log = .all }
+        outside.apply(to: &configuration)
     }
 
     func run() async throws {
@@ -102,24 +122,53 @@ struct DNSServe: AsyncParsableCommand {
         var logger = Logger(label: "tulle.dns", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         clinux_few_heaps(2)
-        let feed = NameFeed(NamePlan(try names()), knowsClients: clients)
-        let forwarder = try outside.forwarder(listening: places.own, logger: logger)
+        // Read twice: where it listens is needed to know whom not to ask.
+        var follower = try follower([], logger)
+        let places = places.completed(by: follower.configuration.listen)
+        follower = try self.follower(places.own, logger)
+        let configuration = follower.configuration
+        let names = NameSettings(
+            domain: configuration.clusterDomain, ttl: configuration.ttl,
+            pods: NameSettings.PodRecords(rawValue: configuration.pods.rawValue) ?? .disabled,
+            server: serverName ?? NameSettings().server,
+            serial: UInt32(truncatingIfNeeded: clinux_clock(CLOCK_REALTIME) / 1_000_000_000))
+        let feed = NameFeed(NamePlan(names), knowsClients: clients)
+        let forwarder =
+            configuration.forwards
+            ? Forwarder(
+                follower.forwarding(domains: feed.ownDomains), now: Surroundings.real.now,
+                random: { UInt64.random(in: .min ... .max) }, logger: logger, report: { [logger] in logger.warning("\($0)") })
+            : nil
         let server = NameServer(places.settings(logger), outside: forwarder, logger: logger)
-        server.change { $0.isLogged = logQueries }
         let settings = try places.service(farewell: .milliseconds(Int(farewell * 1000)))
         let rest = Task {
             try await Task.sleep(for: .seconds(10))
             StartupCode.giveBack()
         }
         defer { rest.cancel() }
+        let (reloads, reload) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let signals = await UnixSignalsSequence(trapping: .sighup)
+        let hearing = Task { for await _ in signals { reload.yield() } }
+        defer { hearing.cancel() }
         // A change is to be heard of at once.
         try await origin.follow(feed.collections, as: "tulle-dns", gathering: .milliseconds(5), logger: logger) {
-            [logger] source, _ in
+            [logger, follower] source, _ in
             let service = NameService(
-                settings, feed: feed, source: source, server: server, forwarder: forwarder, surroundings: .real, logger: logger)
+                settings, feed: feed, source: source, server: server, forwarder: forwarder, configuration: follower,
+                reloads: reloads, surroundings: .real, logger: logger)
             let services = ServiceGroup(
                 configuration: .init(services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await services.run()
+        }
+    }
+}
+
+extension DNSServe {
+    private func follower(_ own: Set<SocketAddress>, _ logger: Logger) throws -> NameConfigurationFollower {
+        do {
+            return try NameConfigurationFollower(config, listening: own, logger: logger) { [self] in apply(to: &$0) }
+        } catch {
+            throw AgentUsage("\(error)")
         }
     }
 }
@@ -135,8 +184,10 @@ struct DNSPlaces: ParsableArguments {
             "Where names are asked for. May be repeated. [default: all addresses of the machine]", valueName: "address"))
     var listen: [String] = []
 
-    @Option(help: ArgumentHelp("The port of UDP and TCP; 0: one that is free.", valueName: "port"))
-    var port: UInt16 = 53
+    @Option(
+        name: .customLong("port"),
+        help: ArgumentHelp("The port of UDP and TCP; 0: one that is free. [default: 53]", valueName: "port"))
+    var givenPort: UInt16?
 
     @Option(help: ArgumentHelp("Threads that serve UDP, for each address, 1 to 64.", valueName: "count"))
     var threads: Int = NameServerSettings.usualThreads
@@ -159,6 +210,16 @@ struct DNSPlaces: ParsableArguments {
             throw ValidationError("--listen \(text): an address, such as 127.0.0.1 or ::")
         }
         _ = try service(farewell: .zero)
+    }
+
+    private var port: UInt16 { givenPort ?? 53 }
+
+    /// With what a configuration says where nothing is said here.
+    func completed(by configured: NameServerConfiguration.Listen?) -> DNSPlaces {
+        var places = self
+        if listen.isEmpty { places.listen = configured?.addresses.map(\.description) ?? [] }
+        places.givenPort = givenPort ?? configured?.port
+        return places
     }
 
     private var addresses: [IPAddress] {
@@ -206,8 +267,11 @@ struct DNSOutside: ParsableArguments {
             "Who is asked for other names, such as 192.0.2.53 or [2001:db8::53]:5353. May be repeated.", valueName: "server"))
     var upstream: [String] = []
 
-    @Option(help: ArgumentHelp("Without --upstream: the file that names the node's servers; “off” for none.", valueName: "file"))
-    var resolver = "/etc/resolv.conf"
+    @Option(
+        help: ArgumentHelp(
+            "Without --upstream: the file that names servers, followed; “off” for none. [default: /etc/resolv.conf]",
+            valueName: "file"))
+    var resolver: String?
 
     func validate() throws {
         for text in upstream where Upstream(text) == nil {
@@ -215,16 +279,12 @@ struct DNSOutside: ParsableArguments {
         }
     }
 
-    /// `nil`: nobody is asked, and names of others are refused.
-    func forwarder(listening own: Set<SocketAddress>, logger: Logger) throws -> Forwarder? {
-        var settings = ForwardingSettings(upstreams: upstream.compactMap { Upstream($0) }, ownAddresses: own)
-        if upstream.isEmpty {
-            guard resolver != "off" else { return nil }
-            ResolverFile(DNSQuery.text(of: resolver) ?? "").apply(to: &settings)
+    /// What is asked for here counts more than a file.
+    func apply(to configuration: inout NameServerConfiguration) {
+        if !upstream.isEmpty {
+            configuration.forward.upstreams = .these(upstream.compactMap { Upstream($0) })
+        } else if let resolver {
+            configuration.forward.upstreams = resolver == "off" ? .these([]) : .file(resolver)
         }
-        guard !settings.upstreams.isEmpty else { return nil }
-        return Forwarder(
-            settings, now: Surroundings.real.now, random: { UInt64.random(in: .min ... .max) }, logger: logger,
-            report: { logger.warning("\($0)") })
     }
 }

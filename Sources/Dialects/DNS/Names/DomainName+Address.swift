@@ -93,7 +93,8 @@ public enum DashedAddress {
     public static func address(_ label: some Collection<UInt8>) -> IPAddress? {
         // The shortest is `--`, the longest eight groups of four.
         // Most labels are none, and are seen to be at their first letters.
-        guard (2...39).contains(label.count), label.allSatisfy({ $0 == dash || hexDigits.contains($0 | 0x20) || decimalDigit($0) != nil })
+        guard (2...39).contains(label.count),
+            label.allSatisfy({ $0 == dash || hexDigits.contains($0 | 0x20) || decimalDigit($0) != nil })
         else { return nil }
         func text(_ separator: Unicode.Scalar) -> String {
             String(decoding: label.map { $0 == dash ? UInt8(ascii: separator) : $0 }, as: UTF8.self)

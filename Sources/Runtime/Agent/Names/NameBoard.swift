@@ -46,7 +46,13 @@ final class NameBoard: Sendable {
         (self.server, self.forwarder, self.label) = (server, forwarder, label)
     }
 
-    var feed: NameFeed { state.withLock { $0.feed } }
+    /// - Returns: the feed with these names.
+    func use(_ custom: CustomNames) -> NameFeed {
+        state.withLock { state in
+            state.feed.use(custom)
+            return state.feed
+        }
+    }
 
     /// - Returns: `nil` when the events mean nothing.
     func take(_ events: [ObjectEvent]) -> News? {
@@ -84,7 +90,8 @@ final class NameBoard: Sendable {
                     400, "ask for /explain/<type>/<name>, such as /explain/A/kubernetes.default.svc.cluster.local\n")
             }
             return HTTPAnswer(
-                200, "\(NameExplanation(Question(name, type), feed.zones, forwarder).json)\n", contentType: "application/json")
+                200, "\(NameExplanation(Question(name, type), state.withLock { $0.feed.zones }, forwarder).json)\n",
+                contentType: "application/json")
         }
     }
 

@@ -40,6 +40,8 @@ public struct NameService: ServiceLifecycle.Service {
     private let server: NameServer
     private let forwarder: Forwarder?
     private let board: NameBoard
+    private let configuration: NameConfigurationFollower
+    private let reloads: AsyncStream<Void>
     private let surroundings: Surroundings
     private let logger: Logger
 
@@ -47,18 +49,19 @@ public struct NameService: ServiceLifecycle.Service {
     ///   - feed: that has taken nothing yet.
     ///   - server: not started.
     ///   - forwarder: not started; `nil`: names of others are refused.
+    ///   - reloads: when the configuration is to be looked at, beside now and then.
     public init(
         _ settings: Settings, feed: NameFeed, source: any ObjectSource, server: NameServer, forwarder: Forwarder?,
-        surroundings: Surroundings, logger: Logger
+        configuration: NameConfigurationFollower, reloads: AsyncStream<Void>, surroundings: Surroundings, logger: Logger
     ) {
+        (self.configuration, self.reloads) = (configuration, reloads)
         (self.settings, self.source, self.server, self.forwarder) = (settings, source, server, forwarder)
         (self.surroundings, self.logger) = (surroundings, logger)
         board = NameBoard(feed, server, forwarder, label: settings.label)
     }
 
     public func run() async throws {
-        let feed = board.feed
-        server.change { feed.put(into: &$0) }
+        configure(configuration)
         try forwarder?.start()
         defer { forwarder?.stop() }
         try server.start()
@@ -84,6 +87,7 @@ public struct NameService: ServiceLifecycle.Service {
                 for await events in source.events { take(events) }
                 while !Task.isCancelled { try await Task.sleep(for: .seconds(3600)) }
             }
+            group.addTask { await followConfiguration() }
             group.addTask {
                 try await gracefulShutdown()
                 board.leave()
@@ -92,6 +96,38 @@ public struct NameService: ServiceLifecycle.Service {
             defer { group.cancelAll() }
             try await group.next()
         }
+    }
+
+    /// How often files are looked at: those of a mounted ConfigMap come minutes late anyway.
+    private static let pause = Duration.seconds(2)
+
+    private func followConfiguration() async {
+        let (calls, call) = AsyncStream.makeStream(of: Bool.self, bufferingPolicy: .bufferingNewest(1))
+        await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in reloads { call.yield(true) } }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: Self.pause)
+                    call.yield(false)
+                }
+            }
+            var follower = configuration
+            for await isAsked in calls where follower.look(isAsked: isAsked) { configure(follower) }
+            group.cancelAll()
+        }
+    }
+
+    /// Does as the configuration says; a query keeps what it began with.
+    private func configure(_ follower: NameConfigurationFollower) {
+        let configuration = follower.configuration
+        let feed = board.use(configuration.custom)
+        server.change { names in
+            feed.put(into: &names)
+            names.isLogged = configuration.log == .all
+            names.responseLimit = configuration.rateLimit.map { ResponseLimit(rate: $0.responsesPerSecond, exempt: $0.exempt) }
+        }
+        forwarder?.use(follower.forwarding(domains: feed.ownDomains))
+        forwarder?.memory.settings = configuration.cache
     }
 
     private func take(_ events: [ObjectEvent]) {

@@ -71,7 +71,9 @@ extension NameServerFigures {
             FigureFamily(
                 "coredns_dns_requests_total", .counter, "Queries, by transport, family and type.",
                 requests.map { request, count in
-                    .init(Double(count), labels(request.transport).merging(["type": request.type.map { "\($0)" } ?? "other"]) { $1 })
+                    .init(
+                        Double(count), labels(request.transport).merging(["type": request.type.map { "\($0)" } ?? "other"]) { $1 }
+                    )
                 }.inOrder),
             FigureFamily(
                 "coredns_dns_responses_total", .counter, "Answers, by response code.",

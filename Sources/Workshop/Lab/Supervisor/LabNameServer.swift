@@ -5,8 +5,6 @@ import KubeClient
 /// The lab's own name servers: the objects that a cluster's installer makes.
 struct LabNameServer {
     let settings: LabSettings
-    /// The program `tulle` on this machine.
-    let program: String
 
     private static let namespace = "kube-system"
     /// As all clusters call it: programs look for the service by this name.
@@ -21,7 +19,8 @@ struct LabNameServer {
     /// Makes the objects; those that are there, as after a restart, stay as they are.
     func add(by client: APIClient) async throws {
         for (tree, resource) in [
-            (account, ServiceAccount.resource), (service, Service.resource), (deployment, Kinds.resource(Kinds.deployment)),
+            (account, ServiceAccount.resource), (configuration, ConfigMap.resource), (service, Service.resource),
+            (deployment, Kinds.resource(Kinds.deployment)),
         ] {
             do { try await client.create(tree, of: resource) } catch APIFailure.alreadyExists {}
         }
@@ -32,6 +31,11 @@ struct LabNameServer {
     }
 
     private var account: JSONValue { ["apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata()] }
+
+    /// Which people change, and the pods follow.
+    private var configuration: JSONValue {
+        ["apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(), "data": ["names.yaml": "pods: insecure\n"]]
+    }
 
     private var service: JSONValue {
         let addresses = settings.nameServerAddresses
@@ -58,12 +62,11 @@ struct LabNameServer {
             ["name": "metrics", "containerPort": 9153, "protocol": "TCP"],
         ]
         let container: JSONValue = [
-            "name": "dns", "image": "tulle/dns", "command": [.string("\(Self.place)/\(programName)"), "dns", "serve"],
-            "args": ["--pods", "insecure"], "ports": ports,
+            "name": "dns", "image": "tulle/dns", "args": ["--config", "/etc/tulle/names.yaml"], "ports": ports,
             "readinessProbe": probe("/ready", 8181, period: 1), "livenessProbe": probe("/health", 8080, period: 10),
             "volumeMounts": [
                 ["name": "account", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": true],
-                ["name": "programs", "mountPath": .string(Self.place), "readOnly": true],
+                ["name": "configuration", "mountPath": "/etc/tulle", "readOnly": true],
             ],
         ]
         let pod: JSONValue = [
@@ -72,8 +75,7 @@ struct LabNameServer {
             "dnsPolicy": "Default", "containers": [container],
             "volumes": [
                 ["name": "account", "projected": ["sources": Self.accountFiles]],
-                // Wherever it is: a container sees the files of the root file system, and not of every other.
-                ["name": "programs", "hostPath": ["path": .string(directory), "type": "Directory"]],
+                ["name": "configuration", "configMap": ["name": .string(Self.name)]],
             ],
         ]
         return [
@@ -83,12 +85,6 @@ struct LabNameServer {
                 "template": ["metadata": ["labels": Self.labels], "spec": pod],
             ],
         ]
-    }
-
-    private static let place = "/opt/tulle"
-    private var directory: String { String(program[..<(program.lastIndex(of: "/") ?? program.startIndex)]) }
-    private var programName: String {
-        String(program[(program.lastIndex(of: "/").map(program.index(after:)) ?? program.startIndex)...])
     }
 
     /// What admission gives to every pod elsewhere.

@@ -193,7 +193,7 @@ extension Supervisor {
         let count = settings.seats.count
         say(.step("Ready", "\(count) \(count == 1 ? "node" : "nodes")"))
         if settings.nameServers > 0 {
-            try await LabNameServer(settings: settings, program: tools.tulle).add(by: cluster.client)
+            try await LabNameServer(settings: settings).add(by: cluster.client)
             let addresses = settings.nameServerAddresses.map(\.description).joined(separator: " ")
             say(.step("names", "kube-dns at \(addresses); its pods follow"))
         }

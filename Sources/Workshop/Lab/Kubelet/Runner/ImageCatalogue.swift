@@ -28,10 +28,19 @@ public struct ImageCatalogue: Hashable, Sendable {
     /// - Parameter entries: a user's own, which go before ours.
     public init(_ entries: [Entry] = []) { self.entries = entries + Self.builtIn }
 
+    /// Tulle's own name server.
+    private static let nameServer = "tulle/dns"
+    /// Where containers of Tulle's own images find its programs.
+    static let place = "/opt/tulle"
+
+    /// Whether an image is one of Tulle's own that holds its programs.
+    static func holdsPrograms(_ image: String) -> Bool { matches(image, nameServer) }
+
     private static let builtIn: [Entry] = [
         // No such name is ever given to anybody (RFC 2606 §2).
         Entry("*.invalid/*", .missing), Entry("*.invalid:*/*", .missing),
-        Entry("*echo*", .echo), Entry("*agnhost*", .agnhost), Entry("*nginx*", .echo), Entry("*whoami*", .echo),
+        Entry(nameServer, .command([place + "/tulle", "dns", "serve"])), Entry("*echo*", .echo), Entry("*agnhost*", .agnhost),
+        Entry("*nginx*", .echo), Entry("*whoami*", .echo),
         Entry("*pause*", .idle),
         // Images with a default command (CMD) and no entry point: arguments are the whole command.
         Entry("*busybox*", .shell(["sh"])), Entry("*alpine*", .shell(["sh"])), Entry("*debian*", .shell(["bash"])),

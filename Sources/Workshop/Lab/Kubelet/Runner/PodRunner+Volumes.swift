@@ -114,6 +114,10 @@ extension PodRunner {
     func mounts(of container: ContainerManifest, in pod: PodManifest) throws -> [String] {
         var mounts: [String] = []
         for name in ["hosts", "resolv.conf", "hostname"] { mounts.append("\(directory)/etc/\(name):/etc/\(name)") }
+        // Wherever they are: a container sees the files of the root file system, and not of every other.
+        if ImageCatalogue.holdsPrograms(container.image) {
+            mounts.append("\(parent(host.launcher)):\(ImageCatalogue.place):ro")
+        }
         for mount in container.mounts {
             guard let volume = pod.volumes.first(where: { $0.name == mount.volume }) else {
                 throw LabError(.objectsUnusable, "volumeMounts: there is no volume \(mount.volume)")
