@@ -214,7 +214,6 @@ extension KernelTests {
         @Test(
             "what it cannot do is refused in one sentence, with 64",
             arguments: [
-                (["--parts", "pods,dns", "--objects", "x"], "--parts: dns is not there yet; there are: pods, overlay, services"),
                 (["--parts", "pods,", "--objects", "x"], "--parts: “” is no part"),
                 (["--parts", "roads", "--objects", "x"], "--parts: “roads” is no part; there are: pods, overlay, services"),
                 ([], "give --kubeconfig FILE for an API server or --objects PATH for files, or start it in a pod"),

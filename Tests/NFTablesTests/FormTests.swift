@@ -152,6 +152,8 @@ private let statementExamples: [StatementExample] = [
             of: [address], below: 3, choices: "choices", kept: nil, endpoints: "chosen", timeout: .seconds(60)),
         "meta mark set ip daddr . numgen random mod 3 map @choices meta mark set meta mark dnat ip to ip daddr . meta mark "
             + "map @chosen"),
+    .init(
+        .remember([.sourceAddress], set: "seen", timeout: .seconds(5)), "update @seen { ip saddr timeout 5s }"),
     .init(.forgetChoice(of: [address], kept: "kept"), "delete @kept { ip saddr . ip daddr : ip saddr }"),
     .init(.setMark(0x100, mask: 0xFF00), "meta mark set meta mark & 0xffff01ff | 0x00000100"),
     .init(.setMark(0, mask: 0xFF00), "meta mark set meta mark & 0xffff00ff"),
@@ -211,7 +213,7 @@ private let expressionExamples: [ExpressionExample] = [
 private enum StatementForm: CaseIterable {
     case match, begins, reversePath, anyBit, isWithinConnection, isIn, isNotIn, verdict, chainedVerdict, destinationNAT, setMark,
         masquerade, reject,
-        keptDestinationNAT, chosenDestinationNAT, forgetChoice, counter, untrack, limit, log,
+        keptDestinationNAT, chosenDestinationNAT, forgetChoice, remember, counter, untrack, limit, log,
         decide
 
     init(_ statement: Statement) {
@@ -230,6 +232,7 @@ private enum StatementForm: CaseIterable {
             case .keptDestinationNAT: .keptDestinationNAT
             case .chosenDestinationNAT: .chosenDestinationNAT
             case .forgetChoice: .forgetChoice
+            case .remember: .remember
             case .setMark: .setMark
             case .masquerade: .masquerade
             case .reject: .reject

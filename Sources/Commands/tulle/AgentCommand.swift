@@ -47,9 +47,9 @@ struct AgentCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             What it does: pods (their addresses and links), overlay (the roads between nodes), services (in place of kube-proxy), \
-            policies (who may talk to whom).
+            policies (who may talk to whom), dns (names, answered on the node).
             """, valueName: "parts"))
-    var parts = "pods,overlay,services,policies"
+    var parts = "pods,overlay,services,policies,dns"
 
     @Flag(
         inversion: .prefixedNo,
@@ -94,6 +94,8 @@ struct AgentCommand: AsyncParsableCommand {
             10256 of all addresses, as kube-proxy, with the part services; otherwise off]
             """, valueName: "address"))
     var healthAddress: String?
+
+    @OptionGroup var names: AgentNameOptions
 
     @OptionGroup var network: AgentNetworkOptions
 
@@ -201,6 +203,7 @@ struct AgentCommand: AsyncParsableCommand {
             nodePortAddresses: try prefixes(nodePortAddresses, "--nodeport-addresses"),
             metricsAddress: try figuresAddress(duties),
             probePeriod: network.probePeriod == 0 ? nil : .seconds(network.probePeriod))
+        settings.names = try names.settings()
         settings.cutsConnections = cutConnections
         settings.policyLog = logConnections
         settings.healthAddresses = try healthAddresses(duties)

@@ -3,9 +3,6 @@ import Plan
 
 /// Reads `--parts`.
 enum AgentParts {
-    /// Names that the design has, and this release does not.
-    private static let later = ["dns"]
-
     static func duties(_ text: String) throws -> Set<Duty> {
         let known = Duty.allCases.map(\.rawValue)
         let names = text.split(separator: ",", omittingEmptySubsequences: false).map {
@@ -14,9 +11,6 @@ enum AgentParts {
         return try Set(
             names.map { name in
                 if let duty = Duty(rawValue: name) { return duty }
-                if later.contains(name) {
-                    throw AgentUsage("--parts: \(name) is not there yet; there are: \(known.joined(separator: ", "))")
-                }
                 throw AgentUsage("--parts: “\(name)” is no part; there are: \(known.joined(separator: ", "))")
             })
     }

@@ -1,6 +1,8 @@
 /// One step of a transaction. All steps of a transaction hold together or not at all.
 public enum Change: Hashable, Sendable {
     case addTable(Table.ID)
+    /// One that goes with the socket it is made by (``Table/isOwned``). Refused when there is one of that name.
+    case addOwnedTable(Table.ID)
     /// With everything in it.
     case deleteTable(Table.ID)
     case addChain(Table.ID, String, Chain.Base?)
@@ -46,6 +48,7 @@ extension Change: CustomStringConvertible {
     public var description: String {
         switch self {
         case .addTable(let table): "add table \(table)"
+        case .addOwnedTable(let table): "add owned table \(table)"
         case .deleteTable(let table): "delete table \(table)"
         case .addChain(let table, let chain, _): "add chain \(table) \(chain)"
         case .deleteChain(let table, let chain): "delete chain \(table) \(chain)"

@@ -22,13 +22,14 @@ public func difference(from observed: ObservedTable?, to desired: Table?) -> [Ch
 }
 
 private func canChangeInPlace(_ old: Table, _ new: Table) -> Bool {
-    old.chains.allSatisfy { name, chain in new.chains[name].map { $0.base == chain.base } ?? true }
+    old.isOwned == new.isOwned
+        && old.chains.allSatisfy { name, chain in new.chains[name].map { $0.base == chain.base } ?? true }
         && old.sets.allSatisfy { name, set in new.sets[name].map { $0.shape == set.shape } ?? true }
 }
 
 private func creation(of table: Table) -> [Change] {
     let empty = ObservedTable(Table(table.id.family, table.id.name), handles: [:])
-    return [.addTable(table.id)] + changes(from: empty, to: table)
+    return [table.isOwned ? .addOwnedTable(table.id) : .addTable(table.id)] + changes(from: empty, to: table)
 }
 
 private func changes(from observed: ObservedTable, to desired: Table) -> [Change] {

@@ -56,6 +56,9 @@ public struct MemoryTables: NFTablesEnd, Sendable {
         switch change {
         case .addTable(let id):
             if tables[id] == nil { tables[id] = ObservedTable(Table(id.family, id.name), handles: [:]) }
+        case .addOwnedTable(let id):
+            guard tables[id] == nil else { throw Problem(.exists) }
+            tables[id] = ObservedTable(Table(id.family, id.name, isOwned: true), handles: [:])
         case .deleteTable(let id):
             guard tables.removeValue(forKey: id) != nil else { throw Problem(.noSuchObject) }
         case .addChain(let id, let name, let base):

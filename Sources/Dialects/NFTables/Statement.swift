@@ -37,6 +37,8 @@ public enum Statement: Hashable, Sendable {
         of: [Field], below: UInt32, choices: String, kept: String?, endpoints: String, timeout: Duration)
     /// Takes out what `kept` says of the client's address and the fields.
     case forgetChoice(of: [Field], kept: String)
+    /// Writes the fields into the set, or begins their time there anew; goes on also when there is no room.
+    case remember([Field], set: String, timeout: Duration)
     /// Writes bits of the packet's mark; other bits stay.
     case setMark(UInt32, mask: UInt32)
     case masquerade(MasqueradeFlags)
@@ -117,6 +119,8 @@ extension Statement {
             }
         case .forgetChoice(let fields, let kept):
             concatenated([.sourceAddress] + fields, family) + [.forget(set: kept, key: .first, data: .first)]
+        case .remember(let fields, let set, let timeout):
+            concatenated(fields, family) + [.update(set: set, key: .first, data: nil, timeout: timeout)]
         case .setMark(let mark, let mask):
             [
                 .meta(.mark, into: .first),

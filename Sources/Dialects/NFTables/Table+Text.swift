@@ -6,7 +6,7 @@ extension Table {
         let blocks =
             sets.values.sorted { $0.name < $1.name }.map { $0.text }
             + chains.values.sorted { $0.name < $1.name }.map { text(of: $0) }
-        return "table \(id) {\n" + blocks.joined(separator: "\n") + "}\n"
+        return "table \(id) {\n" + (isOwned ? "\tflags owner\n\n" : "") + blocks.joined(separator: "\n") + "}\n"
     }
 
     private func text(of chain: Chain) -> String {

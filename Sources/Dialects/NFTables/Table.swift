@@ -3,6 +3,11 @@ public struct Table: Hashable, Sendable {
     public var id: ID
     public var chains: [String: Chain]
     public var sets: [String: NamedSet]
+    /// It lives as long as the netlink socket that makes it, and so no longer than the process: the kernel takes it away with the
+    /// socket, and lets nobody else change it or take it away.
+    ///
+    /// The C name is `NFT_TABLE_F_OWNER`, of Linux 5.12.
+    public var isOwned: Bool
 
     /// What names a table in its namespace.
     public struct ID: Hashable, Sendable, Comparable {
@@ -19,8 +24,9 @@ public struct Table: Hashable, Sendable {
         }
     }
 
-    public init(_ family: TableFamily, _ name: String, chains: [Chain] = [], sets: [NamedSet] = []) {
+    public init(_ family: TableFamily, _ name: String, chains: [Chain] = [], sets: [NamedSet] = [], isOwned: Bool = false) {
         id = ID(family, name)
+        self.isOwned = isOwned
         self.chains = Dictionary(chains.map { ($0.name, $0) }) { _, last in last }
         self.sets = Dictionary(sets.map { ($0.name, $0) }) { _, last in last }
     }

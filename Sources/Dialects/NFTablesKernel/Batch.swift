@@ -75,6 +75,11 @@ extension Batch {
         switch change {
         case .addTable(let table):
             message(NFT_MSG_NEWTABLE, table, flags: .create) { $0.attribute(id(NFTA_TABLE_NAME), table.name) }
+        case .addOwnedTable(let table):
+            message(NFT_MSG_NEWTABLE, table, flags: [.create, .exclusive]) {
+                $0.attribute(id(NFTA_TABLE_NAME), table.name)
+                $0.attribute(id(NFTA_TABLE_FLAGS), bigEndian: NFT_TABLE_F_OWNER.rawValue)
+            }
         case .deleteTable(let table):
             message(NFT_MSG_DELTABLE, table) { $0.attribute(id(NFTA_TABLE_NAME), table.name) }
         case .addChain(let table, let name, let base): addChain(table, name, base)

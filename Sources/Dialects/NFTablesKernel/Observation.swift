@@ -19,21 +19,24 @@ extension KernelTables {
     }
 
     /// All tables of the namespace, by name.
-    public func tables() throws(KernelError) -> [Table.ID] {
+    public func tables() throws(KernelError) -> [Table.ID] { try flagsOfTables().map(\.id).sorted() }
+
+    private func flagsOfTables() throws(KernelError) -> [(id: Table.ID, flags: UInt32)] {
         let request = NetlinkRequest(nfTables(NFT_MSG_GETTABLE), operation: "list tables") {
             $0.append(netfilterHeader(family: 0))
         }
         return try socket.dump(request).compactMap { message in
+            let facts = message.attributes(after: 4)
             guard let family = TableFamily(rawValue: message.read(UInt8.self, at: 0)),
-                let name = message.attributes(after: 4)[id(NFTA_TABLE_NAME)]?.text
+                let name = facts[id(NFTA_TABLE_NAME)]?.text
             else { return nil }
-            return Table.ID(family, name)
-        }.sorted()
+            return (Table.ID(family, name), facts[id(NFTA_TABLE_FLAGS)]?.bigEndian() ?? 0)
+        }
     }
 
     private func readTable(_ id: Table.ID) throws(KernelError) -> ObservedTable? {
-        guard try tables().contains(id) else { return nil }
-        var table = Table(id.family, id.name)
+        guard let flags = try flagsOfTables().first(where: { $0.id == id })?.flags else { return nil }
+        var table = Table(id.family, id.name, isOwned: flags & NFT_TABLE_F_OWNER.rawValue != 0)
         for chain in try readChains(id) { table.chains[chain.name] = chain }
         for shape in try readShapes(id) {
             table.sets[shape.name] = NamedSet(shape, shape.isDynamic ? [:] : try readElements(shape, of: id))

@@ -58,6 +58,20 @@ int clinux_bound_socket(const struct clinux_place *place, int flags) {
     return descriptor;
 }
 
+int clinux_asking_socket(const struct clinux_place *own, const struct clinux_place *server) {
+    int descriptor = socket(own->is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) return -1;
+    struct sockaddr_in6 from, to;
+    socklen_t from_size = address_of(own, &from), to_size = address_of(server, &to);
+    if (bind(descriptor, (struct sockaddr *)&from, from_size) < 0 || connect(descriptor, (struct sockaddr *)&to, to_size) < 0) {
+        int error = errno;
+        close(descriptor);
+        errno = error;
+        return -1;
+    }
+    return descriptor;
+}
+
 int clinux_bound_port(int socket) {
     struct sockaddr_in6 storage;
     socklen_t size = sizeof storage;

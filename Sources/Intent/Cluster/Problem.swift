@@ -53,6 +53,8 @@ public struct Problem: Hashable, Sendable {
         case tunnelNarrow = "tunnel-narrow"
         /// Packets whose checksum the device was to compute do not come through the tunnel.
         case tunnelChecksum = "tunnel-checksum"
+        /// This node's own name server cannot listen, or does not answer.
+        case namesNotServed = "names-not-served"
         /// A pod's link is gone although the pod is still attached.
         case podLinkMissing = "pod-link-missing"
         /// A link looks like a pod's, and nobody wrote down whose.
@@ -110,7 +112,7 @@ extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken,
-            .healthAddressTaken, .policyLogUnread, .policyAnnotationUnknown:
+            .healthAddressTaken, .policyLogUnread, .policyAnnotationUnknown, .namesNotServed:
             .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
@@ -173,6 +175,7 @@ extension Problem.ID {
             "let no other program read log group 8484 of the node's network namespace; it is tried again every few seconds"
         case .policyBridgeUnseen:
             "load br_netfilter and set net.bridge.bridge-nf-call-iptables and -ip6tables to 1 on the node"
+        case .namesNotServed: "end the other program that serves names on this node, or leave dns out of --parts"
         case .nameUnusable: "give it a name of letters, digits and hyphens, at most 63 between dots; an alias leads to a name"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }

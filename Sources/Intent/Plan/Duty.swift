@@ -13,6 +13,8 @@ public enum Duty: String, Hashable, Sendable, CaseIterable {
     case services
     /// Who may talk to whom.
     case policies
+    /// Names, answered on the node itself.
+    case dns
 }
 
 extension Set<Duty> {

@@ -127,6 +127,11 @@ extension NodePlan {
         Table.ID(.ip, PacketPath.policyTable), Table.ID(.ip6, PacketPath.policyTable),
     ]
 
+    /// The tables of names, which ``LocalNameTable`` describes.
+    public static let nameTables: [Table.ID] = [
+        Table.ID(.ip, PacketPath.nameTable), Table.ID(.ip6, PacketPath.nameTable),
+    ]
+
     /// The settings a plan may name: what has to be looked at before there is a plan.
     public static let settings = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
 

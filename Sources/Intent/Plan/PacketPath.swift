@@ -106,6 +106,18 @@ public enum PacketPath {
     /// again before the verdict.
     public static let policyTable = "tulle-policies"
 
+    /// Names that are asked for on this node; one table in each of the families ip and ip6, while the agent's name server answers.
+    public static let nameTable = "tulle-names"
+
+    /// Priority of its chains: `NF_IP_PRI_RAW`, before connections are tracked.
+    public static let nameTracking: Int32 = -300
+
+    /// How long queries are led to a server since it last answered.
+    public static let nameLease: Duration = .seconds(5)
+
+    /// `IFA_PROTO` of the addresses that we put on `lo`: the letter T, as with routes.
+    public static let addressProtocol: UInt8 = routeProtocol
+
     /// Where the kernel sends what policies log (`NFLOG`): a group of nfnetlink_log.
     public static let policyLogGroup: UInt16 = 8484
 

@@ -1,5 +1,6 @@
 import KubeAPI
 public import KubeClient
+import NameServer
 import Plan
 
 extension AgentSettings {
@@ -11,7 +12,8 @@ extension AgentSettings {
         let nodes = ServerObjectSource.Collection(Node.resource)
         let judges = duties.contains(.policies)
         let namespaces =
-            judges || duties.contains(.pods) ? [ServerObjectSource.Collection(Namespace.resource)] : []
+            judges || duties.contains(.pods) || duties.contains(.dns) ? [ServerObjectSource.Collection(Namespace.resource)] : []
+        let namesPods = duties.contains(.dns) && names.configuration.pods == .verified
         // A policy of this node may mean any pod.
         let pods =
             judges
@@ -19,10 +21,10 @@ extension AgentSettings {
                 ServerObjectSource.Collection(Pod.resource), ServerObjectSource.Collection(NetworkPolicy.resource),
                 ServerObjectSource.Collection(ClusterNetworkPolicy.resource, isOptional: true),
             ]
-            : duties.contains(.pods)
-                ? [ServerObjectSource.Collection(Pod.resource, fieldSelector: "spec.nodeName=\(node)")] : []
+            : duties.contains(.pods) || duties.contains(.dns)
+                ? [ServerObjectSource.Collection(Pod.resource, fieldSelector: namesPods ? nil : "spec.nodeName=\(node)")] : []
         let services =
-            duties.contains(.services)
+            duties.contains(.services) || duties.contains(.dns)
             ? [ServerObjectSource.Collection(Service.resource), ServerObjectSource.Collection(EndpointSlice.resource)] : []
         return [nodes] + namespaces + pods + services
     }

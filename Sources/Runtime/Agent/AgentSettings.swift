@@ -40,6 +40,8 @@ public struct AgentSettings: Hashable, Sendable {
     public var cutsConnections = true
     /// Which of the new connections that policies decide about are logged.
     public var policyLog = PolicyLog.none
+    /// How names are answered on this node.
+    public var names = LocalNameSettings()
     /// Where load balancers ask whether this node serves services; empty: nowhere.
     public var healthAddresses: [SocketAddress] = []
     /// How often tunnels that fail are tried again; a tenth as often while they do not fail; `nil`: they are never tried.

@@ -61,18 +61,25 @@ public struct NodeAgent: Service {
         let desk = settings.duties.contains(.pods) ? PodDesk(settings, surroundings: surroundings, logger: logger) : nil
         let (calls, call) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let policies = PolicyKeeper(settings, in: namespace)
+        let nameServer =
+            settings.duties.contains(.dns)
+            ? LocalNameServer(
+                settings.names, node: settings.node, namespace: namespace, surroundings: surroundings, logger: logger) : nil
+        let names = LocalNameKeeper(settings, in: namespace, policies: policies, serving: nameServer)
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
-        let pods = try await desk?.begin(namespace, policies: policies, changed: { call.yield() })
+        let pods = try await desk?.begin(namespace, policies: policies, names: names, changed: { call.yield() })
         let book = pods.map { RememberingBook($0, of: settings, logger: logger) }
         // Before the first look too, so that nothing happens between the two unseen.
         let watch = try KernelWatch(namespace)
         let reconciler = try Reconciler(
-            settings, namespace: namespace, pods: book ?? NoAttachments(), policies: policies, surroundings: surroundings,
-            tell: { [recorder = self.events] in recorder?.record($0) },
+            settings, namespace: namespace, pods: book ?? NoAttachments(), policies: policies, names: names,
+            surroundings: surroundings, tell: { [recorder = self.events] in recorder?.record($0) },
             tellStatus: { [writer = conditions] in writer?.record($0) }, logger: logger)
         let logCounts = PolicyLogger.Counts()
         let board = StatusBoard(settings, now: surroundings.now, date: surroundings.date) { page in
             policies.addFigures(to: &page)
+            names.addFigures(to: &page)
+            nameServer?.addFigures(to: &page)
             logCounts.add(to: &page)
         }
         let policyLogger =
@@ -84,11 +91,17 @@ public struct NodeAgent: Service {
         let end: Result<Void, any Error>
         do {
             let yard = Yard(
-                reconciler: reconciler, prober: prober, policyLogger: policyLogger, desk: desk, board: board, doors: doors)
+                reconciler: reconciler, prober: prober, policyLogger: policyLogger, nameServer: nameServer, desk: desk,
+                board: board,
+                doors: doors)
+            try nameServer?.start()
             end = .success(try await serve(post, watch, calls, yard, isReady: book?.recall() ?? false))
         } catch {
             end = .failure(error)
         }
+        // Nothing leads queries to a server that ends.
+        names.end()
+        nameServer?.stop()
         await doors.close()
         await desk?.close()
         try end.get()
@@ -101,6 +114,8 @@ public struct NodeAgent: Service {
         let prober: TunnelProber?
         /// `nil` without policies.
         let policyLogger: PolicyLogger?
+        /// `nil`: queries are answered elsewhere.
+        let nameServer: LocalNameServer?
         /// `nil` without pods.
         let desk: PodDesk?
         let board: StatusBoard
@@ -131,6 +146,10 @@ public struct NodeAgent: Service {
                     group.addTask {
                         await policyLogger.run(now: self.surroundings.now) { post.put(.logged($0)) }
                     }
+                }
+                if let nameServer = yard.nameServer {
+                    group.addTask { await nameServer.probe() }
+                    group.addTask { await nameServer.followFiles() }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
                 if let conditions { group.addTask { await conditions.run() } }
@@ -174,6 +193,7 @@ public struct NodeAgent: Service {
             for event in post.take() {
                 switch event {
                 case .objects(let events):
+                    yard.nameServer?.take(events)
                     for event in events {
                         if case .listed = event { waiting = nil }
                         reconciler.take(event)

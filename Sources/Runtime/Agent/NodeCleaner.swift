@@ -71,6 +71,7 @@ public struct NodeCleaner {
         _ = try KernelHost(namespace).apply(roads.sorted(by: >).map { .remove($0) })
         let tables = try KernelTables(in: namespace)
         for id in scene.tables { try tables.apply([.deleteTable(id)]) }
+        _ = try LoopbackAddresses(namespace: namespace).hold([])
     }
 
     /// Whose the links are that something is written down of.
@@ -111,21 +112,30 @@ public struct NodeCleaner {
         let rules: [HostNetwork.Rule]
         let tunnels: [Link]
         let tables: [NFTables.Table.ID]
+        /// Where names were answered.
+        let loopback: [Address]
 
         /// All but pods' links, in the order in which they come to be.
-        var roads: [Object] { (tunnels.map(Object.link) + routes.map(Object.route) + rules.map(Object.rule)).sorted() }
+        var roads: [Object] {
+            (tunnels.map(Object.link) + routes.map(Object.route) + rules.map(Object.rule) + loopback.map(Object.address)).sorted()
+        }
 
         init(_ namespace: NetworkNamespace) throws {
             let state = try KernelHost(namespace).observe(
-                Interest([.routes, .rules], routeProtocols: [PacketPath.routeProtocol], routeTables: PacketPath.routeTables))
+                Interest(
+                    [.addresses, .routes, .rules], routeProtocols: [PacketPath.routeProtocol], routeTables: PacketPath.routeTables
+                ))
             links = state.links.map(\.name).filter(PacketPath.isPodLink).sorted()
             ports = Set(state.links.filter { $0.master == PacketPath.podBridge }.map(\.name))
             routes = state.routes
+            loopback = state.addresses.filter { $0.link == LoopbackAddresses.link && $0.proto == PacketPath.addressProtocol }
             let owned = NodePlan.ownership(links: [], in: state)
             rules = state.objects.values.compactMap { if case .rule(let rule) = $0, owned.owns($0) { rule } else { nil } }
             tunnels = state.links.filter { owned.owns(link: $0.name) }
             let there = Set(try KernelTables(in: namespace).tables())
-            tables = (NodePlan.tables + NodePlan.serviceTables + NodePlan.policyTables + HostPorts.tables + SourceTable.tables)
+            tables =
+                (NodePlan.tables + NodePlan.serviceTables + NodePlan.policyTables + HostPorts.tables + SourceTable.tables
+                + NodePlan.nameTables)
                 .filter(there.contains)
         }
 

@@ -18,7 +18,11 @@ struct PolicyCluster {
             + Array(nodes.values) as [any KubernetesObject]
     }
 
-    mutating func change(_ index: inout PolicyIndex, _ seed: inout Seed) throws {
+    /// - Returns: what came, or what it was that went.
+    @discardableResult
+    mutating func change(
+        _ index: inout PolicyIndex, _ seed: inout Seed
+    ) throws -> (object: any KubernetesObject, isGone: Bool) {
         let object: any KubernetesObject
         switch seed.number(below: 9) {
         case 6, 7:
@@ -44,13 +48,17 @@ struct PolicyCluster {
             object = pod
             pods[pod.key] = pod
         }
-        guard seed.chance(1, in: 4) else { return index.set(object) }
+        guard seed.chance(1, in: 4) else {
+            index.set(object)
+            return (object, false)
+        }
         policies[object.key] = nil
         clusterPolicies[object.key] = nil
         nodes[object.key] = nil
         pods[object.key] = nil
         if object is Namespace { namespaces[object.metadata.name] = nil }
         index.remove(object.key)
+        return (object, true)
     }
 
     var world: PolicyWorld {

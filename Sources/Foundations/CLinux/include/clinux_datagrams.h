@@ -28,6 +28,8 @@ enum {
 int clinux_bound_socket(const struct clinux_place *place, int flags);
 // getsockname(2): the port; -1 when it has none.
 int clinux_bound_port(int socket);
+// socket(2), bind(2) and connect(2): a datagram socket, not blocking, close-on-exec, that asks at a place from another.
+int clinux_asking_socket(const struct clinux_place *own, const struct clinux_place *server);
 // connect(2) to a place of the own node where nothing is: from now on the socket gets no datagram of others, and those that
 // share its port get them.
 int clinux_leave_group(int socket);

@@ -40,7 +40,7 @@ public struct PolicyIndex: Sendable {
     private var standings: [IPAddress: Standing] = [:]
     /// The addresses of this node's pods, by namespace.
     private(set) var local: [String: Set<IPAddress>] = [:]
-    private var homes: [IPAddress: String] = [:]
+    private(set) var homes: [IPAddress: String] = [:]
     /// The pods of this node, as their objects are.
     private var originals: [ObjectKey: Pod] = [:]
     /// The addresses of this node that policies isolate, or that are closed.
@@ -410,7 +410,8 @@ extension PolicyIndex.Subject {
 // MARK: - Who has an address
 
 extension PolicyIndex {
-    private func addresses(of key: ObjectKey) -> Set<IPAddress> {
+    /// Of a pod: those of its object, and those it was given here.
+    public func addresses(of key: ObjectKey) -> Set<IPAddress> {
         Set(pods[key]?.addresses ?? []).union(tenancies[key] ?? [])
     }
 

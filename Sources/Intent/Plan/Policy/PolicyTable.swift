@@ -13,7 +13,7 @@ public import NFTables
 ///           saddr → senders → class → sender-classes                          → jump out-…: no is drop, yes comes back
 ///           daddr → receivers → class → receiver-classes                      → goto in-…:  no is drop, yes is accept
 /// input     only where a policy of the cluster may refuse a pod its own node:
-///           what belongs to a connection, neighbour discovery                 → accept
+///           what belongs to a connection, neighbour discovery, names          → accept
 ///           of TCP, and opens no connection, from a guarded pod               → drop
 ///           saddr → node-senders → class → node-classes                       → goto node-…: no is drop, yes is accept
 /// output    of TCP, and opens no connection, to a guarded pod                 → drop
@@ -148,10 +148,11 @@ extension PolicyTable {
 
     /// Those that are there where a pod's way to its own node is judged.
     private var guarding: [Chain] {
-        // Without neighbour discovery a pod is not found; who may ask the node for names is decided before packets come here.
+        // Neighbour discovery belongs to no connection, and without it a pod is not found. A query to this node's name server
+        // belongs to none either, and was judged where that was decided (``LocalNameTable``).
         let untracked = Rule(
             id.family, .anyBit(.conntrackState, of: ConntrackState.untracked.rawValue), .decide(.accept),
-            comment: "neighbour discovery, names asked on the node")
+            comment: family == .v6 ? "neighbour discovery, names" : "names")
         return [
             Chain(
                 "input", .init(.filter, .input, priority: PacketPath.policyFilter),

@@ -24,11 +24,13 @@ actor PodDesk {
     }
 
     /// Takes back what a killed agent left half done, and carries out what waits.
-    func begin(_ namespace: NetworkNamespace, policies: PolicyKeeper? = nil, changed: @escaping @Sendable () -> Void) throws
-        -> PodService
-    {
+    func begin(
+        _ namespace: NetworkNamespace, policies: PolicyKeeper? = nil, names: LocalNameKeeper? = nil,
+        changed: @escaping @Sendable () -> Void
+    ) throws -> PodService {
         let pods = try PodService(
-            settings, namespace: namespace, policies: policies, surroundings: surroundings, logger: logger, changed: changed)
+            settings, namespace: namespace, policies: policies, names: names, surroundings: surroundings, logger: logger,
+            changed: changed)
         self.pods = pods
         tidy()
         return pods

@@ -21,6 +21,8 @@ final class PodService: Sendable {
     private let connections: any PortConnections
     /// Who lets pods talk, where that is this agent's duty.
     private let policies: PolicyKeeper?
+    /// Who lets them ask for names on this node, where that is.
+    private let names: LocalNameKeeper?
     let installation: PluginInstallation?
     let surroundings: Surroundings
     let logger: Logger
@@ -40,8 +42,8 @@ final class PodService: Sendable {
     ///   - tables: where ports of the node are said; the kernel unless a test says otherwise.
     init(
         _ settings: AgentSettings, namespace: NetworkNamespace, dataplane: (any PodDataplane)? = nil,
-        tables: (any PortTables)? = nil, policies: PolicyKeeper? = nil, surroundings: Surroundings, logger: Logger,
-        changed: @escaping @Sendable () -> Void
+        tables: (any PortTables)? = nil, policies: PolicyKeeper? = nil, names: LocalNameKeeper? = nil,
+        surroundings: Surroundings, logger: Logger, changed: @escaping @Sendable () -> Void
     ) throws(KernelError) {
         try settings.check()
         store = try AddressStore(directory: settings.stateDirectory)
@@ -51,8 +53,10 @@ final class PodService: Sendable {
         self.dataplane = dataplane ?? PodPlumbing(node: namespace)
         ports = PortKeeper(tables ?? KernelPortTables(namespace: namespace))
         connections = KernelPortConnections(namespace: namespace)
-        self.policies = policies
-        policies?.begin((contents.attached + contents.unanswered).compactMap(\.tenant))
+        (self.policies, self.names) = (policies, names)
+        let tenants = (contents.attached + contents.unanswered).compactMap(\.tenant)
+        policies?.begin(tenants)
+        names?.begin(tenants)
         installation = settings.installation
         mode = settings.network.podMode
         self.surroundings = surroundings
@@ -124,7 +128,10 @@ extension PodService {
             var record = try take(id, invocation, wishes)
             do {
                 try store.begin(record)
-                if let tenant = record.tenant { try policies?.admit(tenant) }
+                if let tenant = record.tenant {
+                    try policies?.admit(tenant)
+                    names?.admit(tenant)
+                }
                 // Before the link: its settings let in what the table's guard has to stop, and the first packet has to pass.
                 if record.attachment.isNamedInTables { try settlePorts() }
                 do {
@@ -276,6 +283,7 @@ extension PodService {
         if record.attachment.isNamedInTables { try settlePorts() }
         try? connections.end(answeredBy: record.attachment)
         policies?.release(id)
+        names?.release(id)
         let now = surroundings.now()
         if let refusal = try store.remove(record, at: now) {
             // Rested all the same, as long as this agent runs.

@@ -123,6 +123,18 @@ final class PolicyKeeper: Sendable {
         state.withLock { $0.conditions.notes(on: $0.index.clusterPolicies.values) }
     }
 
+    /// What objects and attachments come to; `nil` before the objects are known, and without this duty.
+    ///
+    /// - Parameter withNodes: whose addresses are nodes' is of interest.
+    func ask<Result>(withNodes: Bool = false, _ body: (PolicyIndex) -> Result) -> Result? {
+        guard isOurs else { return nil }
+        return state.withLock { state in
+            guard state.index.isListed else { return nil }
+            if withNodes { state.index.setNodes(state.members) }
+            return body(state.index)
+        }
+    }
+
     /// Calls with the number of transactions so far, while none is made.
     func withCommits<Result>(_ body: (UInt32) throws -> Result) rethrows -> Result {
         try state.withLock { try body($0.commits) }

@@ -539,7 +539,7 @@ extension NodeKeeper.Outcome {
 
 extension Refusal {
     /// What was to go was gone already.
-    fileprivate var isDone: Bool {
+    var isDone: Bool {
         guard case .remove = change else { return false }
         return [.noSuchObject, .noSuchEntry, .noSuchDevice, .addressNotAvailable].contains(code)
     }

@@ -28,6 +28,7 @@ actor Reconciler {
 
     private var keeper: NodeKeeper<CountedTables>
     private let policies: PolicyKeeper?
+    private let names: LocalNameKeeper?
     private var sourceProblems: [Problem] = []
     private var probeProblems: [Problem] = []
     private var doorProblems: [Problem] = []
@@ -48,7 +49,7 @@ actor Reconciler {
 
     init(
         _ settings: AgentSettings, namespace: NetworkNamespace, pods: any AttachmentBook,
-        policies: PolicyKeeper? = nil, surroundings: Surroundings,
+        policies: PolicyKeeper? = nil, names: LocalNameKeeper? = nil, surroundings: Surroundings,
         tell: @escaping @Sendable (EventNote) -> Void = { _ in },
         tellStatus: @escaping @Sendable (ConditionNote) -> Void = { _ in }, logger: Logger
     ) throws(KernelError) {
@@ -60,11 +61,11 @@ actor Reconciler {
         self.tellStatus = tellStatus
         self.logger = logger
         hasServices = settings.duties.contains(.services)
-        self.policies = policies
+        (self.policies, self.names) = (policies, names)
         flannel = settings.flannelFile.map(FlannelWriter.init)
         keeper = NodeKeeper(
             node: settings.node, host: try KernelHost(namespace),
-            tables: CountedTables(kernel: try KernelTables(in: namespace), policies: policies), pods: pods,
+            tables: CountedTables(kernel: try KernelTables(in: namespace), policies: policies, names: names), pods: pods,
             duties: settings.duties, network: settings.plannedNetwork,
             services: ServiceKeeper(
                 ranges: settings.serviceRanges, nodePortAddresses: settings.nodePortAddresses,
@@ -80,6 +81,10 @@ actor Reconciler {
         case tables
         /// What objects said of policies.
         case policies
+        /// Who answers queries on this node.
+        case names
+        /// The same, compared with the kernel.
+        case namePlaces
 
         var isOfService: Bool { if case .key(.service) = self { true } else { false } }
     }
@@ -104,15 +109,18 @@ extension Reconciler {
         switch event {
         case .listed(let objects):
             if policies?.list(objects) == true { markPolicies() }
+            names?.list(objects)
             for object in objects { look(atNode: object) }
             mark(keeper.list(objects))
             isListed = true
         case .added(let object), .modified(let object):
             if policies?.set(object) == true { markPolicies() }
+            if names?.note(object) == true { rounds.mark([.names], at: surroundings.now()) }
             look(atNode: object)
             note(keeper.set(object)) { $0.note(object, isNew: !isListed, at: $1) }
         case .deleted(let key, _):
             if policies?.remove(key) == true { markPolicies() }
+            if names?.note(gone: key) == true { rounds.mark([.names], at: surroundings.now()) }
             if key == ObjectKey(Node.resource.kind, namespace: "", name: node) { isNodeEligible = false }
             note(keeper.remove(key)) { $0.note(key, at: $1) }
         case .faults(let faults):
@@ -184,6 +192,9 @@ extension Reconciler {
     /// Somebody changed the kernel, perhaps we ourselves.
     func take(_ notice: KernelWatch.Notice) {
         mark(keeper.due(notice.news))
+        if let names, notice.news.contains(where: { names.isConcerned($0) }) {
+            rounds.mark([.namePlaces], at: surroundings.now())
+        }
         if notice.hasNewTables, keeper.isTableNews() {
             areTablesDue = true
             figures.foreignCommits += 1
@@ -202,7 +213,8 @@ extension Reconciler {
         guard isListed else { return nil }
         while true {
             let now = surroundings.now()
-            let haveRested = policies?.wake(at: now) == true
+            let haveNamesRested = names?.wake(at: now) == true
+            let haveRested = policies?.wake(at: now) == true || haveNamesRested
             if keeper.wake(at: now) || haveRested { rounds.markAll(at: now) }
             let nextCut = policies?.nextCut
             if let nextCut, now >= nextCut { markPolicies() }
@@ -213,7 +225,7 @@ extension Reconciler {
             switch rounds.next(at: now) {
             case .sleep(let until):
                 let others = [
-                    keeper.nextWaking, policies?.nextWaking, nextCut.flatMap { $0 > now ? $0 : nil },
+                    keeper.nextWaking, policies?.nextWaking, names?.nextWaking, nextCut.flatMap { $0 > now ? $0 : nil },
                     areTablesDue ? tableLooks.notBefore : nil,
                 ].compactMap(\.self)
                 return others.reduce(until, min)
@@ -293,6 +305,7 @@ extension Reconciler {
             let policies = settlePolicies(isWhole: true, at: now)
             var outcome = try keeper.settleAll(at: now)
             outcome.add(policies)
+            outcome.add(settleNames(isWhole: true, at: now))
             return outcome
         }
         let keys = errands.compactMap { if case .key(let key) = $0 { key } else { nil } }
@@ -305,6 +318,8 @@ extension Reconciler {
         if errands.contains(.tables) || errands.contains(.policies) {
             outcome.add(settlePolicies(isWhole: errands.contains(.tables), at: now))
         }
+        let arePlacesDue = errands.contains(.tables) || errands.contains(.namePlaces)
+        if arePlacesDue || errands.contains(.names) { outcome.add(settleNames(isWhole: arePlacesDue, at: now)) }
         return outcome
     }
 
@@ -327,11 +342,21 @@ extension Reconciler {
         return outcome
     }
 
+    /// What is refused is a problem of its own, and the cluster's servers answer meanwhile.
+    private func settleNames(isWhole: Bool, at now: Duration) -> NodeKeeper<CountedTables>.Outcome {
+        var outcome = NodeKeeper<CountedTables>.Outcome()
+        guard let names else { return outcome }
+        let result = names.settle(keeper.snapshot.services, families: Set(keeper.facts.families), isWhole: isWhole, at: now)
+        outcome.steps = result.network.map { .network($0) } + result.tables.map { .table($0) }
+        outcome.restored = result.restored
+        return outcome
+    }
+
     private func publish(and more: [Problem] = []) {
         let problems = Array(
             Set(
-                keeper.problems + (policies?.problems ?? []) + sourceProblems + probeProblems + doorProblems
-                    + [logProblem].compactMap(\.self) + more)
+                keeper.problems + (policies?.problems ?? []) + (names?.problems ?? []) + sourceProblems + probeProblems
+                    + doorProblems + [logProblem].compactMap(\.self) + more)
         ).sorted()
         for problem in problems where !report.problems.contains(problem) {
             logger.warning("problem", metadata: ["problem": "\(problem)"])
