@@ -25,8 +25,8 @@ extension NameServerBenchmark {
         clinux_trim_memory()
         let settings = NameServerSettings(
             addresses: [.v4(.loopback)], port: port, threads: 1, now: { .nanoseconds(clinux_clock(CLOCK_MONOTONIC)) })
-        func start(_ zone: Zone) throws -> NameServer {
-            let server = NameServer(settings, outside: nil, logger: Logger(label: "names"))
+        func start(_ zone: Zone) throws -> DNSServer {
+            let server = DNSServer(settings, outside: nil, logger: Logger(label: "names"))
             server.serve(ServedNames(zones: Zones([zone])))
             try server.start()
             return server

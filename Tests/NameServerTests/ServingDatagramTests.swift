@@ -87,7 +87,7 @@ struct ServingDatagramTests {
     func taken() throws {
         let stage = try ServingStage(["127.0.0.1"])
         let port = try stage.place().port
-        let other = NameServer(
+        let other = DNSServer(
             NameServerSettings(addresses: [.v4(.loopback)], port: port, threads: 1, now: { .zero }), outside: nil,
             logger: .init(label: "test"))
         // UDP is shared among servers, so that one can follow another; TCP is not.

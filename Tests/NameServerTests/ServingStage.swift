@@ -9,7 +9,7 @@ import Testing
 
 /// A name server on loopback with a small cluster's names, and clients of it.
 struct ServingStage: ~Copyable {
-    let server: NameServer
+    let server: DNSServer
 
     static let records = """
         web.shop.svc A 192.0.2.1
@@ -33,7 +33,7 @@ struct ServingStage: ~Copyable {
             addresses: addresses.compactMap { IPAddress($0) }, port: 0, threads: 2,
             now: { .nanoseconds(clinux_clock(CLOCK_MONOTONIC)) })
         change(&settings)
-        server = NameServer(settings, outside: outside, logger: Logger(label: "test"))
+        server = DNSServer(settings, outside: outside, logger: Logger(label: "test"))
         server.serve(
             ServedNames(
                 zones: Zones([Self.zone()]), clients: clients, isLogged: settings.report != nil, responseLimit: responseLimit))

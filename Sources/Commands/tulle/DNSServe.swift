@@ -139,7 +139,7 @@ struct DNSServe: AsyncParsableCommand {
                 follower.forwarding(domains: feed.ownDomains), now: Surroundings.real.now,
                 random: { UInt64.random(in: .min ... .max) }, logger: logger, report: { [logger] in logger.warning("\($0)") })
             : nil
-        let server = NameServer(places.settings(logger), outside: forwarder, logger: logger)
+        let server = DNSServer(places.settings(logger), outside: forwarder, logger: logger)
         let settings = try places.service(farewell: .milliseconds(Int(farewell * 1000)))
         let rest = Task {
             try await Task.sleep(for: .seconds(10))

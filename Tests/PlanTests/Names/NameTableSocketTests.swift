@@ -65,7 +65,7 @@ import Testing
 
     /// A server on a port of loopback that the kernel chose.
     private struct Served {
-        let server: NameServer
+        let server: DNSServer
         let port: UInt16
         private let address: [UInt8]
 
@@ -73,7 +73,7 @@ import Testing
             let place = try ip(family == .v4 ? "127.0.0.1" : "::1")
             let settings = NameServerSettings(
                 addresses: [place], port: 0, threads: 1, now: { .nanoseconds(clinux_clock(CLOCK_MONOTONIC)) })
-            server = NameServer(settings, outside: nil, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            server = DNSServer(settings, outside: nil, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
             let zones = try zones ?? NamePlan().zones(of: NameFixture.snapshot())
             server.serve(ServedNames(zones: zones))
             try server.start()

@@ -14,7 +14,7 @@ import Telemetry
 /// This node's own name server: what is served, to whom, and who is asked for the rest.
 ///
 /// ```
-///  objects ──► NameFeed ──► NameServer ◄── queries of this node
+///  objects ──► NameFeed ──► DNSServer ◄── queries of this node
 ///  attachments, pods ──► LocalClients ──┘ │ names of others
 ///                                         ▼
 ///                                     Forwarder ──► the node's resolvers
@@ -33,7 +33,7 @@ final class LocalNameServer: LocalNameServing {
         var feed: NameFeed
         var clients: LocalClients
         var names = ClientNames()
-        var server: NameServer?
+        var server: DNSServer?
         var addresses: Set<IPAddress> = []
         var configuration: NameServerConfiguration
         /// What the node's own resolver is told.
@@ -230,7 +230,7 @@ extension LocalNameServer {
             state.server?.stop()
             (state.server, state.addresses) = (nil, [])
             guard !addresses.isEmpty else { return }
-            let server = NameServer(
+            let server = DNSServer(
                 NameServerSettings(
                     addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now,
                     report: { [logger] in logger.info("\($0)") }),

@@ -18,7 +18,7 @@ import Telemetry
 /// | `/explain/<type>/<name>` | the answer that a name gets, and which objects gave it, as JSON |
 final class NameBoard: Sendable {
     private let state: Mutex<State>
-    private let server: NameServer
+    private let server: DNSServer
     private let forwarder: Forwarder?
     private let label: String
 
@@ -41,7 +41,7 @@ final class NameBoard: Sendable {
         var problems: [Problem]
     }
 
-    init(_ feed: NameFeed, _ server: NameServer, _ forwarder: Forwarder?, label: String) {
+    init(_ feed: NameFeed, _ server: DNSServer, _ forwarder: Forwarder?, label: String) {
         state = Mutex(State(feed: feed))
         (self.server, self.forwarder, self.label) = (server, forwarder, label)
     }

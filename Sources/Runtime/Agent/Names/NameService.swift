@@ -13,7 +13,7 @@ import Telemetry
 /// The cluster's name server: follows the objects, and serves what they are called.
 ///
 /// ```
-///  ObjectSource ──► NameFeed ──► NameServer ◄── queries
+///  ObjectSource ──► NameFeed ──► DNSServer ◄── queries
 ///                                    │ names of others
 ///                                    ▼
 ///                                Forwarder ──► upstreams
@@ -37,7 +37,7 @@ public struct NameService: ServiceLifecycle.Service {
 
     private let settings: Settings
     private let source: any ObjectSource
-    private let server: NameServer
+    private let server: DNSServer
     private let forwarder: Forwarder?
     private let board: NameBoard
     private let configuration: NameConfigurationFollower
@@ -51,7 +51,7 @@ public struct NameService: ServiceLifecycle.Service {
     ///   - forwarder: not started; `nil`: names of others are refused.
     ///   - reloads: when the configuration is to be looked at, beside now and then.
     public init(
-        _ settings: Settings, feed: NameFeed, source: any ObjectSource, server: NameServer, forwarder: Forwarder?,
+        _ settings: Settings, feed: NameFeed, source: any ObjectSource, server: DNSServer, forwarder: Forwarder?,
         configuration: NameConfigurationFollower, reloads: AsyncStream<Void>, surroundings: Surroundings, logger: Logger
     ) {
         (self.configuration, self.reloads) = (configuration, reloads)

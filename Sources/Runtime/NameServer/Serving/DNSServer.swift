@@ -10,11 +10,11 @@ internal import Synchronization
 /// Serves names over UDP and TCP, from ``start()`` to ``stop()``; one server starts once.
 ///
 /// ```swift
-/// let server = NameServer(NameServerSettings(addresses: [.any(.v4), .any(.v6)], now: now), outside: nil, logger: logger)
+/// let server = DNSServer(NameServerSettings(addresses: [.any(.v4), .any(.v6)], now: now), outside: nil, logger: logger)
 /// server.serve(ServedNames(zones: Zones([zone])))
 /// try server.start()
 /// ```
-public final class NameServer: Sendable {
+public final class DNSServer: Sendable {
     private let settings: NameServerSettings
     private let outside: (any OutsideNames)?
     private let logger: Logger
@@ -69,7 +69,7 @@ public final class NameServer: Sendable {
 
 // MARK: - Start and stop
 
-extension NameServer {
+extension DNSServer {
     /// Opens the sockets, in the network namespace of the calling thread, and serves. Not to be called on an event loop.
     ///
     /// - Throws: ``NameServerFailure``; then nothing is open.
