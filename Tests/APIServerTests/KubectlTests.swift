@@ -149,6 +149,10 @@ struct KubectlTests {
             #expect(
                 try await kubectl("apply", "--server-side", "-f", "-", input: web).error.contains(
                     "server-side apply is not served yet"))
+            let new = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: not-there}\n"
+            #expect(
+                try await kubectl("apply", "--server-side", "-f", "-", input: new).error.contains(
+                    "server-side apply is not served yet"), "also of an object that is not there")
         }
     }
 

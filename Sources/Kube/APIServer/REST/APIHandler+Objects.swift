@@ -133,7 +133,10 @@ extension APIHandler {
         let options = try WriteOptions(try exchange.query())
         let request = APIRules.PatchRequest(
             contentType: exchange.request.headers[.contentType] ?? "", body: try await body(exchange))
-        if MediaType(request.contentType).type != "application/apply-patch+yaml" {
+        if MediaType(request.contentType).type == "application/apply-patch+yaml" {
+            // Refused before the object is looked for: it is what would make one that is not there.
+            _ = try api.rules.patched(request, [:], exchange.kind)
+        } else {
             _ = try Submission.tree(request.body, refusingDuplicates: options.refusesDuplicates)
         }
         let place = Submission(kind: exchange.kind, namespace: exchange.namespace, name: name)
