@@ -51,7 +51,7 @@ final class LocalNameServer: LocalNameServing {
         forwarder = Forwarder(
             settings.configuration.forwarding(nil, listening: [], domains: [settings.names.domain]),
             memory: AnswerMemory(settings.configuration.cache), now: surroundings.now,
-            random: { UInt64.random(in: .min ... .max) }, logger: logger, report: { logger.warning("\($0)") })
+            random: { surroundings.dice }, logger: logger, report: { logger.warning("\($0)") })
         state = Mutex(
             State(
                 feed: NameFeed(plan, knowsClients: false), clients: LocalClients(plan, node: node),
@@ -254,7 +254,7 @@ extension LocalNameServer {
     /// Asks the server, so that the kernel sees that it answers, until the task is cancelled.
     func probe() async {
         while !Task.isCancelled {
-            state.withLock { $0.probe.ask($0.addresses, id: UInt16.random(in: 1 ... .max), in: namespace) }
+            state.withLock { $0.probe.ask($0.addresses, id: UInt16(truncatingIfNeeded: surroundings.dice), in: namespace) }
             try? await Task.sleep(for: NameProbe.pause)
         }
     }
@@ -273,4 +273,9 @@ extension LocalNameServer {
         page.add(server.figures, server: "dns://:53")
         page.add(forwarder.figures, server: "dns://:53")
     }
+}
+
+extension Surroundings {
+    /// 64 bits of chance.
+    fileprivate var dice: UInt64 { UInt64(random() * 0x1p32) << 32 | UInt64(random() * 0x1p32) }
 }
