@@ -1,4 +1,3 @@
-import CLinux
 import Addressing
 import CLinux
 import DNS

@@ -104,6 +104,7 @@ import Testing
         ]
         #expect(
             records(objects) == [
+                "7.2.0.192.in-addr.arpa. PTR 192-0-2-7.db.testns.svc.cluster.local.",
                 "db.testns.svc.cluster.local. A 192.0.2.7", "192-0-2-7.db.testns.svc.cluster.local. A 192.0.2.7",
             ])
     }
