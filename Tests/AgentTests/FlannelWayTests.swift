@@ -92,7 +92,10 @@ extension KernelTests {
             node.directory.remove("subnet.env")
             try launch(node, "--backend", "vxlan", "--masquerade", "no")
             try eventually("the tables go; \(node.log)") { try KernelTables(in: node.namespace).tables().isEmpty }
-            #expect(node.directory.read("subnet.env").contains("FLANNEL_IPMASQ=false"))
+            // Written beside the tables, not before them.
+            try eventually("the delegate is told; \(node.log)") {
+                node.directory.read("subnet.env").contains("FLANNEL_IPMASQ=false")
+            }
         }
     }
 }

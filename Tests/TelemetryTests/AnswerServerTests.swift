@@ -40,7 +40,8 @@ import Testing
         }
         do { try body(server.address) } catch { Issue.record("\(error)") }
         await server.close()
-        #expect(exchange(question("GET /a"), with: server.address) == nil, "it is closed")
+        // By then the port may be somebody else's.
+        #expect(exchange(question("GET /a"), with: server.address)?.contains("this is /a") != true, "it is closed")
     }
 
     @Test("GET has an answer with its length, HEAD has the head of it, and other verbs are refused")

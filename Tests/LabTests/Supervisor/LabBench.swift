@@ -36,9 +36,11 @@ final class LabBench {
         try ChildProcess("tulle", [programs + "/tulle", "lab", words[0], "--directory", lab.path] + words.dropFirst())
     }
 
-    /// A lab that is up, with pods that are to come; without a name server unless the arguments say so.
+    /// A lab that is up, with pods that are to come; without a name server unless the arguments say so. One that was made comes up as
+    /// it was.
     func up(_ arguments: String...) throws {
-        let outcome = try tulle(["up"] + (arguments.contains("--dns") ? [] : ["--dns", "0"]) + arguments)
+        let isMade = access(lab.path, F_OK) == 0
+        let outcome = try tulle(["up"] + (isMade || arguments.contains("--dns") ? [] : ["--dns", "0"]) + arguments)
         try #require(outcome.status == 0, "\(outcome.error)\(outcome.output)")
     }
 
