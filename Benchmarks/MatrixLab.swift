@@ -29,7 +29,7 @@ final class MatrixLab {
     }
 
     static let image = "matrix"
-    /// For how many seconds the nodes remember a datagram.
+    /// For how many seconds the nodes remember a datagram, a connection that was reset and one that nobody answered.
     static let memory = 10
 
     init(nodes count: Int) async throws {
@@ -39,7 +39,7 @@ final class MatrixLab {
         let up = try Call(
             [
                 try RoadAgent.program(), "lab", "up", "--brief", "--directory", directory, "--nodes", "\(count)", "--image",
-                "\(Self.image)=idle",
+                "\(Self.image)=idle", "--dns", "0",
             ], log: "\(directory).log"
         ).run()
         guard up.status == 0 else {
@@ -69,7 +69,7 @@ final class MatrixLab {
         else { throw Trouble("the agent of \(name) is not there") }
         let namespace = try NetworkNamespace(path: "/proc/\(agent)/ns/net")
         // What is asked once and never again is not to fill the table of connections for minutes.
-        let timeouts = ["udp_timeout", "udp_timeout_stream", "tcp_timeout_close"]
+        let timeouts = ["udp_timeout", "udp_timeout_stream", "tcp_timeout_close", "tcp_timeout_syn_sent"]
         let refusals = try KernelHost(namespace).apply(
             timeouts.map { .add(.sysctl(Sysctl("net/netfilter/nf_conntrack_\($0)", "\(Self.memory)"))) })
         if let refusal = refusals.first { throw refusal.kernelError }

@@ -128,17 +128,30 @@ final class MatrixProber {
             for probe in streams { opened.append(try Self.open(probe.family, SOCK_STREAM, 0)) }
             return (opened, [IPFamily.v4: try Self.open(.v4, SOCK_DGRAM, 0), .v6: try Self.open(.v6, SOCK_DGRAM, 0)])
         }
-        for (probe, socket) in zip(streams, opened) { connections[probe.id] = socket }
+        for (probe, socket) in zip(streams, opened) {
+            try bindPort(of: socket, probe.family)
+            connections[probe.id] = socket
+        }
         seat.datagrams = datagrams
-        // A port that was used a moment ago would belong to a connection that is still remembered.
-        nextPort = nextPort >= 59_000 ? 20_000 : nextPort + 1
         for (family, socket) in datagrams {
-            var one: Int32 = 1
-            if family == .v6 { setsockopt(socket.rawValue, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, 4) }
-            let code = MatrixName(SocketAddress(.any(family), nextPort)).with { bind(socket.rawValue, $0, $1) }
-            guard code == 0 else { throw KernelError(Errno(rawValue: errno), "bind port \(nextPort)") }
+            try bindPort(of: socket, family)
             watch(socket, .asksUDP)
         }
+    }
+
+    /// A port that was used a moment ago, for whatever target, may belong to a connection that is still remembered: behind a service
+    /// and past it a packet comes to the same pod and port. So none is used twice before ``MatrixLab/memory`` is over.
+    private func takePort() -> UInt16 {
+        nextPort = nextPort >= 59_000 ? 20_000 : nextPort + 1
+        return nextPort
+    }
+
+    private func bindPort(of socket: Descriptor, _ family: IPFamily) throws {
+        var one: Int32 = 1
+        if family == .v6 { setsockopt(socket.rawValue, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, 4) }
+        let port = takePort()
+        let code = MatrixName(SocketAddress(.any(family), port)).with { bind(socket.rawValue, $0, $1) }
+        guard code == 0 else { throw KernelError(Errno(rawValue: errno), "bind port \(port)") }
     }
 
     private func send(_ probe: MatrixProbe, _ seat: Seat) throws {
@@ -155,8 +168,7 @@ final class MatrixProber {
             guard let socket = seat.datagrams[probe.family] else { return }
             code = name.with { sendto(socket.rawValue, bytes, bytes.count, 0, $0, $1) }
         default:
-            nextPort = nextPort >= 59_000 ? 20_000 : nextPort + 1
-            let packet = SCTPPacket(.initiate, from: nextPort, to: probe.target.port, tag: 0, initiateTag: probe.id)
+            let packet = SCTPPacket(.initiate, from: takePort(), to: probe.target.port, tag: 0, initiateTag: probe.id)
             guard let socket = seat.associations[probe.family] else { return }
             code = Self.send(packet, to: MatrixName(SocketAddress(probe.target.address, 0)), socket)
         }
