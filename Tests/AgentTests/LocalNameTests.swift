@@ -17,6 +17,8 @@ extension KernelTests {
         private let node: TestNode
         private static let servers = ["10.96.0.10", "fd00:96::a"]
 
+        private let parts = ["--parts", "pods,overlay,services,policies,dns"]
+
         init() throws { node = try TestNode() }
 
         /// The cluster's name server is at the neighbour, as its node's own address.
@@ -77,7 +79,7 @@ extension KernelTests {
             arguments: PodMode.allCases)
         func answered(_ mode: PodMode) throws {
             try node.directory.write(objects(["web"]), to: "objects.yaml")
-            try node.start("--pod-mode", mode.rawValue)
+            try node.start(["--pod-mode", mode.rawValue] + parts)
             let web = try Pod(node, "web")
             try answers(web.namespace)
             // What was asked before the server was there may have gone to the neighbour.
@@ -110,7 +112,7 @@ extension KernelTests {
         @Test("an agent that is killed, or hangs, is passed by: the cluster's server is asked", arguments: [SIGKILL, SIGSTOP])
         func passedBy(_ signal: Int32) throws {
             try node.directory.write(objects(["web"]), to: "objects.yaml")
-            try node.start()
+            try node.start(parts)
             let web = try Pod(node, "web")
             try answers(web.namespace)
             let far = try Datagrams(in: node.neighbour, at: ip("192.0.2.2").mapped, port: 53)
@@ -121,7 +123,7 @@ extension KernelTests {
                 return far.hasSomething
             }
             guard signal == SIGSTOP else {
-                try node.start()
+                try node.start(parts)
                 return try answers(web.namespace)
             }
             kill(try #require(node.agent?.process), SIGCONT)
@@ -141,7 +143,7 @@ extension KernelTests {
 
                 """
             try node.directory.write(objects(["db", "web"], closing), to: "objects.yaml")
-            try node.start()
+            try node.start(parts)
             try answers(try Pod(node, "web").namespace)
             let db = try Pod(node, "db")
             for server in Self.servers {
@@ -166,7 +168,7 @@ extension KernelTests {
         @Test("an address that is taken from lo comes back, and goes with the service; --clean leaves nothing")
         func drift() throws {
             try node.directory.write(objects(), to: "objects.yaml")
-            try node.start()
+            try node.start(parts)
             let loopback = LoopbackAddresses(namespace: node.namespace)
             let both = try Set(Self.servers.map(ip))
             try eventually("both are held\n\(node.log)") { try held() == both }

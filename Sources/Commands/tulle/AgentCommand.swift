@@ -47,9 +47,10 @@ struct AgentCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             What it does: pods (their addresses and links), overlay (the roads between nodes), services (in place of kube-proxy), \
-            policies (who may talk to whom), dns (names, answered on the node).
+            policies (who may talk to whom). Beside these dns: names, answered on the node, with the configuration of --dns-config \
+            alone.
             """, valueName: "parts"))
-    var parts = "pods,overlay,services,policies,dns"
+    var parts = "pods,overlay,services,policies"
 
     @Flag(
         inversion: .prefixedNo,
