@@ -65,7 +65,10 @@ struct DNSServe: AsyncParsableCommand {
     var service = "kube-system/kube-dns"
 
     @Flag(
-        help: "Know pods by their addresses, for the log of queries. They are followed on the API server then, all of them.")
+        help: """
+            Know pods by their addresses: for the log of queries, and to go through their search lists at their first question. They \
+            are followed on the API server then, all of them.
+            """)
     var clients = false
 
     @Flag(help: "Write a line for every query to the log.")
