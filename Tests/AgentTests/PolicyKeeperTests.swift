@@ -278,6 +278,21 @@ struct PolicyKeeperTests {
         #expect(connections.walks == 2 && keeper.nextCut == nil)
     }
 
+    @Test("what could not be cut is cut later")
+    func cutAgain() throws {
+        let (connections, tables) = (FakePolicyConnections(), tables)
+        let keeper = PolicyKeeper(node: "n1", isOurs: true, connections: connections) { tables }
+        keeper.list([shop, pod("db"), policy])
+        try keeper.admit(try tenant("db", "10.244.1.2"))
+        connections.track(try connection(from: "10.244.1.3", to: "10.244.1.2"))
+        connections.refuseOnce()
+        #expect(try keeper.settle([], at: .zero).cut == 0)
+        let next = try #require(keeper.nextCut)
+        #expect(next > .zero && next <= .seconds(1))
+        #expect(try keeper.settle([], at: next).cut == 1)
+        #expect(connections.all.isEmpty && keeper.nextCut == nil)
+    }
+
     @Test(
         "what a pod asks of its node is the node's at whatever address: a network policy does not cut it, one of the cluster does"
     )
@@ -356,6 +371,10 @@ private final class FakePolicyConnections: PolicyConnections {
     private let state = Mutex<Set<Connection>>([])
     private let count = Mutex(0)
     private let own = Mutex<[IPAddress]>([])
+    private let refuses = Mutex(false)
+
+    /// The next walk comes to nothing.
+    func refuseOnce() { refuses.withLock { $0 = true } }
 
     /// How often somebody looked at all of them.
     var walks: Int { count.withLock(\.self) }
@@ -367,6 +386,11 @@ private final class FakePolicyConnections: PolicyConnections {
 
     func cut(_ families: Set<IPFamily>, _ isForbidden: (Connection) -> Bool) throws -> Int {
         count.withLock { $0 += 1 }
+        let isRefused = refuses.withLock { refuses in
+            defer { refuses = false }
+            return refuses
+        }
+        if isRefused { throw KernelError(.noBufferSpace, "list connections") }
         return state.withLock { all in
             let doomed = all.filter { families.contains($0.original.source.family) && isForbidden($0) }
             all.subtract(doomed)

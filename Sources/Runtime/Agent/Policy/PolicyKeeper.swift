@@ -352,8 +352,8 @@ extension PolicyKeeper {
     /// How often connections are looked at at most: pods that come and go make it a walk through all of them each time.
     private static let cutDistance = Duration.milliseconds(200)
 
-    /// Also what an address's holder of before had begun. Connections are a cache of what was decided: what cannot be cut now is left
-    /// to end by itself.
+    /// Also what an address's holder of before had begun. Connections are a cache of what was decided: what cannot be cut now is
+    /// tried again a second later.
     private func cut(_ state: inout State, at now: Duration) -> (count: Int, ends: [String]) {
         guard let connections, !state.uncut.isEmpty, now >= state.nextCut else { return (0, []) }
         let addresses = state.uncut
@@ -378,8 +378,13 @@ extension PolicyKeeper {
             if !ends.contains(pair) { ends.append(pair) }
             return true
         }
-        state.cut += count ?? 0
-        return (count ?? 0, ends)
+        guard let count else {
+            state.uncut = addresses
+            state.nextCut = now + .seconds(1)
+            return (0, [])
+        }
+        state.cut += count
+        return (count, ends)
     }
 }
 
