@@ -22,12 +22,20 @@ enum Program {
 
     struct Absent: Error { var name: String }
 
+    /// Where programs are waited for. One that waits for what another does must not keep that one from starting, so there are more
+    /// threads than all tests at once have programs; NIO's own pool has as many as the machine has cores.
+    private static let waiting: NIOThreadPool = {
+        let pool = NIOThreadPool(numberOfThreads: 64)
+        pool.start()
+        return pool
+    }()
+
     /// Runs a program to its end, off the tasks' threads.
     static func run(
         _ name: String, _ arguments: [String], environment: [String: String] = [:], input: String? = nil
     ) async throws -> Outcome {
         guard let path = name.contains("/") ? name : path(name) else { throw Absent(name: name) }
-        return try await NIOThreadPool.singleton.runIfActive {
+        return try await waiting.runIfActive {
             try runBlocking(path, arguments, environment, input)
         }
     }
