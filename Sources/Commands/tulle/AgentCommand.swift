@@ -215,14 +215,17 @@ struct AgentCommand: AsyncParsableCommand {
             FileHandles.complain("tulle agent: \(error)")
             throw ExitCode(64)
         }
+        // Before the first plan, which needs the most, and when the node is as it should be.
+        var surroundings = Surroundings.real
+        surroundings.hasListed = { StartupCode.giveBack() }
         let rest = Task {
             try await Task.sleep(for: .seconds(10))
             StartupCode.giveBack()
         }
         defer { rest.cancel() }
-        try await origin.follow(settings.collections, logger: logger) { [logger] source, events, conditions in
+        try await origin.follow(settings.collections, logger: logger) { [logger, surroundings] source, events, conditions in
             let agent = NodeAgent(
-                settings, source: source, events: events, conditions: conditions, surroundings: .real, logger: logger)
+                settings, source: source, events: events, conditions: conditions, surroundings: surroundings, logger: logger)
             let services = ServiceGroup(
                 configuration: .init(services: [agent], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await services.run()

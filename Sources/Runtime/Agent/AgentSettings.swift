@@ -97,6 +97,9 @@ public struct Surroundings: Sendable {
     public var random: @Sendable () -> Double
     /// What a calendar says.
     public var date: @Sendable () -> Timestamp
+    /// Called when everything was listed, before any of it is acted upon: what was needed until then and is not any more can go
+    /// before the first plan needs its place.
+    public var hasListed: @Sendable () -> Void = {}
 
     public init(
         now: @escaping @Sendable () -> Duration, random: @escaping @Sendable () -> Double,

@@ -195,7 +195,10 @@ public struct NodeAgent: Service {
                 case .objects(let events):
                     yard.nameServer?.take(events)
                     for event in events {
-                        if case .listed = event { waiting = nil }
+                        if case .listed = event, waiting != nil {
+                            waiting = nil
+                            surroundings.hasListed()
+                        }
                         reconciler.take(event)
                     }
                 case .kernel(let notice):
