@@ -435,9 +435,14 @@ extension PolicyIndex {
     /// Of which sets an address is a member.
     private mutating func refresh(_ address: IPAddress) {
         let owner = owner(of: address)
-        let new = Standing(
-            sets: owner.map { peers.sets($0.entry.labels, in: $0.key.namespace) } ?? [],
-            ports: owner?.entry.ports.filter { peers.isAskedFor($0.name) } ?? [])
+        stand(address, owner.map { standing(of: $0.entry, in: $0.key.namespace) } ?? Standing(sets: [], ports: []))
+    }
+
+    private func standing(of entry: Entry, in namespace: String) -> Standing {
+        Standing(sets: peers.sets(entry.labels, in: namespace), ports: entry.ports.filter { peers.isAskedFor($0.name) })
+    }
+
+    private mutating func stand(_ address: IPAddress, _ new: Standing) {
         let old = standings[address] ?? Standing(sets: [], ports: [])
         standings[address] = new.sets.isEmpty && new.ports.isEmpty ? nil : new
         if old.sets != new.sets {
@@ -478,7 +483,15 @@ extension PolicyIndex {
     }
 
     private mutating func refresh(namespace: String) {
-        for key in podsOf[namespace] ?? [] { for address in addresses(of: key) { refresh(address) } }
+        for key in podsOf[namespace] ?? [] {
+            guard let entry = pods[key] else { continue }
+            // Once for all its addresses, where nobody else has a claim to them.
+            let standing = standing(of: entry, in: namespace)
+            for address in entry.addresses {
+                if tenants[address] == nil, holders[address]?.count == 1 { stand(address, standing) } else { refresh(address) }
+            }
+            for address in tenancies[key] ?? [] where !entry.addresses.contains(address) { refresh(address) }
+        }
     }
 
     /// Whether an address is isolated, and by what.
