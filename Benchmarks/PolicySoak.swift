@@ -72,6 +72,8 @@ final class PolicySoak {
                 print(
                     "  after \(Int(elapsed / .seconds(1))) s: \(sets) sets, \(bench.counts.answered + bench.counts.refused) questions"
                 )
+                // Who follows it in a file sees how far it is.
+                fflush(nil)
             }
         }
         // Back to the beginning: what is there now must be what was there then.

@@ -76,6 +76,28 @@ struct OutsideForwarderTests {
         await server.stop()
     }
 
+    @Test("a network that goes while thousands wait for their turn fails them all, one after the other")
+    func networkGone() async throws {
+        let silent = try FakeUpstream { _, _ in [] }
+        var settings = ForwardingSettings(upstreams: [silent.upstream], order: .sequential, detectsLoops: false)
+        settings.patience = .seconds(3)
+        let forwarder = try Forwarder.started(settings)
+        let answers = await withTaskGroup(of: OutsideAnswer.self) { group in
+            for number in 0..<5400 {
+                guard let name = DomainName("n\(number).example.org") else { continue }
+                group.addTask { await forwarder.answer(OutsideWish(Question(name, .a))) }
+            }
+            eventually("all are under way or wait") { forwarder.figures.underWay == 5400 }
+            // The kernel refuses to send to everybody, so each that comes to its turn ends within it.
+            settings.upstreams = [Upstream(SocketAddress(.v4(IPv4Address(255, 255, 255, 255)), 53))]
+            forwarder.use(settings)
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(answers.count == 5400 && answers.allSatisfy { $0.code == .serverFailure })
+        forwarder.stop()
+        await silent.stop()
+    }
+
     @Test("a wrong id, a wrong question and a wrong sender are passed over; the true answer counts")
     func strangers() async throws {
         let server = try FakeUpstream { heard, _ in

@@ -19,6 +19,7 @@ final class ForwarderLoop {
     private var nextNumber = 0
     /// Inquiries that are begun when another ends.
     private var waiting: [Int] = []
+    private var isAdmitting = false
     private var alarms = Alarms<Alarm>()
     private var probes = LoopProbes()
 
@@ -262,8 +263,17 @@ extension ForwarderLoop {
             }
             for answered in inquiry.waiters { answered(told) }
         }
-        while !waiting.isEmpty, inquiries.count - waiting.count < settings.mostUnderWay { ask(waiting.removeFirst()) }
+        admit()
         publish()
+    }
+
+    /// Begins with those that wait, as many as there is room for.
+    private func admit() {
+        // One that ends at once, as all do where there is no network, would otherwise begin the next within its own end.
+        guard !isAdmitting else { return }
+        isAdmitting = true
+        defer { isAdmitting = false }
+        while !waiting.isEmpty, inquiries.count - waiting.count < settings.mostUnderWay { ask(waiting.removeFirst()) }
     }
 }
 
