@@ -9,6 +9,8 @@ struct ContainerEnvironment {
     var services: [(name: String, value: String)] = []
     var addresses: [IPAddress] = []
     var nodeAddresses: [IPAddress] = []
+    /// A directory of programs that are found after all others; may be empty.
+    var programs = ""
 
     /// Why a container cannot be configured: kubelet's words.
     struct Missing: Error, CustomStringConvertible {
@@ -22,7 +24,8 @@ struct ContainerEnvironment {
         func set(_ name: String, _ value: String) {
             if values.updateValue(value, forKey: name) == nil { names.append(name) }
         }
-        set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        let path = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        set("PATH", (path + (programs.isEmpty || path.contains(programs) ? [] : [programs])).joined(separator: ":"))
         set("HOSTNAME", pod.usesHostNetwork ? pod.tree["spec"]?["nodeName"]?.string ?? pod.hostname : pod.hostname)
         set("HOME", "/root")
         if container.hasTerminal { set("TERM", "xterm") }

@@ -155,6 +155,8 @@ extension PodRunner {
     ) async throws -> [(name: String, value: String)] {
         var environment = ContainerEnvironment()
         (environment.addresses, environment.nodeAddresses) = (addresses, host.addresses)
+        // The root is the host's, so that `tulle-pod` is there: who asks from a pod has it at hand.
+        environment.programs = String(host.launcher[..<(host.launcher.lastIndex(of: "/") ?? host.launcher.startIndex)])
         let reading = ObjectReading(api)
         for (name, isSecret) in container.references {
             let data = try await reading.data(name, isSecret: isSecret, in: key.namespace)
