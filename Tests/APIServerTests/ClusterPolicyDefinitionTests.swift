@@ -97,7 +97,7 @@ import Yams
                 #expect(
                     table["columnDefinitions"]?.objects.map { $0.string("name") } == ["Name", "Tier", "Priority", "Mode", "Age"])
                 let rows = (table["rows"]?.objects ?? []).map { ($0["cells"]?.array ?? []).prefix(4) }
-                #expect(rows == [["lock", "Admin", 10, "shadow"], ["open", "Admin", 10, ""]], "\(rows)")
+                #expect(rows == [["lock", "Admin", "10", "shadow"], ["open", "Admin", "10", .null]], "\(rows)")
             }
         }
     }

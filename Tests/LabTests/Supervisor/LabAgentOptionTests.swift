@@ -29,15 +29,18 @@ struct LabAgentOptionTests {
         try bench.up(
             "--nodes", "1", "--backend", "vxlan", "--agent-option=--vxlan-vni", "--agent-option=7", "--agent-option",
             "--no-cut-connections")
+        func agent(of node: String) throws -> Int32? {
+            let line = try bench.tulle("status").lines.first { $0.hasPrefix("agent of \(node) ") } ?? ""
+            return line.split(separator: " ").dropFirst(3).first.flatMap { Int32($0) }
+        }
         func isTold(_ node: String) throws -> Bool {
-            let line = Files.text(of: "/proc/\(try bench.process("agent of \(node)"))/cmdline") ?? ""
+            let line = try agent(of: node).flatMap { Files.text(of: "/proc/\($0)/cmdline") } ?? ""
             return line.replacing("\0", with: " ").contains(" --vxlan-vni 7 --no-cut-connections ")
         }
         #expect(try isTold("node-1"))
-        let first = try bench.process("agent of node-1")
+        let first = try #require(try agent(of: "node-1"))
         kill(first, SIGKILL)
-        try bench.eventually("the agent runs again") { _ in (try? bench.process("agent of node-1")).map { $0 != first } ?? false }
-        #expect(try isTold("node-1"))
+        try eventually("the agent runs again, told the same") { try agent(of: "node-1") != first && isTold("node-1") }
         let added = try bench.run(["\(try programs())/tulle", "lab", "node", "add", "--directory", bench.lab.path])
         #expect(added.status == 0, "\(added.error)")
         #expect(try isTold("node-2"))
@@ -48,14 +51,14 @@ struct LabAgentOptionTests {
         let refused = try bench.tulle("backend", "host-gw")
         #expect(refused.status == 64 && refused.error.contains("--vxlan-vni goes with --backend vxlan"), "\(refused.error)")
         #expect(try bench.tulle("backend", "vxlan", "--vxlan-direct-routing").status == 0)
-        #expect(try isTold("node-1"))
+        try eventually("the agents are told the same") { try isTold("node-1") && isTold("node-2") }
 
         kill(try #require(bench.lab.runningProcess), SIGKILL)
         try eventually("it has stopped") { bench.lab.runningProcess == nil }
         let other = try bench.tulle("up", "--agent-option=--no-cut-connections")
         #expect(other.status == 64 && other.error.contains("made with other settings"), "\(other.error)")
         try bench.up()
-        #expect(try isTold("node-1") && isTold("node-2"))
+        try eventually("the agents are told the same") { try isTold("node-1") && isTold("node-2") }
         try bench.downToNothing()
     }
 

@@ -115,6 +115,7 @@ extension PodRunner {
         var mounts: [String] = []
         for name in ["hosts", "resolv.conf", "hostname"] { mounts.append("\(directory)/etc/\(name):/etc/\(name)") }
         // Wherever they are: a container sees the files of the root file system, and not of every other.
+        mounts.append("\(host.launcher):\(ContainerEnvironment.programs)/tulle-pod:ro")
         if ImageCatalogue.holdsPrograms(container.image) {
             mounts.append("\(parent(host.launcher)):\(ImageCatalogue.place):ro")
         }
@@ -155,8 +156,6 @@ extension PodRunner {
     ) async throws -> [(name: String, value: String)] {
         var environment = ContainerEnvironment()
         (environment.addresses, environment.nodeAddresses) = (addresses, host.addresses)
-        // The root is the host's, so that `tulle-pod` is there: who asks from a pod has it at hand.
-        environment.programs = String(host.launcher[..<(host.launcher.lastIndex(of: "/") ?? host.launcher.startIndex)])
         let reading = ObjectReading(api)
         for (name, isSecret) in container.references {
             let data = try await reading.data(name, isSecret: isSecret, in: key.namespace)
