@@ -25,7 +25,8 @@ import Testing
         ("application/json-patch+json", #"[{"op":"add","path":"/spec/podSelectr","value":{"matchLabels":{"app":"db"}}}]"#),
     ]
 
-    @Test("a field that nobody knows is told of in a patch as in a creation, refused, or passed over, as asked", arguments: patches)
+    @Test(
+        "a field that nobody knows is told of in a patch as in a creation, refused, or passed over, as asked", arguments: patches)
     func unknownInPatch(_ patch: (type: String, body: String)) async throws {
         try await withServer { port, _ in
             try await Client.with(port: port) { client in
@@ -41,6 +42,17 @@ import Testing
                 // A patch that changes nothing any more.
                 let again = try await client.ask(.PATCH, "\(uri)?fieldValidation=Warn", patch.body, headers: headers)
                 #expect(again.status == 200 && warnings(again) == [#"unknown field "spec.podSelectr""#])
+            }
+        }
+    }
+
+    @Test("there are only so many warnings as a client takes of headers")
+    func many() async throws {
+        try await withServer { port, _ in
+            try await Client.with(port: port) { client in
+                let fields = (0..<1000).map { #""unknown-\#($0)":1"# }.joined(separator: ",")
+                let made = try await client.ask(.POST, policies, policy("p", #","spec":{\#(fields)}"#))
+                #expect(made.status == 201 && (50...200).contains(warnings(made).count), "\(warnings(made).count)")
             }
         }
     }
@@ -100,7 +112,8 @@ import Testing
                     .PATCH, "\(policies)/p", #"{"metadata":{"labels":{"a":"b"}}}"#,
                     headers: [("Content-Type", "application/merge-patch+json")])
                 #expect(changed.status == 200 && warnings(changed) == wanted)
-                let except = #","spec":{"podSelector":{},"ingress":[{"from":[{"ipBlock":{"cidr":"::/0","except":["\#(range)"]}}]}]}"#
+                let except =
+                    #","spec":{"podSelector":{},"ingress":[{"from":[{"ipBlock":{"cidr":"::/0","except":["\#(range)"]}}]}]}"#
                 guard !range.hasPrefix("192"), !range.hasPrefix("::ffff") else { return }
                 let second = try await client.ask(.POST, policies, policy("q", except))
                 let place = warning.map { ["spec.ingress[0].from[0].ipBlock.except[0]: \($0)"] } ?? []

@@ -119,7 +119,8 @@ extension KernelTests {
         // A policy whose selector was misspelt isolated everybody, and nobody was told.
         @Test("a field that nobody knows is a problem, of both kinds of policies, and what is left of them holds")
         func unknownField() throws {
-            let slip = closing.replacingFirst("podSelector: {matchLabels: {app: db}}", with: "podSelectr: {matchLabels: {app: db}}")
+            let slip = closing.replacingFirst(
+                "podSelector: {matchLabels: {app: db}}", with: "podSelectr: {matchLabels: {app: db}}")
             let other = lock().replacingFirst("priority: 7", with: "priority: 7\n  prio: 7")
             try node.directory.write(objects(["web"], slip, other), to: "objects.yaml")
             try node.start()
@@ -129,9 +130,10 @@ extension KernelTests {
                 let problems = node.status.problems
                 return problems.contains {
                     $0.hasPrefix("warning field-unknown: NetworkPolicy default/db: ") && $0.contains("\"spec.podSelectr\"")
-                } && problems.contains {
-                    $0.hasPrefix("warning field-unknown: ClusterNetworkPolicy lock: ") && $0.contains("\"spec.prio\"")
                 }
+                    && problems.contains {
+                        $0.hasPrefix("warning field-unknown: ClusterNetworkPolicy lock: ") && $0.contains("\"spec.prio\"")
+                    }
             }
         }
 

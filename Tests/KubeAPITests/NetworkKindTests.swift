@@ -143,7 +143,10 @@ struct NetworkKindTests {
         arguments: [
             (
                 #"{"protocol": "ICMP", "port": 81, "endPort": 80}"#,
-                ["protocol: Unsupported value: \"ICMP\": supported values: \"SCTP\", \"TCP\", \"UDP\"", "endPort: Invalid value: 80: must be greater than or equal to `port`"]
+                [
+                    "protocol: Unsupported value: \"ICMP\": supported values: \"SCTP\", \"TCP\", \"UDP\"",
+                    "endPort: Invalid value: 80: must be greater than or equal to `port`",
+                ]
             ),
             (
                 #"{"port": 70000, "endPort": 69000}"#,
@@ -165,7 +168,10 @@ struct NetworkKindTests {
                 ["port: Invalid value: \"Web\": ", "endPort: Invalid value: 80: may not be specified when `port` is non-numeric"]
             ),
             (#"{"port": true, "endPort": "80"}"#, ["port: Invalid value: true: ", "endPort: Invalid value: \"80\": "]),
-            (#"{"port": 80, "endPort": 0}"#, ["endPort: Invalid value: 0: must be greater", "endPort: Invalid value: 0: must be between"]),
+            (
+                #"{"port": 80, "endPort": 0}"#,
+                ["endPort: Invalid value: 0: must be greater", "endPort: Invalid value: 0: must be between"]
+            ),
         ])
     func wrongPort(_ port: String, _ expected: [String]) throws {
         let reading = try read(
@@ -194,7 +200,8 @@ struct NetworkKindTests {
         ]
         #expect(peers == wanted)
         let outside = try read(
-            "NetworkPolicy", #""spec": {"egress": [{"to": [{"ipBlock": {"cidr": "::ffff:192.0.2.0/120", "except": ["192.0.3.0/26"]}}]}]}"#,
+            "NetworkPolicy",
+            #""spec": {"egress": [{"to": [{"ipBlock": {"cidr": "::ffff:192.0.2.0/120", "except": ["192.0.3.0/26"]}}]}]}"#,
             group: "networking.k8s.io/v1")
         #expect(outside.faults.map(\.description).contains { $0.contains("must be a strict subset of `cidr`") })
     }

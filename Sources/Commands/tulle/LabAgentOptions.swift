@@ -5,7 +5,8 @@ import Lab
 enum LabAgentOptions {
     /// What the lab says itself, since it knows where things are, and has options of its own for the rest.
     private static let own = [
-        "--backend", "--clean", "--clean-unknown-links", "--context", "--help", "--kubeconfig", "--node", "--objects", "--pod-mode",
+        "--backend", "--clean", "--clean-unknown-links", "--context", "--help", "--kubeconfig", "--node", "--objects",
+        "--pod-mode",
         "--queue", "--service-cidr", "--socket", "--state", "--version", "--vxlan-direct-routing", "-h",
     ]
     /// The agents of a lab see the machine's files.
@@ -16,7 +17,9 @@ enum LabAgentOptions {
         guard !settings.moreAgentOptions.isEmpty else { return nil }
         for word in settings.moreAgentOptions {
             let name = String(word.prefix { $0 != "=" })
-            if own.contains(name) { return "--agent-option \(word): \(name) is for the lab itself to say; see tulle lab up --help" }
+            if own.contains(name) {
+                return "--agent-option \(word): \(name) is for the lab itself to say; see tulle lab up --help"
+            }
             if outside.contains(name) { return "--agent-option \(word): it would change files of this machine, outside the lab" }
         }
         do {

@@ -126,7 +126,9 @@ import Testing
         let document = try #require(Discovery().openAPI(group: "networking.k8s.io", version: "v1"))
         let schemas = try #require(document["components"]?["schemas"]?.object)
         let ours = schemas.members.filter { member in
-            ["NetworkPolicy", "IPBlock", "LabelSelector"].contains { member.key.split(separator: ".").last?.hasPrefix($0) == true }
+            ["NetworkPolicy", "IPBlock", "LabelSelector"].contains {
+                member.key.split(separator: ".").last?.hasPrefix($0) == true
+            }
         }
         #expect(ours.count == 9, "\(ours.map(\.key))")
         for schema in ours {

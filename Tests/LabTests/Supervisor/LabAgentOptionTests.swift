@@ -9,7 +9,8 @@ struct LabAgentOptionTests {
     @Test(
         "what no agent would start with is refused in its words, before anything is made",
         arguments: [
-            (["--no-such"], "--no-such"), (["--log-connections=some"], "log-connections"), (["--parts=roads"], "“roads” is no part"),
+            (["--no-such"], "--no-such"), (["--log-connections=some"], "log-connections"),
+            (["--parts=roads"], "“roads” is no part"),
             (["--metrics-address=x"], "an address and a port"), (["--vxlan-vni=7"], "--vxlan-vni goes with --backend vxlan"),
             (["word"], "word"), (["--log-connections"], "log-connections"), (["--dns-config=/no/such"], "cannot be read"),
             (["--node=n"], "for the lab itself to say"), (["--state", "/x"], "for the lab itself to say"),
@@ -74,7 +75,9 @@ struct LabAgentOptionTests {
         let refused = try bench.tulle("exec", pod, "--", "tulle-pod", "ask", "--tcp", "127.0.0.1", "9")
         #expect(refused.status == 1 && refused.error.hasPrefix("tulle-pod: connecting to 127.0.0.1"), "\(refused)")
         let absent = try bench.tulle("exec", pod, "--", "no-such-program")
-        #expect(absent.status == 127 && absent.error == "tulle-pod: running no-such-program: No such file or directory\n", "\(absent)")
+        #expect(
+            absent.status == 127 && absent.error == "tulle-pod: running no-such-program: No such file or directory\n", "\(absent)"
+        )
         try bench.downToNothing()
     }
 }
