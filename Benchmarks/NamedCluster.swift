@@ -72,6 +72,8 @@ final class NamedCluster {
             return asking
         }
         try awaitNames()
+        // It gives its start-up code back some seconds later.
+        poll(nil, 0, 15_000)
     }
 
     func end() {
