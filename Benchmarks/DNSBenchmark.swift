@@ -76,21 +76,28 @@ struct DNSBenchmark {
 // MARK: - What is there
 
 extension DNSBenchmark {
-    static func makeZone() throws -> Zone {
-        let server = try name("ns.dns.cluster.local")
-        let authority = StartOfAuthority(primary: server, mailbox: try name("hostmaster.cluster.local"), serial: 1)
-        var zone = Zone(try name("cluster.local"), authority: authority, nameServers: [server])
-        for number in 0..<services { zone.replace("default/service-\(number)", with: try content(number, endpoints: endpoints)) }
+    /// - Parameter domain: the zone's; the same names can stand outside the cluster.
+    static func makeZone(_ domain: String = "cluster.local", ttl: TimeToLive = 5) throws -> Zone {
+        let server = try name("ns.dns.\(domain)")
+        let authority = StartOfAuthority(
+            primary: server, mailbox: try name("hostmaster.\(domain)"), serial: 1, minimum: ttl.seconds)
+        var zone = Zone(try name(domain), authority: authority, nameServers: [server], ttl: ttl)
+        for number in 0..<services {
+            zone.replace("default/service-\(number)", with: try content(number, endpoints: endpoints, domain, ttl))
+        }
         return zone
     }
 
     /// Every other service is headless.
-    static func content(_ number: Int, endpoints: Int) throws -> ZoneContent {
-        let service = try name("service-\(number).ns-\(number % 100).svc.cluster.local")
-        let port = try name("_http._tcp.service-\(number).ns-\(number % 100).svc.cluster.local")
+    static func content(
+        _ number: Int, endpoints: Int, _ domain: String = "cluster.local", _ ttl: TimeToLive = 5
+    ) throws -> ZoneContent {
+        let service = try name("service-\(number).ns-\(number % 100).svc.\(domain)")
+        let port = try name("_http._tcp.service-\(number).ns-\(number % 100).svc.\(domain)")
         if number % 2 == 0 {
             return [
-                Record(service, .address(address(number, 0))), Record(port, .srv(ServiceLocation(port: 80, target: service))),
+                Record(service, .address(address(number, 0)), ttl: ttl),
+                Record(port, .srv(ServiceLocation(port: 80, target: service)), ttl: ttl),
             ]
         }
         var content: ZoneContent = []
@@ -98,8 +105,8 @@ extension DNSBenchmark {
             let address = address(number, endpoint)
             let own = try name("\(DashedAddress.label(address)).\(service)")
             content.records += [
-                Record(service, .address(address)), Record(own, .address(address)),
-                Record(port, .srv(ServiceLocation(port: 80, target: own))),
+                Record(service, .address(address), ttl: ttl), Record(own, .address(address), ttl: ttl),
+                Record(port, .srv(ServiceLocation(port: 80, target: own)), ttl: ttl),
             ]
         }
         return content

@@ -187,7 +187,7 @@ extension TulleBench {
         func run() async throws { try await LabBenchmark.run(rounds: max(1, rounds), pods: pods, idleSeconds: max(1, idle)) }
     }
 
-    struct NameServer: ParsableCommand {
+    struct NameServer: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: NameServerBenchmark.name,
             abstract: "Queries over UDP: our server beside Knot and a bare echo, each on one processor, and under changes.")
@@ -204,9 +204,9 @@ extension TulleBench {
         @Argument(help: ArgumentHelp("How the benchmark starts itself as a server that it measures.", visibility: .hidden))
         var arguments: [String] = []
 
-        func run() throws {
+        func run() async throws {
             if !arguments.isEmpty { return try NameServerBenchmark.be(arguments) }
-            try NameServerBenchmark.run(rounds: max(1, rounds), seconds: max(1, seconds), soak: max(1, soak))
+            try await NameServerBenchmark.run(rounds: max(1, rounds), seconds: max(1, seconds), soak: max(1, soak))
         }
     }
 

@@ -2,26 +2,43 @@ import DNS
 import Glibc
 import Netlink
 
-/// The name server as a process on one processor, asked by dnsperf on another: the processor's time for a query, beside Knot on the
-/// same names and an echo of the same system calls.
+/// The name server as a process on one processor, asked by dnsperf on another: the processor's time for a query, beside Knot and
+/// unbound on the same names and an echo of the same system calls.
 ///
 /// On a machine of two processors the generator is the limit, and so it is time that is measured, not how many queries a second.
 enum NameServerBenchmark {
     static let name = "name-server"
 
-    static func run(rounds: Int, seconds: Int, soak: Int) throws {
+    static func run(rounds: Int, seconds: Int, soak: Int) async throws {
         let directory = try Directory()
         defer { directory.remove() }
         let stage = try NameServerStage(directory)
+        let rate = try throughput(stage, rounds: rounds, seconds: seconds)
+        let names = try await NamedCluster(directory)
+        defer { names.end() }
+        try names.changeOne(times: 200)
+        try names.keepChanging(perSecond: 500, seconds: max(5, soak / 3))
+        try names.steady(stage, rate: rate * 4 / 5, seconds: soak)
+    }
+
+    /// - Returns: the greatest rate of our server, in queries a second.
+    private static func throughput(_ stage: borrowing NameServerStage, rounds: Int, seconds: Int) throws -> Int {
+        let upstream = try stage.own("upstream", port: 5299).asked(stage.outside)
+        defer { upstream.end() }
         let echo = try stage.own("echo", port: 5300)
         defer { echo.end() }
-        let tulle = try stage.own("serve", port: 5301)
+        let tulle = try stage.own("serve", port: 5301, ["\(upstream.port)"])
         defer { tulle.end() }
         let knot = try stage.knot(port: 5302)
         defer { knot.end() }
-        let servers = [echo, tulle, knot]
-        for server in servers { try stage.await(server) }
+        let unbound = try stage.unbound(port: 5303, upstream: upstream.port).asked(stage.outside)
+        defer { unbound.end() }
+        let remembered = tulle.asked(stage.outside)
+        let servers = [echo, tulle, remembered, knot, unbound]
+        for server in [upstream] + servers { try stage.await(server) }
+        for server in [remembered, unbound] { try stage.warm(server) }
 
+        let asked = upstream.cpu
         var figures = servers.map { _ in Figures() }
         for _ in 0..<rounds {
             for (index, server) in servers.enumerated() {
@@ -30,29 +47,53 @@ enum NameServerBenchmark {
                 figures[index].add((server.cpu - before) / .microseconds(1) / Double(load.completed), load)
             }
         }
-        for (server, figure) in zip(servers, figures) { print("\(server.name): \(figure)   \(server.memory)") }
-        let ours = figures[1].median
+        guard upstream.cpu - asked < .milliseconds(20) else {
+            throw NameServerStage.Trouble(description: "the upstream was asked: what is measured was not remembered")
+        }
+        let names = [
+            "an echo", "tulle, names of the cluster", "tulle, remembered names outside", "Knot", "unbound, the same outside",
+        ]
+        for (index, server) in servers.enumerated() { print("\(names[index]): \(figures[index])   \(server.memory)") }
+        let (ours, known) = (figures[1].median, figures[2].median)
         print(
-            "ours: \(ratio(ours / figures[0].median)) of the echo (at most 1.15), \(ratio(ours / figures[2].median)) of Knot (at most 1.00)"
-        )
-
+            "names of the cluster: \(ratio(ours / figures[0].median)) of the echo (at most 115 %), "
+                + "\(ratio(ours / figures[3].median)) of Knot (at most 100 %)")
+        print(
+            "remembered names: \(ratio(known / ours)) of names of the cluster (at most 115 %), "
+                + "\(ratio(known / figures[4].median)) of unbound")
         let rate = figures[1].rate
-        let half = try stage.latencies(tulle, rate: rate / 2, seconds: seconds)
-        print(
-            "at half the rate (\(rate / 2)/s): median \(half[half.count / 2]) µs, p99 \(half[half.count * 99 / 100]) µs (at most 1000)"
-        )
-        try steady(stage, rate: rate * 4 / 5, seconds: soak)
+        try latencies(stage, Array(zip(names, servers)), rate: rate / 2, rounds: min(rounds, 5), seconds: seconds)
+        return rate
     }
 
-    /// Changes of endpoints and a reload while queries come: none may be lost.
-    private static func steady(_ stage: borrowing NameServerStage, rate: Int, seconds: Int) throws {
-        let server = try stage.own("churn", port: 5303)
-        defer { server.end() }
-        try stage.await(server)
-        let load = try stage.load(server, seconds: seconds, rate: rate)
-        print(
-            "at four fifths (\(rate)/s) for \(seconds) s, 500 changes a second and a reload each 5 s: \(load.completed) answered, \(load.lost) lost   \(server.memory)"
-        )
+    /// How long answers take at half the greatest rate, in turns.
+    private static func latencies(
+        _ stage: borrowing NameServerStage, _ servers: [(name: String, server: NameServerStage.Server)], rate: Int, rounds: Int,
+        seconds: Int
+    ) throws {
+        var reports = servers.map { _ in [NameServerAsker.Report]() }
+        for _ in 0..<rounds {
+            for (index, pair) in servers.enumerated() {
+                reports[index].append(try stage.latency(pair.server, rate: rate, seconds: seconds))
+            }
+        }
+        func median(_ index: Int, _ value: (NameServerAsker.Report) -> Double) -> Double {
+            reports[index].map(value).sorted()[reports[index].count / 2]
+        }
+        print("at half the rate (\(rate)/s):")
+        for (index, pair) in servers.enumerated() {
+            let p99 = median(index, \.p99)
+            let (unanswered, skipped) = reports[index].reduce((0, 0)) { ($0.0 + $1.unanswered, $0.1 + $1.skipped) }
+            print(
+                "  \(pair.name): median \(Int(median(index, \.median))) µs, p99 \(Int(p99)) µs, \(ratio(p99 / median(0, \.p99))) of the "
+                    + "echo's, p99.9 \(Int(median(index, \.p999))) µs; \(unanswered) unanswered, \(skipped) left out")
+        }
+        for pair in servers.prefix(2) {
+            let times = try stage.latencies(pair.server, rate: rate, seconds: seconds)
+            print(
+                "  as dnsperf's two threads see it, \(pair.name): median \(times[times.count / 2]) µs, p99 \(times[times.count * 99 / 100]) µs"
+            )
+        }
     }
 
     private static func ratio(_ value: Double) -> String { "\(Int(value * 100 + 0.5).description) %" }
@@ -74,12 +115,7 @@ enum NameServerBenchmark {
         var description: String {
             let sorted = times.sorted()
             return
-                "\(text(sorted[0])) to \(text(sorted[sorted.count - 1])), median \(text(median)) µs a query; \(rate) queries/s, \(lost) lost"
-        }
-
-        private func text(_ value: Double) -> String {
-            let hundredths = Int(value * 100 + 0.5)
-            return "\(hundredths / 100).\(hundredths % 100 / 10)\(hundredths % 10)"
+                "\(rounded(sorted[0])) to \(rounded(sorted[sorted.count - 1])), median \(rounded(median)) µs a query; \(rate) queries/s, \(lost) lost"
         }
     }
 }

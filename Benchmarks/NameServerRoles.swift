@@ -6,53 +6,48 @@ import Logging
 import NameServer
 
 extension NameServerBenchmark {
-    /// The child: `serve PORT`, `churn PORT` or `echo PORT`. It ends with a signal.
+    /// The child: `serve PORT UPSTREAM`, `upstream PORT` or `echo PORT`, which end with a signal, or
+    /// `ask PORT RATE SECONDS FILE`.
     static func be(_ arguments: [String]) throws {
-        guard arguments.count == 2, let port = UInt16(arguments[1]) else {
-            throw NameServerStage.Trouble(description: "\(arguments)")
-        }
+        let numbers = arguments.dropFirst().prefix(3).compactMap { Int($0) }
         clinux_die_with_parent()
-        switch arguments[0] {
-        case "serve": try serve(port, changes: false)
-        case "churn": try serve(port, changes: true)
-        default: try echo(port)
+        switch (arguments.first, numbers.count) {
+        case ("serve", 2): try serve(numbers[0], upstream: numbers[1])
+        case ("upstream", 1): try serve(numbers[0], upstream: nil)
+        case ("echo", 1): try echo(numbers[0])
+        case ("ask", 3) where arguments.count == 5:
+            print(try NameServerAsker(port: numbers[0], questions: arguments[4]).ask(rate: numbers[1], seconds: numbers[2]))
+        default: throw NameServerStage.Trouble(description: "\(arguments)")
         }
     }
 
-    private static func serve(_ port: UInt16, changes: Bool) throws {
+    /// The cluster's names, and those of the world outside as the upstream has them; or it is the upstream itself.
+    private static func serve(_ port: Int, upstream: Int?) throws {
         clinux_few_heaps(2)
-        var zone = try DNSBenchmark.makeZone()
+        let zone =
+            upstream == nil ? try DNSBenchmark.makeZone(NameServerStage.outside, ttl: 3600) : try DNSBenchmark.makeZone()
         clinux_trim_memory()
-        let settings = NameServerSettings(
-            addresses: [.v4(.loopback)], port: port, threads: 1, now: { .nanoseconds(clinux_clock(CLOCK_MONOTONIC)) })
-        func start(_ zone: Zone) throws -> DNSServer {
-            let server = DNSServer(settings, outside: nil, logger: Logger(label: "names"))
-            server.serve(ServedNames(zones: Zones([zone])))
-            try server.start()
-            return server
+        let now: @Sendable () -> Duration = { .nanoseconds(clinux_clock(CLOCK_MONOTONIC)) }
+        let logger = Logger(label: "names")
+        let forwarder = try upstream.map { upstream in
+            let forwarder = Forwarder(
+                ForwardingSettings(upstreams: [Upstream(SocketAddress(.v4(.loopback), UInt16(upstream)))]),
+                memory: AnswerMemory(MemorySettings(byteLimit: 32 << 20)), now: now,
+                random: { UInt64.random(in: .min ... .max) }, logger: logger)
+            try forwarder.start()
+            return forwarder
         }
-        let server = try start(zone)
-        guard changes else { while true { pause() } }
-        var round = 0
-        while true {
-            round += 1
-            usleep(2000)
-            let number = round * 7919 % DNSBenchmark.services
-            let endpoints = DNSBenchmark.endpoints + round / DNSBenchmark.services % 2
-            zone.replace("default/service-\(number)", with: try DNSBenchmark.content(number, endpoints: endpoints))
-            let changed = zone
-            server.change { $0.zones.set(changed) }
-            // Everything anew, as after another configuration: other zones, another limit.
-            if round % 2500 == 0 {
-                server.serve(ServedNames(zones: Zones([changed]), responseLimit: ResponseLimit(exempt: [IPPrefix.all(.v4)])))
-            }
-        }
+        let settings = NameServerSettings(addresses: [.v4(.loopback)], port: UInt16(port), threads: 1, now: now)
+        let server = DNSServer(settings, outside: forwarder, logger: logger)
+        server.serve(ServedNames(zones: Zones([zone])))
+        try server.start()
+        while true { pause() }
     }
 
     /// The same system calls, and an answer that is the query with QR set.
-    private static func echo(_ port: UInt16) throws {
+    private static func echo(_ port: Int) throws {
         var place = clinux_place()
-        place.port = port
+        place.port = UInt16(port)
         (place.address.0, place.address.3) = (127, 1)
         let socket = clinux_bound_socket(&place, 0)
         guard socket >= 0, let batch = clinux_batch_make(32, 2048, 1232) else {

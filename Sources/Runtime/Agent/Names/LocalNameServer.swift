@@ -41,6 +41,7 @@ final class LocalNameServer: LocalNameServing {
         /// What people added to the names that are served.
         var custom: CustomNames?
         var probe: NameProbe
+        var programming = NameProgramming()
     }
 
     init(
@@ -86,6 +87,7 @@ final class LocalNameServer: LocalNameServing {
 extension LocalNameServer {
     /// What the objects say, in their order.
     func take(_ events: [ObjectEvent]) {
+        let begin = surroundings.now()
         state.withLock { state in
             let named = events.compactMap(feedable)
             let isChanged = !named.isEmpty && state.feed.take(named)
@@ -94,6 +96,7 @@ extension LocalNameServer {
             guard isChanged || !touched.isEmpty else { return }
             refresh(touched, &state)
             serve(&state)
+            state.programming.observe(events, took: surroundings.now() - begin, at: surroundings.date())
         }
     }
 
@@ -268,8 +271,9 @@ extension LocalNameServer {
     }
 
     func addFigures(to page: inout Exposition) {
-        let server = state.withLock { $0.server }
+        let (server, programming) = state.withLock { ($0.server, $0.programming) }
         guard let server else { return }
+        programming.add(to: &page)
         page.add(server.figures, server: "dns://:53")
         page.add(forwarder.figures, server: "dns://:53")
     }

@@ -26,7 +26,7 @@ final class NameBoard: Sendable {
         var feed: NameFeed
         var isLeaving = false
         var told: Set<Problem> = []
-        var programming = Histogram.exponential(from: 0.000_1, by: 2, count: 16)
+        var programming = NameProgramming()
     }
 
     enum Page { case health, ready, metrics, explain }
@@ -68,7 +68,10 @@ final class NameBoard: Sendable {
         }
     }
 
-    func observe(_ time: Duration) { state.withLock { $0.programming.observe(time / .seconds(1)) } }
+    /// These events are in the answers now, so long after they came.
+    func observe(_ events: [ObjectEvent], took duration: Duration, at date: Timestamp) {
+        state.withLock { $0.programming.observe(events, took: duration, at: date) }
+    }
 
     func leave() { state.withLock { $0.isLeaving = true } }
 
@@ -104,9 +107,7 @@ final class NameBoard: Sendable {
         page.add(
             "tulle_dns_names", .gauge, "Names that exist, by zone.",
             feed.zones.all.map { .init($0.nameCount, ["zone": $0.apex.description]) })
-        page.add(
-            "tulle_dns_programming_duration_seconds", "From when events of objects came to when queries were answered by them.",
-            programming)
+        programming.add(to: &page)
         page.add(
             "tulle_problems", .gauge, "Problems that stand now, by their id.",
             Dictionary(grouping: problems, by: \.id).sorted { $0.key.rawValue < $1.key.rawValue }.map {

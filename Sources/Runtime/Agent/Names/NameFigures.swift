@@ -21,17 +21,26 @@ extension Exposition {
         func count(_ value: UInt64, _ more: [String: String] = [:]) -> Sample {
             Sample(Double(value), place.merging(more) { $1 })
         }
+        func both(_ name: String, _ kind: Kind, _ help: String, _ success: UInt64, _ denial: UInt64) {
+            add(name, kind, help, count(success, ["type": "success"]), count(denial, ["type": "denial"]))
+        }
         let memory = figures.memory
-        add(
-            "coredns_cache_hits_total", .counter, "Answers that were known.", count(memory.hits, ["type": "success"]),
-            count(memory.denials, ["type": "denial"]))
+        add("coredns_cache_requests_total", .counter, "Questions that memory was asked for.", count(memory.requests))
+        both("coredns_cache_hits_total", .counter, "Answers that were known.", memory.hits, memory.denials)
         add("coredns_cache_misses_total", .counter, "Answers that were not known.", count(memory.misses))
         add(
             "coredns_cache_prefetch_total", .counter, "Answers that were asked for again before their time.",
             count(memory.prefetches))
         add("coredns_cache_served_stale_total", .counter, "Answers that were given after their time.", count(memory.stale))
-        add("coredns_cache_evictions_total", .counter, "Answers that were forgotten for others.", count(memory.evictions))
-        add("coredns_cache_entries", .gauge, "Answers that are known.", count(UInt64(max(0, memory.entries))))
+        both(
+            "coredns_cache_evictions_total", .counter, "Answers that were forgotten for others.",
+            memory.evictions - memory.denialEvictions, memory.denialEvictions)
+        both(
+            "coredns_cache_entries", .gauge, "Answers that are known.", UInt64(memory.entries - memory.denialEntries),
+            UInt64(memory.denialEntries))
+        add("tulle_dns_cache_bytes", .gauge, "What the answers that are known take.", .init(Double(memory.bytes)))
+        add("tulle_dns_forward_under_way", .gauge, "Questions that wait for an upstream.", .init(Double(figures.underWay)))
+        add("tulle_dns_forward_shared_total", .counter, "Questions that had another's answer.", .init(Double(figures.shared)))
         add(
             "coredns_forward_healthcheck_broken_total", .counter, "Times when all upstreams of a name rested.",
             .init(Double(figures.broken)))
@@ -39,6 +48,16 @@ extension Exposition {
             "coredns_forward_max_concurrent_rejects_total", .counter, "Questions that were turned away as too many were waiting.",
             .init(Double(figures.rejected)))
         let peers = figures.upstreams.sorted { $0.upstream.description < $1.upstream.description }
+        add(
+            "coredns_forward_requests_total", .counter, "Questions that were sent to an upstream.",
+            peers.map { Sample(Double($0.questions), ["to": $0.upstream.description]) })
+        add(
+            "coredns_forward_responses_total", .counter, "Answers of an upstream, by their code.",
+            peers.flatMap { peer in
+                peer.answers.sorted { $0.key.rawValue < $1.key.rawValue }.map { code, times in
+                    Sample(Double(times.count), ["to": peer.upstream.description, "rcode": code.description])
+                }
+            })
         add(
             "coredns_proxy_request_duration_seconds", "How long upstreams took to answer.",
             peers.flatMap { peer in

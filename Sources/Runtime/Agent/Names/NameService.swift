@@ -135,7 +135,7 @@ public struct NameService: ServiceLifecycle.Service {
         guard let news = board.take(events) else { return }
         if news.isChanged {
             server.change { news.feed.put(into: &$0) }
-            board.observe(surroundings.now() - begin)
+            board.observe(events, took: surroundings.now() - begin, at: surroundings.date())
         }
         if news.isFirst {
             logger.info(

@@ -4,8 +4,7 @@ internal import Synchronization
 /// What was heard of the world outside, as long as it holds, in bounded memory.
 ///
 /// It is asked and told on any thread; the shards have a lock each, which is held while one answer is copied. Time is passed in,
-/// as
-/// what goes on counting from some moment.
+/// as what goes on counting from some moment.
 ///
 /// It knows nothing of zones: whoever asks it looks there first.
 public final class AnswerMemory: Sendable {
@@ -62,15 +61,21 @@ extension AnswerMemory {
         let (hash, now) = (key.hash, now.milliseconds)
         return shard(hash).state.withLock { shard in
             let prefetch = shard.prefetch
-            var (isDenial, isStale) = (false, false)
+            var (isDenial, isStale, leadsHome) = (false, false, false)
             let hit = shard.withEntry(key, hash) { entry -> Hit? in
                 guard now < entry.end || now < entry.staleUntil else { return nil }
+                if entry.leadsHome {
+                    // Found again by whoever asks for it to be resolved, and completed.
+                    leadsHome = true
+                    MemoryShard.use(&entry)
+                    return nil
+                }
                 guard let count = entry.write(to: query, packet, circumstances, now: now, into: memory) else { return nil }
                 MemoryShard.use(&entry)
                 (isDenial, isStale) = (entry.isDenial, now >= entry.end)
                 return Hit(count: count, isRefreshWanted: !isStale && prefetch.map { entry.wantsPrefetch($0, now) } ?? false)
             }
-            shard.figures.count(hit, isDenial: isDenial, isStale: isStale)
+            if leadsHome { shard.figures.hits += 1 } else { shard.figures.count(hit, isDenial: isDenial, isStale: isStale) }
             return hit
         }
     }
@@ -105,7 +110,7 @@ extension AnswerMemory {
         shards.reduce(into: MemoryFigures()) { sum, shard in
             sum += shard.state.withLock { shard in
                 var figures = shard.figures
-                (figures.entries, figures.bytes) = (shard.count, shard.byteCount)
+                (figures.entries, figures.denialEntries, figures.bytes) = (shard.count, shard.denialCount, shard.byteCount)
                 return figures
             }
         }

@@ -12,9 +12,17 @@ public struct MemoryFigures: Hashable, Sendable {
     public var stale: UInt64 = 0
     /// `coredns_cache_evictions_total`
     public var evictions: UInt64 = 0
+    /// Those among them that were denials or failures.
+    public var denialEvictions: UInt64 = 0
     /// `coredns_cache_entries`
     public var entries = 0
+    /// Those among them that are denials or failures.
+    public var denialEntries = 0
+    /// What the entries take, as ``MemorySettings/byteLimit`` counts.
     public var bytes = 0
+
+    /// `coredns_cache_requests_total`
+    public var requests: UInt64 { hits + denials + misses + stale }
 
     static func += (sum: inout MemoryFigures, part: MemoryFigures) {
         sum.hits += part.hits
@@ -23,7 +31,9 @@ public struct MemoryFigures: Hashable, Sendable {
         sum.prefetches += part.prefetches
         sum.stale += part.stale
         sum.evictions += part.evictions
+        sum.denialEvictions += part.denialEvictions
         sum.entries += part.entries
+        sum.denialEntries += part.denialEntries
         sum.bytes += part.bytes
     }
 }

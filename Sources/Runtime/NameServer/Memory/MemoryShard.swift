@@ -13,6 +13,8 @@ struct MemoryShard {
     private var table: [Int32] = Array(repeating: -1, count: 16)
     private var hand = 0
     private(set) var byteCount = 0
+    /// Of the entries those that are no data.
+    private(set) var denialCount = 0
     var figures = MemoryFigures()
 
     init(byteLimit: Int, _ prefetch: MemorySettings.Prefetch?) { (self.byteLimit, self.prefetch) = (byteLimit, prefetch) }
@@ -81,6 +83,7 @@ extension MemoryShard {
         let place = free.popLast() ?? entries.count
         if place == entries.count { entries.append(entry) } else { entries[place] = entry }
         byteCount += entry.size
+        if entry.isDenial { denialCount += 1 }
         insert(place, entry.hash)
     }
 
@@ -115,6 +118,7 @@ extension MemoryShard {
                 if grace == 0 {
                     var slot = home(hash)
                     while table[slot] != Int32(hand) { slot = (slot + 1) & (table.count - 1) }
+                    if entries[hand]?.isDenial ?? false { figures.denialEvictions += 1 }
                     remove(at: slot)
                     figures.evictions += 1
                     hand += 1
@@ -130,6 +134,7 @@ extension MemoryShard {
     private mutating func remove(at slot: Int) {
         let place = Int(table[slot])
         byteCount -= entries[place]?.size ?? 0
+        if entries[place]?.isDenial ?? false { denialCount -= 1 }
         entries[place] = nil
         free.append(place)
         var (hole, next) = (slot, (slot + 1) & (table.count - 1))

@@ -17,6 +17,8 @@ struct RememberedAnswer {
     private let turning: (range: Range<Int>, record: Int)
     let code: ResponseCode
     private let isAuthentic: Bool
+    /// The last alias leads to a name of our own zones, whose records are not here: they change without a word to us.
+    let leadsHome: Bool
     /// The number of an extended error, -1 without one.
     private let error: Int32
 
@@ -86,7 +88,7 @@ extension RememberedAnswer {
         (keyCount, bodyCount) = (key.count, body.count)
         (answerCount, recordCount) = (answer.answers.count, places.count)
         turning = Self.turning(answer.answers, places, start)
-        (code, isAuthentic) = (answer.code, answer.isAuthentic)
+        (code, isAuthentic, leadsHome) = (answer.code, answer.isAuthentic, answer.rest != nil)
         error = answer.error.map { Int32($0.rawValue) } ?? -1
         (born, end, staleEnd, nextPrefetch) = (now, now + lifetime, now + lifetime + stale, now)
     }
@@ -121,6 +123,14 @@ extension RememberedAnswer {
     }
 
     private typealias Place = (begin: Int, ttl: Int)
+}
+
+extension [Record] {
+    /// What the last alias leads to.
+    fileprivate var lastTarget: DomainName? {
+        for record in reversed() { if case .cname(let target) = record.data { return target } }
+        return nil
+    }
 }
 
 extension Record {
@@ -273,6 +283,7 @@ extension RememberedAnswer {
         }
         return OutsideAnswer(
             code, answers: aged(read.answers), authorities: aged(read.authorities), isAuthentic: isAuthentic && !isStale,
-            error: isStale ? .staleAnswer : error < 0 ? nil : ExtendedError(rawValue: UInt16(truncatingIfNeeded: error)))
+            error: isStale ? .staleAnswer : error < 0 ? nil : ExtendedError(rawValue: UInt16(truncatingIfNeeded: error)),
+            rest: leadsHome ? read.answers.lastTarget : nil)
     }
 }

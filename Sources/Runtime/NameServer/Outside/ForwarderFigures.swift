@@ -17,6 +17,8 @@ public struct ForwarderFigures: Hashable, Sendable {
     /// An upstream.
     public struct Peer: Hashable, Sendable {
         public var upstream: Upstream
+        /// Questions that were sent to it, again and over TCP included. `coredns_forward_requests_total`
+        public var questions: UInt64 = 0
         /// `coredns_proxy_request_duration_seconds`, by response code.
         public var answers: [ResponseCode: Durations] = [:]
         /// Attempts that came to nothing. `coredns_proxy_healthcheck_failures_total`
@@ -39,6 +41,7 @@ public struct ForwarderFigures: Hashable, Sendable {
         /// How many were within each limit, and not within the one before; the last counts those beyond.
         public private(set) var counts: [UInt64] = Array(repeating: 0, count: limits.count + 1)
         public private(set) var sum: Duration = .zero
+        public var count: UInt64 { counts.reduce(0, +) }
 
         mutating func add(_ time: Duration) {
             counts[Self.limits.firstIndex { time <= $0 } ?? Self.limits.count] += 1

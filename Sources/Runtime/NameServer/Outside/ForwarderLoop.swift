@@ -112,6 +112,8 @@ extension ForwarderLoop {
     }
 
     private func use(_ new: ForwardingSettings) {
+        // What others said of names that are ours now is worth nothing.
+        if Set(new.ownDomains) != Set(settings.ownDomains) { memory.forget() }
         settings = new
         var all = Set(new.upstreams)
         for stub in new.stubs { all.formUnion(stub.upstreams) }
@@ -139,7 +141,7 @@ extension ForwarderLoop {
             return answered(.failure(.other, "the upstream \(upstream) asks us what we ask it"))
         }
         // It may have been heard between the look into the memory and now.
-        if let known = memory.look(wish, now: moment.now) { return answered(known) }
+        if let known = memory.look(wish, now: moment.now), known.rest.map(isOurs) ?? true { return answered(known) }
         if let number = numbers[wish] {
             inquiries[number]?.waiters.append(answered)
             return inbox.count { $0.shared += 1 }
@@ -219,6 +221,7 @@ extension ForwarderLoop {
         for action in actions {
             switch action {
             case .ask(let attempt):
+                count(attempt.upstream) { $0.questions += 1 }
                 if let error = sockets.ask(attempt, owner: number) {
                     perform(on: number) { $0.broke(attempt.number, .network(error), &moment, &healths) }
                 }
@@ -234,17 +237,16 @@ extension ForwarderLoop {
 
     private func add(_ heard: HeardAnswer, _ isAuthentic: Bool, _ number: Int) {
         guard var inquiry = inquiries[number] else { return }
-        let settings = settings
-        let isOurs: (DomainName) -> Bool = { if case .ours = settings.route(of: $0) { true } else { false } }
         let progress = inquiry.add(heard, isAuthentic: isAuthentic, isOurs: isOurs)
         inquiry.exchange = nil
         inquiries[number] = inquiry
         switch progress {
         case .answered(let answer): finish(number, answer)
-        case .leadsHome(let answer): finish(number, answer, isKept: false)
         case .unfinished: ask(number)
         }
     }
+
+    private func isOurs(_ name: DomainName) -> Bool { if case .ours = settings.route(of: name) { true } else { false } }
 
     /// - Parameter isKept: false for what says nothing of the name.
     private func finish(_ number: Int, _ answer: OutsideAnswer, isKept: Bool = true) {

@@ -23,14 +23,16 @@ struct Inquiry {
     var question: Question { Question(name, wish.question.type, recordClass: wish.question.recordClass) }
 
     /// What came of asking for ``name``.
-    ///
     mutating func add(_ heard: HeardAnswer, isAuthentic: Bool, isOurs: (DomainName) -> Bool) -> Progress {
         answers += heard.answers
         self.isAuthentic = self.isAuthentic && isAuthentic
         var answer = OutsideAnswer(heard.code, answers: answers, authorities: heard.authorities, isAuthentic: self.isAuthentic)
         guard let rest = heard.rest else { return .answered(answer) }
         answer.isAuthentic = false
-        if isOurs(rest) { return .leadsHome(answer) }
+        if isOurs(rest) {
+            answer.rest = rest
+            return .answered(answer)
+        }
         guard names.insert(rest).inserted, names.count <= HeardAnswer.mostAliases else {
             return .answered(.failure(.other, "aliases lead round in a ring at \(rest)"))
         }
@@ -40,8 +42,6 @@ struct Inquiry {
 
     enum Progress {
         case answered(OutsideAnswer)
-        /// The last alias is one of a name of our own zones, which are not to be remembered: what they have changes.
-        case leadsHome(OutsideAnswer)
         /// Another group of upstreams is to be asked for ``name`` now.
         case unfinished
     }

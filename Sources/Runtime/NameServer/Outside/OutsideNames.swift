@@ -42,12 +42,15 @@ public struct OutsideAnswer: Sendable {
     /// AD: a resolver that we trust has validated it.
     public var isAuthentic: Bool
     public var error: ExtendedError?
+    /// A name of our own zones that the last alias leads to: whoever has them completes the answer, as nobody outside has the word
+    /// on it.
+    public var rest: DomainName?
 
     public init(
         _ code: ResponseCode, answers: [Record] = [], authorities: [Record] = [], isAuthentic: Bool = false,
-        error: ExtendedError? = nil
+        error: ExtendedError? = nil, rest: DomainName? = nil
     ) {
         (self.code, self.answers, self.authorities) = (code, answers, authorities)
-        (self.isAuthentic, self.error) = (isAuthentic, error)
+        (self.isAuthentic, self.error, self.rest) = (isAuthentic, error, rest)
     }
 }

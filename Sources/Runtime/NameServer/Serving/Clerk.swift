@@ -29,9 +29,14 @@ struct Clerk: ~Copyable {
 
     /// The answer when too many wait already.
     mutating func refuse(
-        _ errand: Errand, _ packet: Span<UInt8>, into memory: UnsafeMutableRawBufferPointer
+        _ errand: Errand, _ refusal: UnderWay.Refusal, _ packet: Span<UInt8>, into memory: UnsafeMutableRawBufferPointer
     ) -> Int {
-        let error = ExtendedError(rawValue: ExtendedError.other.rawValue, text: "too many queries under way")
+        let text =
+            switch refusal {
+            case .full: "too many queries under way"
+            case .clientFull: "too many queries of this client under way"
+            }
+        let error = ExtendedError(rawValue: ExtendedError.other.rawValue, text: text)
         return answering.refuse(errand.reply.query, packet, .serverFailure, error, errand.reply.circumstances, into: memory)
     }
 

@@ -34,7 +34,7 @@ public final class DNSServer: Sendable {
     /// - Parameter outside: names that are in no zone; `nil`: they are refused.
     public init(_ settings: NameServerSettings, outside: (any OutsideNames)?, logger: Logger) {
         (self.settings, self.outside, self.logger) = (settings, outside, logger)
-        underWay = UnderWay(most: settings.mostUnderWay)
+        underWay = UnderWay(most: settings.mostUnderWay, mostOfClient: settings.mostOfClient)
         crowd = Crowd(settings.streams)
     }
 

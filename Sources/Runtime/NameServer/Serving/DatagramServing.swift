@@ -136,14 +136,15 @@ extension DatagramServing {
         case .answer(let count): written = count
         case .errand(let errand):
             open.tally.asked(clerk.query?.type, bytes: size)
-            if underWay.begin() {
+            let client = Self.client(batch, index)
+            guard let refusal = underWay.begin(client) else {
                 var way = clinux_return()
                 clinux_batch_return(batch, index, &way)
-                later.errands.append((errand, way, Self.client(batch, index)))
+                later.errands.append((errand, way, client))
                 return
             }
-            open.tally.overflows += 1
-            written = clerk.refuse(errand, packet, into: memory)
+            open.tally.refused(refusal)
+            written = clerk.refuse(errand, refusal, packet, into: memory)
         }
         if case .answer = turn { open.tally.asked(clerk.query?.type, bytes: size) }
         let code = ResponseCode(inAnswer: UnsafeRawBufferPointer(memory), to: clerk.query)
@@ -180,11 +181,11 @@ extension DatagramServing {
     }
 
     private func run(_ errand: Errand, _ way: clinux_return, _ client: IPAddress, _ start: Duration) {
-        guard let outside else { return underWay.end() }
-        errand.run(outside) { [socket, desk, underWay, settings] bytes in
+        guard let outside else { return underWay.end(client) }
+        errand.run(outside, { [desk] in desk.open(\.names.zones) }) { [socket, desk, underWay, settings] bytes in
             var way = way
             let sent = bytes.withUnsafeBytes { clinux_send_back(socket.descriptor, $0.baseAddress, $0.count, &way) }
-            underWay.end()
+            underWay.end(client)
             let took = settings.now() - start
             desk.sent(bytes, errand.reply.query, after: took)
             let name = desk.open { open -> String?? in
@@ -199,23 +200,4 @@ extension DatagramServing {
                     size: bytes.count, duration: took))
         }
     }
-}
-
-/// How many queries wait for the world outside.
-final class UnderWay: Sendable {
-    private let count = Atomic(0)
-    private let most: Int
-
-    init(most: Int) { self.most = most }
-
-    var now: Int { count.load(ordering: .relaxed) }
-
-    /// Who may begin ends once.
-    func begin() -> Bool {
-        if count.add(1, ordering: .relaxed).newValue <= most { return true }
-        end()
-        return false
-    }
-
-    func end() { count.subtract(1, ordering: .relaxed) }
 }

@@ -6,6 +6,8 @@ struct Errand: Sendable {
     var wish: OutsideWish
     /// What is to be done when the name that is asked for does not exist; `nil`: that is the answer.
     var round: Round?
+    /// How often the way led through names of ours so far.
+    private var returns = 0
 
     /// The rest of a search list's course.
     struct Round: Sendable {
@@ -32,11 +34,15 @@ struct Errand: Sendable {
     }
 
     /// Asks, and answers in the end: once, on any thread, perhaps before this returns.
-    func run(_ outside: any OutsideNames, _ answered: @escaping @Sendable ([UInt8]) -> Void) {
+    ///
+    /// - Parameter zones: our own as they are when it is called, for aliases that lead into them.
+    func run(
+        _ outside: any OutsideNames, _ zones: @escaping @Sendable () -> Zones, _ answered: @escaping @Sendable ([UInt8]) -> Void
+    ) {
         outside.resolve(wish) { heard in
-            switch next(heard) {
+            switch next(heard, zones) {
             case .done(let bytes): answered(bytes)
-            case .again(let errand): errand.run(outside, answered)
+            case .again(let errand): errand.run(outside, zones, answered)
             }
         }
     }
@@ -44,6 +50,14 @@ struct Errand: Sendable {
     private enum Next {
         case done([UInt8])
         case again(Errand)
+    }
+
+    private func next(_ heard: OutsideAnswer, _ zones: () -> Zones) -> Next {
+        guard let rest = heard.rest else { return next(heard) }
+        switch completed(heard, rest, zones()) {
+        case .whole(let answer): return next(answer)
+        case .leadsOut(let errand): return .again(errand)
+        }
     }
 
     private func next(_ heard: OutsideAnswer) -> Next {
@@ -73,6 +87,51 @@ struct Errand: Sendable {
                 }
                 return .again(errand)
             }
+        }
+    }
+}
+
+// MARK: - Aliases that lead to us
+
+extension Errand {
+    private enum Completion {
+        case whole(OutsideAnswer)
+        /// Our name is an alias itself, of one outside.
+        case leadsOut(Errand)
+    }
+
+    /// How often the way may lead through names of ours.
+    private static let mostReturns = 8
+
+    /// What was heard, and behind it what our zones have of the name that it leads to.
+    private func completed(_ heard: OutsideAnswer, _ rest: DomainName, _ zones: Zones) -> Completion {
+        var question = wish.question
+        question.name = rest
+        var circumstances = reply.circumstances
+        // Whatever the client's transport carries: the whole is cut later.
+        circumstances.transport = .tcp
+        let edns = EDNS(udpSize: circumstances.udpSize, isDNSSECWanted: wish.isDNSSECWanted)
+        var answering = Answering()
+        let (outcome, bytes) = answering.answer(Message.query(question, id: 0, edns: edns).bytes(), from: zones, circumstances)
+        guard let own = try? Message(bytes) else {
+            // In none of our zones now: told as far as it is known.
+            return .whole(heard)
+        }
+        switch outcome {
+        case .answer:
+            let error = own.edns?.options.compactMap(\.extendedError).first
+            return .whole(
+                OutsideAnswer(own.responseCode, answers: heard.answers + own.answers, authorities: own.authorities, error: error))
+        case .unfinished(_, _, let alias):
+            guard returns < Self.mostReturns else {
+                return .whole(.failure(.other, "aliases lead in and out of our zones without an end, at \(alias)"))
+            }
+            var errand = self
+            errand.returns += 1
+            errand.reply.way += heard.answers + own.answers
+            errand.wish.question.name = alias
+            return .leadsOut(errand)
+        case .outside, .silence: return .whole(heard)
         }
     }
 }

@@ -88,6 +88,10 @@ extension NameServerFigures {
                 "tulle_dns_limited_total", .counter, "Answers beyond the response limit.",
                 [.init(Double(kept), ["what": "kept"]), .init(Double(slipped), ["what": "truncated"])]),
             total("tulle_dns_overflows_total", "Queries that failed as too many waited for the world outside.", overflows),
+            total(
+                "tulle_dns_client_overflows_total",
+                "Queries that failed as too many of their client's waited for the world outside.",
+                clientOverflows),
             total("tulle_dns_collapsed_total", "First queries of a search list that were answered for all of it.", collapsed),
             total("tulle_dns_unsent_total", "Answers that the kernel did not take.", unsent),
             total("tulle_dns_refused_connections_total", "Connections that were closed at once.", refusedConnections),

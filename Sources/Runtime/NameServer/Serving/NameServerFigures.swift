@@ -20,6 +20,8 @@ public struct NameServerFigures: Hashable, Sendable {
     public var slipped: UInt64 = 0
     /// Queries that got SERVFAIL as too many waited for the world outside.
     public var overflows: UInt64 = 0
+    /// Queries that got SERVFAIL as too many of their client's waited for the world outside.
+    public var clientOverflows: UInt64 = 0
     /// First queries of a search list that were answered with the name that exists.
     public var collapsed: UInt64 = 0
     /// Answers that the kernel did not take.

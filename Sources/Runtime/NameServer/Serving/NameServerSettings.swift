@@ -18,6 +18,9 @@ public struct NameServerSettings: Sendable {
     public var streams: StreamLimits
     /// Queries that wait for the world outside at one time; more get SERVFAIL.
     public var mostUnderWay: Int
+    /// Those of one client among them; more get SERVFAIL. A quarter of what a ``Forwarder`` asks at one time as usual, so that one
+    /// client whose names nobody answers leaves the others their places.
+    public var mostOfClient: Int
     /// A clock that only goes forward: how long answers take, and what a second is.
     public var now: @Sendable () -> Duration
     /// Hears of every query while ``ServedNames/isLogged`` says so: after the answer was sent, on the threads that serve, so it must
@@ -27,10 +30,11 @@ public struct NameServerSettings: Sendable {
     public init(
         addresses: [IPAddress], port: UInt16 = 53, threads: Int = NameServerSettings.usualThreads, udpSize: UInt16 = 1232,
         mayBindAbsent: Bool = false, streams: StreamLimits = StreamLimits(), mostUnderWay: Int = 4096,
-        now: @escaping @Sendable () -> Duration, report: (@Sendable (QueryReport) -> Void)? = nil
+        mostOfClient: Int = 128, now: @escaping @Sendable () -> Duration, report: (@Sendable (QueryReport) -> Void)? = nil
     ) {
         (self.addresses, self.port, self.threads, self.udpSize) = (addresses, port, max(1, threads), min(max(udpSize, 512), 4096))
         (self.mayBindAbsent, self.streams, self.mostUnderWay) = (mayBindAbsent, streams, mostUnderWay)
+        self.mostOfClient = mostOfClient
         (self.now, self.report) = (now, report)
     }
 

@@ -10,6 +10,8 @@ struct OutsideReply {
     var circumstances: Circumstances
     /// Our own records, which stand first: aliases of which the last one leads outside.
     var aliases: [Record] = []
+    /// What stands behind them: the way through names outside and ours, as far as it was gone.
+    var way: [Record] = []
 
     func bytes(_ heard: OutsideAnswer) -> [UInt8] {
         let isFailure = heard.code != .noError && heard.code != .nameError
@@ -21,7 +23,7 @@ struct OutsideReply {
         header.isAuthoritative = !aliases.isEmpty && !isFailure
         // RFC 6840 §5.8: for those who ask for it.
         let wantsProof = query.header.isAuthenticData || query.edns?.isDNSSECWanted == true
-        header.isAuthenticData = heard.isAuthentic && aliases.isEmpty && wantsProof && !isFailure
+        header.isAuthenticData = heard.isAuthentic && aliases.isEmpty && way.isEmpty && wantsProof && !isFailure
         var message = Message(header, questions: [question])
         if let edns = query.edns {
             let options = heard.error.map { [EDNS.Option.extendedError($0)] } ?? []
@@ -29,7 +31,7 @@ struct OutsideReply {
         }
         message.responseCode = heard.code
         if !isFailure {
-            message.answers = aliases + heard.answers.map { named($0) }
+            message.answers = aliases + (way + heard.answers).map { named($0) }
             message.authorities = heard.authorities
         }
         return message.bytes(limit: query.sizeLimit(circumstances), circumstances.truncation)

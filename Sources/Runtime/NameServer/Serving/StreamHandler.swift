@@ -157,10 +157,13 @@ extension StreamHandler {
             switch turn {
             case .silence: return false
             case .answer(let count): put(memory[..<count], start, packet, &answers)
-            case .errand(let errand) where inAll.begin(): run(errand, start, context)
             case .errand(let errand):
-                desk.open { $0.tally.overflows += 1 }
-                let count = clerk.refuse(errand, packet.span, into: memory)
+                guard let refusal = inAll.begin(client) else {
+                    run(errand, start, context)
+                    break
+                }
+                desk.open { $0.tally.refused(refusal) }
+                let count = clerk.refuse(errand, refusal, packet.span, into: memory)
                 put(memory[..<count], start, packet, &answers)
             }
             return true
@@ -191,12 +194,12 @@ extension StreamHandler {
     }
 
     private func run(_ errand: Errand, _ start: Duration, _ context: ChannelHandlerContext) {
-        guard let outside else { return inAll.end() }
+        guard let outside else { return inAll.end(client) }
         underWay += 1
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        let (loop, inAll) = (context.eventLoop, inAll)
-        errand.run(outside) { bytes in
-            inAll.end()
+        let (loop, inAll, client) = (context.eventLoop, inAll, client)
+        errand.run(outside, { [desk] in desk.open(\.names.zones) }) { bytes in
+            inAll.end(client)
             loop.execute {
                 let (handler, context) = bound.value
                 handler.underWay -= 1

@@ -14,6 +14,7 @@ struct Tally: Sendable {
     var kept: UInt64 = 0
     var slipped: UInt64 = 0
     var overflows: UInt64 = 0
+    var clientOverflows: UInt64 = 0
     var collapsed: UInt64 = 0
     var unsent: UInt64 = 0
 
@@ -32,6 +33,13 @@ struct Tally: Sendable {
         codes[min(Int(code.rawValue), Self.otherCode)] += 1
         responseSizes[Self.sizeIndex(bytes)] += 1
         responseBytes += UInt64(bytes)
+    }
+
+    mutating func refused(_ refusal: UnderWay.Refusal) {
+        switch refusal {
+        case .full: overflows += 1
+        case .clientFull: clientOverflows += 1
+        }
     }
 
     /// So many answers took so long.
@@ -105,6 +113,7 @@ extension Tally {
         figures.kept += kept
         figures.slipped += slipped
         figures.overflows += overflows
+        figures.clientOverflows += clientOverflows
         figures.collapsed += collapsed
         figures.unsent += unsent
     }
