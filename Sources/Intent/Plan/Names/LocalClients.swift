@@ -12,7 +12,7 @@ extension NamePlan {
 /// A pod that was given an address here has it, whatever objects say of it, from the moment it was given: an address that is used
 /// again never has its old pod's namespace. Until its object is known nothing is known of its search list.
 public struct LocalClients: Sendable {
-    private let plan: NamePlan
+    private var plan: NamePlan
     /// The name of this node.
     private let node: String
     /// The node's own search list, of which kubelets append a copy.
@@ -114,6 +114,9 @@ extension LocalClients {
         tenancies[tenant.pod]?.remove(address)
         if tenancies[tenant.pod]?.isEmpty == true { tenancies[tenant.pod] = nil }
     }
+
+    /// Search lists end with the domain of this plan from now on.
+    public mutating func use(_ plan: NamePlan) { self.plan = plan }
 
     /// - Returns: whether it is another list than before, and everybody has another one.
     public mutating func use(nodeSearches: [DomainName]) -> Bool {

@@ -159,6 +159,12 @@ extension Reconciler {
         publish()
     }
 
+    /// How names are served here is said otherwise than before.
+    func namesChanged() {
+        rounds.mark([.names], at: surroundings.now())
+        publish()
+    }
+
     /// What load balancers are told here.
     var healthChecks: [LocalServices.HealthCheck] { keeper.localServices.healthChecks }
 
@@ -365,9 +371,12 @@ extension Reconciler {
             logger.info("solved", metadata: ["problem": "\(problem)"])
         }
         report.problems = problems
-        let said = notes.notes(on: problems, at: surroundings.now()) { [policies] subject in
-            subject.kind == Service.resource.kind.kind
-                ? keeper.snapshot.uid(ofService: subject) : policies?.uid(of: subject)
+        let said = notes.notes(on: problems, at: surroundings.now()) { [policies, names] subject in
+            switch subject.kind {
+            case Service.resource.kind.kind: keeper.snapshot.uid(ofService: subject)
+            case ConfigMap.resource.kind.kind: names?.uid(of: subject)
+            default: policies?.uid(of: subject)
+            }
         }
         for note in said { tell(note) }
         for note in policies?.conditionNotes() ?? [] { tellStatus(note) }
