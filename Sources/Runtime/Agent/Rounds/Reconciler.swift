@@ -1,3 +1,4 @@
+import Addressing
 import Cluster
 import HostNetworkKernel
 import KubeAPI
@@ -98,6 +99,8 @@ actor Reconciler {
         /// Steps written to the kernel: a second agent on an unchanged node writes none.
         var changes = 0
         var problems: [Problem] = []
+        /// Where this node answers its own questions for names.
+        var names: [IPAddress] = []
     }
 }
 
@@ -371,6 +374,7 @@ extension Reconciler {
             logger.info("solved", metadata: ["problem": "\(problem)"])
         }
         report.problems = problems
+        report.names = names?.servers.sorted() ?? []
         let said = notes.notes(on: problems, at: surroundings.now()) { [policies, names] subject in
             switch subject.kind {
             case Service.resource.kind.kind: keeper.snapshot.uid(ofService: subject)
