@@ -52,7 +52,8 @@ struct ManifestTests {
         let own = try #require(try document("Role")["rules"]?.array)
         let settings = LocalNameSettings().configMap
         #expect(own.count == 1 && own.allSatisfy { texts($0["resources"]) == ["configmaps"] && texts($0["apiGroups"]) == [""] })
-        #expect(own.allSatisfy { texts($0["verbs"]) == ["get", "list", "watch"] && texts($0["resourceNames"]) == [settings.name] })
+        #expect(
+            own.allSatisfy { texts($0["verbs"]) == ["get", "list", "watch"] && texts($0["resourceNames"]) == [settings.name] })
         let single = collections.filter { $0.namespace != nil }
         #expect(single.map(\.resource.plural) == ["configmaps"] && single.map(\.namespace) == [settings.namespace])
         #expect(single.map(\.fieldSelector) == ["metadata.name=\(settings.name)"])

@@ -170,6 +170,47 @@ extension KernelTests {
             try ask { counts["here", default: 0] >= 20 }
         }
 
+        @Test("the node's people are told what a pod is answered there, by whom, and why")
+        func query() throws {
+            let closing = """
+                apiVersion: networking.k8s.io/v1
+                kind: NetworkPolicy
+                metadata: {name: db, namespace: default}
+                spec: {podSelector: {matchLabels: {app: db}}, policyTypes: [Egress]}
+
+                """
+            try node.directory.write("nameserver 127.0.0.9\n", to: "resolv.conf")
+            let objects = [NameObjects.pod("web"), NameObjects.pod("db"), closing].joined(separator: "---\n")
+            try write(NameObjects.service(at: [server]), NameObjects.document(), objects)
+            try node.start("--dns-resolver", "\(node.directory.path)/resolv.conf")
+            let (web, db) = (try NetworkNamespace.new(), try NetworkNamespace.new())
+            _ = (try node.add("web", web), try node.add("db", db))
+            try eventually("it answers\n\(node.log)") { asker.version != nil }
+            let socket = "\(node.directory.path)/\(LocalNameSettings.socket(in: "state"))"
+            func query(_ words: String...) throws -> Program.Outcome {
+                let resolver = "\(node.directory.path)/resolv.conf"
+                return try Program.run(
+                    [try Program.product("tulle"), "dns", "query", "--agent", socket, "--resolver", resolver] + words)
+            }
+            let found = try query("kube-dns.kube-system", "--as", "pod/default/web")
+            #expect(found.status == 0, "\(found)")
+            // The first name of the search list does not exist; the server goes through the list at once.
+            #expect(
+                found.output.contains(
+                    "1/4  kube-dns.kube-system.default.svc.cluster.local.  NOERROR  (the agent of n1, at \(server), ")
+                    && found.output.contains("kube-dns.kube-system.svc.cluster.local. 5 IN A \(server)"), "\(found)")
+            let itself = try query("kube-dns.kube-system.svc.cluster.local")
+            #expect(itself.status == 0 && itself.output.contains("is from"), "\(itself)")
+            let refused = try query("kube-dns.kube-system", "--as", "pod/default/db")
+            #expect(
+                refused.output.contains("policies do not let the pod ask for names by UDP and TCP; if they did:"), "\(refused)")
+            let nobody = try query("nobody.default.svc.cluster.local.", "--as", "pod/default/web")
+            #expect(nobody.status == 1 && nobody.output.contains("no object gives it"), "\(nobody)")
+            // Who is no pod of this node, and a node that answers nobody, are the cluster's servers' to know.
+            let stranger = try query("kube-dns", "--as", "pod/default/nobody")
+            #expect(stranger.status == 64, "it would have to be read from an API server: \(stranger)")
+        }
+
         private static func clusterServer(in namespace: NetworkNamespace) throws -> DNSServer {
             let origin = ContinuousClock.now
             let server = DNSServer(

@@ -28,6 +28,14 @@ struct AgentNameOptions: ParsableArguments {
             valueName: "file"))
     var dnsConfig: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            With the part dns: the file that names whom the node asks for names, and its search list, as the kubelet's --resolv-conf. \
+            The document counts more where it names others.
+            """, valueName: "file"))
+    var dnsResolver = LocalNameSettings().resolverFile
+
     @Flag(
         inversion: .prefixedNo,
         help: "With the part dns: answer a pod's first question with what its search list would lead it to.")
@@ -38,6 +46,8 @@ struct AgentNameOptions: ParsableArguments {
         var settings = LocalNameSettings()
         settings.service = ServiceIndex.Name(namespace: service.namespace, name: service.name)
         settings.configMap = ObjectKey(ConfigMap.resource.kind, namespace: map.namespace, name: map.name)
+        guard dnsResolver.hasPrefix("/") else { throw AgentUsage("--dns-resolver \(dnsResolver): a path from the root") }
+        settings.resolverFile = dnsResolver
         settings.collapsesSearches = dnsSearchCollapse
         guard let dnsConfig else { return settings }
         var file = FollowedFile(dnsConfig)

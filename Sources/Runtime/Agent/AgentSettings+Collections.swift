@@ -30,7 +30,8 @@ extension AgentSettings {
             duties.contains(.dns) && names.configurationFile == nil
             ? [
                 ServerObjectSource.Collection(
-                    ConfigMap.resource, namespace: names.configMap.namespace, fieldSelector: "metadata.name=\(names.configMap.name)",
+                    ConfigMap.resource, namespace: names.configMap.namespace,
+                    fieldSelector: "metadata.name=\(names.configMap.name)",
                     mayBeForbidden: true)
             ] : []
         return [nodes] + namespaces + pods + services + document

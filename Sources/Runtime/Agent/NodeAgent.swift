@@ -5,6 +5,7 @@ public import Logging
 import Netlink
 import Plan
 public import ServiceLifecycle
+import Telemetry
 
 /// The node's daemon: keeps the node as the objects ask, and answers `tulle-cni`.
 ///
@@ -89,6 +90,8 @@ public struct NodeAgent: Service {
             settings.duties.contains(.policies)
             ? PolicyLogger(in: namespace, policies: policies, counts: logCounts, logger: logger) : nil
         let doors = AgentDoors(settings, board: board, logger: logger)
+        let people = nameServer.map { NameDesk(settings.node, $0, names) }
+        let window = await people?.open(in: settings.stateDirectory, logger: logger)
         let mark = UInt16(truncatingIfNeeded: Int(surroundings.random() * 65536))
         let prober = settings.probePeriod == nil ? nil : try TunnelProber(in: namespace, mark: mark, logger: logger)
         let end: Result<Void, any Error>
@@ -105,6 +108,7 @@ public struct NodeAgent: Service {
         names.end()
         nameServer?.stop()
         await doors.close()
+        await window?.close()
         await desk?.close()
         try end.get()
         logger.info("stopped; what was made stays")

@@ -53,6 +53,16 @@ public struct LocalClients: Sendable {
         return Client(name: "\(key.namespace)/\(key.name)", searches: list.map { $0.dots > 1 ? $0.searches : [] } ?? [])
     }
 
+    /// Where a pod of this node has its addresses; empty when there is none of this name.
+    public func addresses(of pod: ObjectKey) -> Set<IPAddress> {
+        tenancies[pod] ?? pods[pod]?.ownAddresses ?? []
+    }
+
+    /// What a pod of this node appends to short names; `nil` when its object is not known.
+    public func searchList(of pod: ObjectKey) -> (searches: [DomainName], dots: Int)? {
+        pods[pod].map { plan.searchList(of: $0, nodeSearches: nodeSearches) }
+    }
+
     /// All addresses that somebody has.
     public var addresses: Set<IPAddress> { Set(tenants.keys).union(holders.keys) }
 }

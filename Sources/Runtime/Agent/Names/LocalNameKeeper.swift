@@ -98,6 +98,13 @@ final class LocalNameKeeper: Sendable {
     /// Where queries are answered on this node, once they are led there.
     var servers: Set<IPAddress> { state.withLock { $0.isSaid ? $0.servers : [] } }
 
+    /// By which transports a pod's address may not ask.
+    func refusals(of address: IPAddress) -> [TransportProtocol] {
+        state.withLock { state in
+            NameAsker.transports.filter { state.isSaid && state.rights.refused.contains(NameAsker(address, $0)) }
+        }
+    }
+
     /// Ends the rests that are over.
     ///
     /// - Returns: whether one ended, so that it is time to look.
@@ -222,7 +229,9 @@ extension LocalNameKeeper {
             }
             let ports = services.ports(of: service)
             state.rights.use(ports)
-            let asked = serving?.isConfigured == false ? [] : ports.filter { $0.number == 53 && $0.transport == .udp }.flatMap(\.clusterIPs)
+            let asked =
+                serving?.isConfigured == false
+                ? [] : ports.filter { $0.number == 53 && $0.transport == .udp }.flatMap(\.clusterIPs)
             note(&state) { state in
                 try move(&state, to: Set(asked.filter { families.contains($0.family) }), isWhole, &outcome, at: now)
                 outcome.tables += try state.isSaid && !isWhole ? refuse(&state) : compare(&state)

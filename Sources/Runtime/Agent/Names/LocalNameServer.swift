@@ -184,7 +184,9 @@ extension LocalNameServer {
         names.clients = state.names
         names.isLogged = state.configuration?.log == .all
         let own = state.ownNetworks + (IPFamily.allCases.map(LocalNameTable.prober) + state.addresses).map { IPPrefix(host: $0) }
-        names.responseLimit = state.configuration?.rateLimit.map { ResponseLimit(rate: $0.responsesPerSecond, exempt: $0.exempt + own) }
+        names.responseLimit = state.configuration?.rateLimit.map {
+            ResponseLimit(rate: $0.responsesPerSecond, exempt: $0.exempt + own)
+        }
     }
 }
 
@@ -205,7 +207,8 @@ extension LocalNameServer {
     private func readDocument(in event: ObjectEvent, _ state: inout State) {
         guard settings.configurationFile == nil else { return }
         switch event {
-        case .listed(let objects): use(objects.lazy.compactMap { $0 as? ConfigMap }.first { $0.key == settings.configMap }, &state)
+        case .listed(let objects):
+            use(objects.lazy.compactMap { $0 as? ConfigMap }.first { $0.key == settings.configMap }, &state)
         case .added(let object), .modified(let object):
             if object.key == settings.configMap, let map = object as? ConfigMap { use(map, &state) }
         case .deleted(let key, _): if key == settings.configMap { use(nil, &state) }
@@ -313,7 +316,8 @@ extension LocalNameServer {
 
     /// Also where upstreams are chosen the node's search list stands in its own file.
     private func lookAtResolvers(_ state: inout State) {
-        let path = state.configuration?.resolverFile ?? "/etc/resolv.conf"
+        let named = state.configuration?.resolverFile ?? LocalNameSettings.usualResolverFile
+        let path = named == LocalNameSettings.usualResolverFile ? settings.resolverFile : named
         if state.resolverFile?.path != path { state.resolverFile = FollowedFile(path) }
         switch state.resolverFile?.changed() {
         case .text(let text):
@@ -376,6 +380,30 @@ extension LocalNameServer {
             }
         }
         state.isForwarderStarted = true
+    }
+}
+
+// MARK: - Asked by this node's people
+
+extension LocalNameServer {
+    /// Where a pod of this node has its addresses.
+    func addresses(of pod: ObjectKey) -> [IPAddress] { state.withLock { $0.clients.addresses(of: pod).sorted() } }
+
+    func searchList(of pod: ObjectKey) -> (searches: [DomainName], dots: Int)? {
+        state.withLock { $0.clients.searchList(of: pod) }
+    }
+
+    /// What a client is answered, and where that comes from; `nil`: nobody is answered here.
+    func answer(_ question: Question, from client: IPAddress, _ answered: @escaping @Sendable ([UInt8]?, JSONValue) -> Void)
+        -> Bool
+    {
+        let (server, zones) = state.withLock { ($0.server, $0.feed.zones) }
+        guard let server else { return false }
+        // Asked before: afterwards the answer is always remembered.
+        let why = NameExplanation(question, zones, forwarder).json
+        let query = Message.query(question, id: 0, edns: EDNS(udpSize: 1232)).bytes()
+        server.answer(query, from: client) { answered($0, why) }
+        return true
     }
 }
 

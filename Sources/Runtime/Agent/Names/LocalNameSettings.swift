@@ -17,12 +17,19 @@ public struct LocalNameSettings: Hashable, Sendable {
     public var configuration = NameServerConfiguration()
     /// Where the document is, which is read again when it changes; `nil`: in the ConfigMap.
     public var configurationFile: String?
+    /// What the node's own resolver is told, and pods get a copy of the search list of: `--resolv-conf` of its kubelet. It counts where
+    /// the document names the usual one, `/etc/resolv.conf`.
+    public var resolverFile = LocalNameSettings.usualResolverFile
+    static let usualResolverFile = "/etc/resolv.conf"
     /// A pod's first question may be answered with what its search list would lead it to, where the document lets it.
     public var collapsesSearches = true
     /// Threads that serve UDP, for each address.
     public var threads = min(2, NameServerSettings.usualThreads)
 
     public init() {}
+
+    /// Where an agent is asked for names, as ``NameDesk`` says; its directory is the one for its state.
+    public static func socket(in directory: String) -> String { directory + "/api.sock" }
 
     /// How the cluster's objects are named by a document.
     func names(_ configuration: NameServerConfiguration) -> NameSettings {
