@@ -199,6 +199,9 @@ extension KernelTests {
                 found.output.contains(
                     "1/4  kube-dns.kube-system.default.svc.cluster.local.  NOERROR  (the agent of n1, at \(server), ")
                     && found.output.contains("kube-dns.kube-system.svc.cluster.local. 5 IN A \(server)"), "\(found)")
+            #expect(
+                found.output.contains("the pod's search list leads to kube-dns.kube-system.svc.cluster.local. at once")
+                    && found.output.hasSuffix("is from service kube-system/kube-dns\n"), "\(found)")
             let itself = try query("kube-dns.kube-system.svc.cluster.local")
             #expect(itself.status == 0 && itself.output.contains("is from"), "\(itself)")
             let refused = try query("kube-dns.kube-system", "--as", "pod/default/db")

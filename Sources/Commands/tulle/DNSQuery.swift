@@ -138,7 +138,7 @@ struct DNSQuery: AsyncParsableCommand {
             let begin = Surroundings.real.now()
             guard let answer = node.ask(Question(name, type)) else {
                 if number == 0 { return false }
-                throw AgentUsage("the agent at \(node.socket) does not answer any more")
+                throw AgentSilent(socket: node.socket)
             }
             let time = Surroundings.real.now() - begin
             FileHandles.say(Self.line(number + 1, of: rounds.count, name, answer.message, answer.who, time))
@@ -147,10 +147,16 @@ struct DNSQuery: AsyncParsableCommand {
             FileHandles.say("")
             for record in answer.message.answers { FileHandles.say("\(record)") }
             if !isFound { FileHandles.say("There is no \(type) of that name: \(answer.message.responseCode).") }
-            for line in Self.why(Question(name, type), answer.explanation) { FileHandles.say(line) }
-            if !isFound { throw ExitCode(1) }
+            // The server went through the pod's search list by itself: what it came to has a reason.
+            var (question, explanation) = (Question(name, type), answer.explanation)
+            if case .cname(let target)? = answer.message.answers.first?.data, explanation["from"]?.array?.isEmpty == true {
+                FileHandles.say("\n\(name) does not exist: the pod's search list leads to \(target) at once")
+                (question.name, explanation) = (target, node.ask(Question(target, type))?.explanation ?? .null)
+            }
+            for line in Self.why(question, explanation) { FileHandles.say(line) }
+            if isFound { return true }
         }
-        return true
+        throw ExitCode(1)
     }
 
     private static func first(
@@ -235,6 +241,11 @@ struct DNSQuery: AsyncParsableCommand {
         if let state = tree["state"]?.string { text += " (\(state))" }
         return text
     }
+}
+
+private struct AgentSilent: Error, CustomStringConvertible {
+    let socket: String
+    var description: String { "the agent at \(socket) does not answer any more" }
 }
 
 private struct Unanswered: Error, CustomStringConvertible {
