@@ -34,7 +34,8 @@ struct ManifestTests {
     @Test("grants what the agent follows, to read, events and the status of cluster policies, to write, and nothing else")
     func rights() throws {
         let rules = try #require(try document("ClusterRole")["rules"]?.array)
-        let followed = AgentSettings(node: "n1", duties: .all).collections.map(\.resource)
+        let collections = AgentSettings(node: "n1", duties: .all).collections
+        let followed = collections.filter { $0.namespace == nil }.map(\.resource)
         let written = [["events"], ["clusternetworkpolicies/status"]]
         let (writing, reading) = (
             written.map { words in rules.filter { texts($0["resources"]) == words } },
@@ -47,6 +48,15 @@ struct ManifestTests {
         for rule in reading { #expect(texts(rule["verbs"]) == ["get", "list", "watch"]) }
         #expect(writing.map { $0.map { texts($0["verbs"]) } } == [[["create", "patch"]], [["update"]]])
         #expect(writing.map { $0.map { texts($0["apiGroups"]) } } == [[[""]], [["policy.networking.k8s.io"]]])
+        // One object alone, by its name.
+        let own = try #require(try document("Role")["rules"]?.array)
+        let settings = LocalNameSettings().configMap
+        #expect(own.count == 1 && own.allSatisfy { texts($0["resources"]) == ["configmaps"] && texts($0["apiGroups"]) == [""] })
+        #expect(
+            own.allSatisfy { texts($0["verbs"]) == ["get", "list", "watch"] && texts($0["resourceNames"]) == [settings.name] })
+        let single = collections.filter { $0.namespace != nil }
+        #expect(single.map(\.resource.plural) == ["configmaps"] && single.map(\.namespace) == [settings.namespace])
+        #expect(single.map(\.fieldSelector) == ["metadata.name=\(settings.name)"])
         #expect(AgentSettings(node: "n1", duties: [.overlay]).collections.map(\.resource.plural) == ["nodes"])
     }
 
@@ -54,17 +64,19 @@ struct ManifestTests {
     func together() throws {
         #expect(
             documents.compactMap { $0["kind"]?.string } == [
-                "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet",
+                "ServiceAccount", "ClusterRole", "Role", "RoleBinding", "ClusterRoleBinding", "DaemonSet",
             ])
         for document in documents {
             #expect(document[at: "metadata", "name"] == "tulle" && document["apiVersion"]?.string != nil)
             let namespace = document[at: "metadata", "namespace"]
             #expect(document["kind"]?.string?.hasPrefix("ClusterRole") == true ? namespace == nil : namespace == "kube-system")
         }
-        let binding = try document("ClusterRoleBinding")
-        #expect(binding[at: "roleRef", "kind"] == "ClusterRole" && binding[at: "roleRef", "name"] == "tulle")
-        let subject = try #require(binding["subjects"]?.array?.first)
-        #expect(subject["kind"] == "ServiceAccount" && subject["name"] == "tulle" && subject["namespace"] == "kube-system")
+        for kind in ["Role", "ClusterRole"] {
+            let binding = try document("\(kind)Binding")
+            #expect(binding[at: "roleRef", "kind"] == .string(kind) && binding[at: "roleRef", "name"] == "tulle")
+            let subject = try #require(binding["subjects"]?.array?.first)
+            #expect(subject["kind"] == "ServiceAccount" && subject["name"] == "tulle" && subject["namespace"] == "kube-system")
+        }
         let daemon = try document("DaemonSet")
         #expect(
             daemon[at: "spec", "selector", "matchLabels"] == daemon[at: "spec", "template", "metadata", "labels"])

@@ -57,6 +57,26 @@ struct InformerStateMachineTests {
         #expect(texts(listed.events) == ["faults ", "listed Namespace b"], "the half list is forgotten")
     }
 
+    @Test("what may be forbidden is empty until it is allowed, which is told, and holds up nobody")
+    func forbidden() {
+        var machine = Machine(
+            origin: "/api/v1/configmaps", backoff: Backoff(first: .seconds(1), limit: .seconds(8)), mayBeForbidden: true)
+        let refusal = Failure(status: 403, message: "configmaps is forbidden")
+        _ = machine.start()
+        let first = machine.listFailed(refusal, random: 0)
+        #expect(
+            texts(first.events) == ["faults /api/v1/configmaps: listing: status 403: configmaps is forbidden", "listed "]
+                && first.action == .wait(.seconds(20)))
+        _ = machine.waited()
+        #expect(texts(machine.listFailed(refusal, random: 0).events) == [])
+        _ = machine.waited()
+        let allowed = machine.listed([reading("a")], continuing: nil, resourceVersion: "10")
+        #expect(texts(allowed.events) == ["faults ", "added Namespace a"])
+        var strict = self.machine()
+        _ = strict.start()
+        #expect(texts(strict.listFailed(refusal, random: 0).events).allSatisfy { $0.hasPrefix("faults") })
+    }
+
     @Test("a kind that need not be served is empty until it is, and its absence is no fault")
     func unserved() {
         var machine = Machine(

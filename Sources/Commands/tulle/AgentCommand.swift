@@ -47,10 +47,9 @@ struct AgentCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             What it does: pods (their addresses and links), overlay (the roads between nodes), services (in place of kube-proxy), \
-            policies (who may talk to whom). Beside these dns: names, answered on the node, with the configuration of --dns-config \
-            alone.
+            policies (who may talk to whom), dns (names, answered on the node where the cluster's name server is Tulle's).
             """, valueName: "parts"))
-    var parts = "pods,overlay,services,policies"
+    var parts = "pods,overlay,services,policies,dns"
 
     @Flag(
         inversion: .prefixedNo,

@@ -1,6 +1,7 @@
 import Agent
 import ArgumentParser
 import Cluster
+import KubeAPI
 import NameServer
 import Plan
 
@@ -13,12 +14,27 @@ struct AgentNameOptions: ParsableArguments {
     var dnsService = "kube-system/kube-dns"
 
     @Option(
+        name: .customLong("dns-configmap"),
         help: ArgumentHelp(
             """
-            With the part dns: how names are served, and who is asked for those of the world outside; the document that the \
-            cluster's server has (docs/dns.md). It is read again when it changes.
-            """, valueName: "file"))
+            With the part dns: the ConfigMap whose key names.yaml says how names are served, the same that the cluster's servers have \
+            (docs/dns.md). It is followed. Without it the cluster's servers answer.
+            """, valueName: "namespace/name"))
+    var dnsConfigMap = "kube-system/kube-dns"
+
+    @Option(
+        help: ArgumentHelp(
+            "With the part dns: the same document as a file, in place of the ConfigMap. It is read again when it changes.",
+            valueName: "file"))
     var dnsConfig: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            With the part dns: the file that names whom the node asks for names, and its search list, as the kubelet's --resolv-conf. \
+            The document counts more where it names others.
+            """, valueName: "file"))
+    var dnsResolver = LocalNameSettings().resolverFile
 
     @Flag(
         inversion: .prefixedNo,
@@ -26,12 +42,12 @@ struct AgentNameOptions: ParsableArguments {
     var dnsSearchCollapse = true
 
     func settings() throws -> LocalNameSettings {
-        let parts = dnsService.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 2, !parts.contains("") else {
-            throw AgentUsage("--dns-service \(dnsService): a namespace and a name, such as kube-system/kube-dns")
-        }
+        let (service, map) = (try Self.pair(dnsService, "--dns-service"), try Self.pair(dnsConfigMap, "--dns-configmap"))
         var settings = LocalNameSettings()
-        settings.service = ServiceIndex.Name(namespace: parts[0], name: parts[1])
+        settings.service = ServiceIndex.Name(namespace: service.namespace, name: service.name)
+        settings.configMap = ObjectKey(ConfigMap.resource.kind, namespace: map.namespace, name: map.name)
+        guard dnsResolver.hasPrefix("/") else { throw AgentUsage("--dns-resolver \(dnsResolver): a path from the root") }
+        settings.resolverFile = dnsResolver
         settings.collapsesSearches = dnsSearchCollapse
         guard let dnsConfig else { return settings }
         var file = FollowedFile(dnsConfig)
@@ -41,5 +57,13 @@ struct AgentNameOptions: ParsableArguments {
         }
         settings.configurationFile = dnsConfig
         return settings
+    }
+
+    private static func pair(_ text: String, _ option: String) throws -> (namespace: String, name: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, !parts.contains("") else {
+            throw AgentUsage("\(option) \(text): a namespace and a name, such as kube-system/kube-dns")
+        }
+        return (parts[0], parts[1])
     }
 }

@@ -21,7 +21,11 @@ struct DNSQuery: AsyncParsableCommand {
             end is asked for as it is. Then it asks the name server which objects the answer comes from (a page beside its figures; \
             of another program's server nothing is known).
 
-            --as takes the search list that the pod's resolver has, from the pod's object; the question itself comes from here.
+            On a node whose agent answers names, that agent is asked (--agent), as the node or as one of its pods; else the cluster's \
+            servers. Each round says who answered.
+
+            --as takes the search list that the pod's resolver has, from the agent or the pod's object; a cluster's server is asked from \
+            here.
 
             Examples:
               tulle dns query web.shop.svc.cluster.local
@@ -45,6 +49,12 @@ struct DNSQuery: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp("Who is asked, such as 10.96.0.10 or [::1]:5353. [default: those of --resolver]", valueName: "server"))
     var server: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The socket of this node's agent, which is asked where --server names nobody; “off”: it is not asked.",
+            valueName: "socket"))
+    var agent = LocalNameSettings.socket(in: "/run/tulle")
 
     @Option(help: ArgumentHelp("The file that says who is asked, and the search list.", valueName: "file"))
     var resolver = "/etc/resolv.conf"
@@ -88,6 +98,8 @@ struct DNSQuery: AsyncParsableCommand {
     private func ask() async throws {
         let file = ResolverFile(Self.text(of: resolver) ?? "")
         let servers = server.flatMap { Upstream($0) }.map { [$0] } ?? file.nameServers
+        let node = server == nil && agent != "off" ? NodeNames(socket: agent, pod: subject.flatMap(pod)) : nil
+        if let node, let type = RecordType(type.uppercased()), try ask(node, type, file) { return }
         guard !servers.isEmpty else { throw AgentUsage("\(resolver) names no server; give one with --server") }
         var (searches, dots) = (file.search, file.dots)
         if let subject, let pod = pod(subject) {
@@ -100,7 +112,7 @@ struct DNSQuery: AsyncParsableCommand {
             guard let said = Self.first(of: servers, Question(name, type)) else {
                 throw Unanswered(servers: servers)
             }
-            FileHandles.say(Self.line(number + 1, of: rounds.count, name, said))
+            FileHandles.say(Self.line(number + 1, of: rounds.count, name, said.message, "\(said.server)", said.time))
             (answer, who) = (said.message, said.server)
             if said.message.responseCode == .noError, !said.message.answers.isEmpty { break }
         }
@@ -110,6 +122,41 @@ struct DNSQuery: AsyncParsableCommand {
         if answer.answers.isEmpty { FileHandles.say("There is no \(type) of that name: \(answer.responseCode).") }
         for line in why(question, who) { FileHandles.say(line) }
         if answer.answers.isEmpty { throw ExitCode(1) }
+    }
+
+    /// - Returns: false when no agent answers names here.
+    private func ask(_ node: NodeNames, _ type: RecordType, _ file: ResolverFile) throws -> Bool {
+        let list = node.searchList
+        if node.pod != nil, list == nil { return false }
+        let rounds = SearchRounds(name, searches: list?.searches ?? file.search, dots: list?.dots ?? file.dots).names
+        if let list, !list.refused.isEmpty {
+            FileHandles.say(
+                "policies do not let the pod ask for names by \(list.refused.map { $0.uppercased() }.joined(separator: " and ")); if they did:"
+            )
+        }
+        for (number, name) in rounds.enumerated() {
+            let begin = Surroundings.real.now()
+            guard let answer = node.ask(Question(name, type)) else {
+                if number == 0 { return false }
+                throw AgentSilent(socket: node.socket)
+            }
+            let time = Surroundings.real.now() - begin
+            FileHandles.say(Self.line(number + 1, of: rounds.count, name, answer.message, answer.who, time))
+            let isFound = answer.message.responseCode == .noError && !answer.message.answers.isEmpty
+            guard isFound || number == rounds.count - 1 else { continue }
+            FileHandles.say("")
+            for record in answer.message.answers { FileHandles.say("\(record)") }
+            if !isFound { FileHandles.say("There is no \(type) of that name: \(answer.message.responseCode).") }
+            // The server went through the pod's search list by itself: what it came to has a reason.
+            var (question, explanation) = (Question(name, type), answer.explanation)
+            if case .cname(let target)? = answer.message.answers.first?.data, explanation["from"]?.array?.isEmpty == true {
+                FileHandles.say("\n\(name) does not exist: the pod's search list leads to \(target) at once")
+                (question.name, explanation) = (target, node.ask(Question(target, type))?.explanation ?? .null)
+            }
+            for line in Self.why(question, explanation) { FileHandles.say(line) }
+            if isFound { return true }
+        }
+        throw ExitCode(1)
     }
 
     private static func first(
@@ -123,12 +170,11 @@ struct DNSQuery: AsyncParsableCommand {
     }
 
     private static func line(
-        _ number: Int, of count: Int, _ name: DomainName, _ said: (server: Upstream, message: Message, time: Duration)
+        _ number: Int, of count: Int, _ name: DomainName, _ message: Message, _ who: String, _ time: Duration
     ) -> String {
-        let (code, answers) = (said.message.responseCode, said.message.answers.count)
+        let (code, answers) = (message.responseCode, message.answers.count)
         let what = code == .noError && answers == 0 ? "NOERROR, nothing of the type" : code == .noError ? "NOERROR" : "\(code)"
-        let microseconds = Int64(said.time / .microseconds(1))
-        return "\(number)/\(count)  \(name)  \(what)  (\(said.server), \(microseconds) µs)"
+        return "\(number)/\(count)  \(name)  \(what)  (\(who), \(Int64(time / .microseconds(1))) µs)"
     }
 
     static func text(of path: String) -> String? {
@@ -168,6 +214,10 @@ struct DNSQuery: AsyncParsableCommand {
         guard let text = DNSAsker(place).page("/explain/\(question.type)/\(question.name)"),
             let tree = try? JSONReader().value(text)
         else { return ["", "Why is not known: no name server of Tulle shows it at \(place)."] }
+        return Self.why(question, tree)
+    }
+
+    private static func why(_ question: Question, _ tree: JSONValue) -> [String] {
         var lines: [String] = [""]
         for source in tree["from"]?.array ?? [] {
             let objects = (source["objects"]?.array ?? []).compactMap(\.string).joined(separator: ", ")
@@ -191,6 +241,11 @@ struct DNSQuery: AsyncParsableCommand {
         if let state = tree["state"]?.string { text += " (\(state))" }
         return text
     }
+}
+
+private struct AgentSilent: Error, CustomStringConvertible {
+    let socket: String
+    var description: String { "the agent at \(socket) does not answer any more" }
 }
 
 private struct Unanswered: Error, CustomStringConvertible {

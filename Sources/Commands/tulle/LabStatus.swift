@@ -60,11 +60,11 @@ struct LabStatus: AsyncParsableCommand {
             "services    \(list(status["servicePrefixes"]))", "",
         ]
         if let fault = status["fault"]?.string { lines += [fault, ""] }
-        var nodes = [["NODE", "READY", "ADDRESSES", "POD PREFIXES", "PODS"]]
+        var nodes = [["NODE", "READY", "ADDRESSES", "POD PREFIXES", "PODS", "NAMES"]]
         for node in status["nodes"]?.array ?? [] {
             nodes.append([
                 string(node["name"]), node["ready"] == true ? "yes" : "no", list(node["addresses"]), list(node["podPrefixes"]),
-                pods(node["pods"]),
+                pods(node["pods"]), (node["names"]?.array ?? []).isEmpty ? "–" : "answered here",
             ])
         }
         if nodes.count > 1 { lines += table(nodes) + [""] }

@@ -57,6 +57,8 @@ public struct Problem: Hashable, Sendable {
         case tunnelChecksum = "tunnel-checksum"
         /// This node's own name server cannot listen, or does not answer.
         case namesNotServed = "names-not-served"
+        /// The document that says how names are served cannot be used.
+        case nameConfigurationRefused = "name-configuration-refused"
         /// A pod's link is gone although the pod is still attached.
         case podLinkMissing = "pod-link-missing"
         /// A link looks like a pod's, and nobody wrote down whose.
@@ -114,7 +116,8 @@ extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken,
-            .healthAddressTaken, .policyLogUnread, .policyAnnotationUnknown, .namesNotServed, .fieldUnknown:
+            .healthAddressTaken, .policyLogUnread, .policyAnnotationUnknown, .namesNotServed, .fieldUnknown,
+            .nameConfigurationRefused:
             .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
@@ -178,6 +181,7 @@ extension Problem.ID {
             "let no other program read log group 8484 of the node's network namespace; it is tried again every few seconds"
         case .policyBridgeUnseen:
             "load br_netfilter and set net.bridge.bridge-nf-call-iptables and -ip6tables to 1 on the node"
+        case .nameConfigurationRefused: "correct names.yaml (docs/dns.md); it is read again at once"
         case .namesNotServed: "end the other program that serves names on this node, or leave dns out of --parts"
         case .nameUnusable: "give it a name of letters, digits and hyphens, at most 63 between dots; an alias leads to a name"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"

@@ -4,8 +4,8 @@ import NameServer
 import Plan
 
 extension AgentSettings {
-    /// What has to be followed on an API server: all nodes and all services, and of the pods those of this node, and with policies
-    /// all of them.
+    /// What has to be followed on an API server: all nodes and all services, of the pods those of this node, and with policies
+    /// all of them, and one ConfigMap.
     ///
     /// The verbs are list and watch; beside them only events are written. `deploy/tulle.yaml` grants no more.
     public var collections: [ServerObjectSource.Collection] {
@@ -13,7 +13,6 @@ extension AgentSettings {
         let judges = duties.contains(.policies)
         let namespaces =
             judges || duties.contains(.pods) || duties.contains(.dns) ? [ServerObjectSource.Collection(Namespace.resource)] : []
-        let namesPods = duties.contains(.dns) && names.configuration.pods == .verified
         // A policy of this node may mean any pod.
         let pods =
             judges
@@ -22,11 +21,26 @@ extension AgentSettings {
                 ServerObjectSource.Collection(ClusterNetworkPolicy.resource, isOptional: true),
             ]
             : duties.contains(.pods) || duties.contains(.dns)
-                ? [ServerObjectSource.Collection(Pod.resource, fieldSelector: namesPods ? nil : "spec.nodeName=\(node)")] : []
+                ? [ServerObjectSource.Collection(Pod.resource, fieldSelector: knowsAllPods ? nil : "spec.nodeName=\(node)")] : []
         let services =
             duties.contains(.services) || duties.contains(.dns)
             ? [ServerObjectSource.Collection(Service.resource), ServerObjectSource.Collection(EndpointSlice.resource)] : []
-        return [nodes] + namespaces + pods + services
+        // An older role does not allow it: then the cluster's servers are asked for names, and all else is as it was.
+        let document =
+            duties.contains(.dns) && names.configurationFile == nil
+            ? [
+                ServerObjectSource.Collection(
+                    ConfigMap.resource, namespace: names.configMap.namespace,
+                    fieldSelector: "metadata.name=\(names.configMap.name)",
+                    mayBeForbidden: true)
+            ] : []
+        return [nodes] + namespaces + pods + services + document
+    }
+
+    /// The pods of all nodes come with the objects.
+    var knowsAllPods: Bool {
+        duties.contains(.policies)
+            || duties.contains(.dns) && names.configurationFile != nil && names.configuration.pods == .verified
     }
 
     /// The duties as `--parts` names them.

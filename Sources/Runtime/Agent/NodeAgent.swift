@@ -5,6 +5,7 @@ public import Logging
 import Netlink
 import Plan
 public import ServiceLifecycle
+import Telemetry
 
 /// The node's daemon: keeps the node as the objects ask, and answers `tulle-cni`.
 ///
@@ -46,6 +47,8 @@ public struct NodeAgent: Service {
         case attachments
         /// Tunnels were tried, and this is wrong with them.
         case probed(TunnelProber.Report)
+        /// How names are served here is said otherwise.
+        case named
         /// This is wrong with the log of policies.
         case logged(Problem?)
         case timer
@@ -64,7 +67,8 @@ public struct NodeAgent: Service {
         let nameServer =
             settings.duties.contains(.dns)
             ? LocalNameServer(
-                settings.names, node: settings.node, namespace: namespace, surroundings: surroundings, logger: logger) : nil
+                settings.names, node: settings.node, namespace: namespace, knowsAllPods: settings.knowsAllPods,
+                surroundings: surroundings, logger: logger) : nil
         let names = LocalNameKeeper(settings, in: namespace, policies: policies, serving: nameServer)
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
         let pods = try await desk?.begin(namespace, policies: policies, names: names, changed: { call.yield() })
@@ -86,6 +90,8 @@ public struct NodeAgent: Service {
             settings.duties.contains(.policies)
             ? PolicyLogger(in: namespace, policies: policies, counts: logCounts, logger: logger) : nil
         let doors = AgentDoors(settings, board: board, logger: logger)
+        let people = nameServer.map { NameDesk(settings.node, $0, names) }
+        let window = await people?.open(in: settings.stateDirectory, logger: logger)
         let mark = UInt16(truncatingIfNeeded: Int(surroundings.random() * 65536))
         let prober = settings.probePeriod == nil ? nil : try TunnelProber(in: namespace, mark: mark, logger: logger)
         let end: Result<Void, any Error>
@@ -94,7 +100,6 @@ public struct NodeAgent: Service {
                 reconciler: reconciler, prober: prober, policyLogger: policyLogger, nameServer: nameServer, desk: desk,
                 board: board,
                 doors: doors)
-            try nameServer?.start()
             end = .success(try await serve(post, watch, calls, yard, isReady: book?.recall() ?? false))
         } catch {
             end = .failure(error)
@@ -103,6 +108,7 @@ public struct NodeAgent: Service {
         names.end()
         nameServer?.stop()
         await doors.close()
+        await window?.close()
         await desk?.close()
         try end.get()
         logger.info("stopped; what was made stays")
@@ -148,8 +154,7 @@ public struct NodeAgent: Service {
                     }
                 }
                 if let nameServer = yard.nameServer {
-                    group.addTask { await nameServer.probe() }
-                    group.addTask { await nameServer.followFiles() }
+                    group.addTask { await nameServer.run { post.put(.named) } }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
                 if let conditions { group.addTask { await conditions.run() } }
@@ -208,6 +213,7 @@ public struct NodeAgent: Service {
                 case .probed(let report):
                     schedule.ended(with: report.problems, narrowRoads: report.narrowRoads, at: surroundings.now())
                     reconciler.take(probed: schedule.problems, schedule.narrowRoads)
+                case .named: reconciler.namesChanged()
                 case .logged(let problem): reconciler.take(logging: problem)
                 case .timer: alarm.rang()
                 }

@@ -1,3 +1,4 @@
+import Addressing
 import Cluster
 import Logging
 
@@ -20,6 +21,7 @@ struct StatusFile {
     private struct News: Hashable {
         var wholeRounds: Int
         var problems: [Problem]
+        var names: [IPAddress]
         var waiting: String?
     }
 
@@ -33,13 +35,14 @@ struct StatusFile {
     mutating func write(_ report: Reconciler.Report, waiting: String? = nil, isLast: Bool = false) {
         let now = now()
         waking = nil
-        let news = News(wholeRounds: report.wholeRounds, problems: report.problems, waiting: waiting)
+        let news = News(wholeRounds: report.wholeRounds, problems: report.problems, names: report.names, waiting: waiting)
         if let lastWriting, !isLast, news == self.news, now < lastWriting + Self.distance {
             waking = lastWriting + Self.distance
             return
         }
         var lines = ["rounds \(report.rounds)", "whole-rounds \(report.wholeRounds)", "changes \(report.changes)"]
         if let waiting { lines.append("waiting for \(waiting)") }
+        if !report.names.isEmpty { lines.append("names \(report.names.map(\.description).joined(separator: " "))") }
         lines += report.problems.map { "problem \($0)" }
         let text = lines.joined(separator: "\n") + "\n"
         guard text != written else { return }

@@ -11,7 +11,7 @@ internal import Synchronization
 /// It runs on the process's shared event loops, in the network namespace of the process. It is for figures and health, not for
 /// the public: at most 128 connections, each ends after half a minute without a question.
 public final class AnswerServer: Sendable {
-    /// Where it listens; the port is one that the kernel chose when 0 was asked for.
+    /// Where it listens; the port is one that the kernel chose when 0 was asked for. Of one at a socket's path it says nothing.
     public let address: Addressing.SocketAddress
     private let channel: any Channel
 
@@ -29,22 +29,9 @@ public final class AnswerServer: Sendable {
         at address: Addressing.SocketAddress, admits: @escaping @Sendable (IPAddress) -> Bool = { _ in true },
         answer: @escaping @Sendable (HTTPQuestion) -> HTTPAnswer
     ) async throws -> AnswerServer {
-        let crowd = Crowd()
-        var bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.backlog, value: 64)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 1)
-            .childChannelInitializer { channel in
-                let isWelcome = channel.localAddress.flatMap(IPAddress.init).map(admits) ?? false
-                guard isWelcome, crowd.comeIn() else { return channel.close() }
-                channel.closeFuture.whenComplete { _ in crowd.leave() }
-                return channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(30)))
-                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-                    try pipeline.addHandler(AnswerHandler(answer))
-                }
-            }
+        var bootstrap = bootstrap(
+            admits: { $0.localAddress.flatMap(IPAddress.init).map(admits) ?? false }, answer: { $1(answer($0)) }
+        ).serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
         // Each family has a socket of its own, as each counts for itself.
         if address.address.family == .v6 {
             bootstrap = bootstrap.serverChannelOption(
@@ -64,6 +51,45 @@ public final class AnswerServer: Sendable {
         } catch {
             throw AnswerServerFailure(address: address, errno: nil, cause: error)
         }
+    }
+
+    /// At the path of a unix socket, which only our own user may ask at.
+    ///
+    /// - Parameters:
+    ///   - path: what stands there goes.
+    ///   - answer: called on an event loop; must not block. It calls back once, on any thread.
+    /// - Throws: what the kernel refuses.
+    public static func open(
+        atSocket path: String, answer: @escaping @Sendable (HTTPQuestion, @escaping @Sendable (HTTPAnswer) -> Void) -> Void
+    ) async throws -> AnswerServer {
+        let channel = try await bootstrap(admits: { _ in true }, answer: answer)
+            .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+        guard chmod(path, 0o600) == 0 else {
+            let code = errno
+            try? await channel.close().get()
+            throw IOError(errnoCode: code, reason: "chmod \(path)")
+        }
+        return AnswerServer(channel, Addressing.SocketAddress(.any(.v4), 0))
+    }
+
+    private static func bootstrap(
+        admits: @escaping @Sendable (any Channel) -> Bool,
+        answer: @escaping @Sendable (HTTPQuestion, @escaping @Sendable (HTTPAnswer) -> Void) -> Void
+    ) -> ServerBootstrap {
+        let crowd = Crowd()
+        return ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 64)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelInitializer { channel in
+                guard admits(channel), crowd.comeIn() else { return channel.close() }
+                channel.closeFuture.whenComplete { _ in crowd.leave() }
+                return channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(30)))
+                    try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+                    try pipeline.addHandler(AnswerHandler(answer))
+                }
+            }
     }
 
     /// No more questions are taken. Twice is once.
@@ -113,10 +139,12 @@ private final class AnswerHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
-    private let answer: @Sendable (HTTPQuestion) -> HTTPAnswer
+    typealias Answering = @Sendable (HTTPQuestion, @escaping @Sendable (HTTPAnswer) -> Void) -> Void
+
+    private let answer: Answering
     private var head: HTTPRequestHead?
 
-    init(_ answer: @escaping @Sendable (HTTPQuestion) -> HTTPAnswer) { self.answer = answer }
+    init(_ answer: @escaping Answering) { self.answer = answer }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
@@ -131,10 +159,21 @@ private final class AnswerHandler: ChannelInboundHandler {
     private func respond(to head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         let isKnown = head.method == .GET || head.method == .HEAD
         let path = head.uri.prefix { $0 != "?" }
-        let answer =
-            isKnown
-            ? answer(HTTPQuestion(path: String(path)))
-            : HTTPAnswer(405, "GET and HEAD are answered\n", headers: [.init("allow", "GET, HEAD")])
+        guard isKnown else {
+            let refusal = HTTPAnswer(405, "GET and HEAD are answered\n", headers: [.init("allow", "GET, HEAD")])
+            return write(refusal, to: head, context)
+        }
+        let (loop, here) = (context.eventLoop, NIOLoopBound((self, context), eventLoop: context.eventLoop))
+        answer(HTTPQuestion(path: String(path))) { answer in
+            @Sendable func write() {
+                let (handler, context) = here.value
+                handler.write(answer, to: head, context)
+            }
+            if loop.inEventLoop { write() } else { loop.execute { write() } }
+        }
+    }
+
+    private func write(_ answer: HTTPAnswer, to head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         var headers = HTTPHeaders()
         headers.add(name: "content-type", value: answer.contentType)
         for header in answer.headers { headers.add(name: header.name, value: header.value) }

@@ -25,7 +25,26 @@ struct LabNamesTests {
         try bench.eventually("the pods of db have names") { _ in
             (try? says(["dig", "+short", "db-1.db.default.svc.cluster.local"]))?.count == 1
         }
-        for (name, whole) in Self.names {
+        // Each node answers itself; and where it does not, the cluster's servers say the same.
+        for isLocal in [true, false] {
+            if !isLocal { try Self.kubectl(Self.withoutDocument, bench) }
+            try bench.eventually("nodes answer themselves: \(isLocal)") { status in
+                let nodes = status["nodes"]?.array ?? []
+                return nodes.count == 2 && nodes.allSatisfy { ($0["names"]?.array?.isEmpty == false) == isLocal }
+            }
+            try Self.agree(programs, says)
+            // Nobody has these: not in the cluster, and a lab asks nobody outside.
+            for name in ["nobody.default.svc.cluster.local", "www.example.org"] {
+                #expect(try bench.tulle(["exec", pod, "--", "getent", "ahosts", name]).status == 2, "\(name)")
+                for program in programs { #expect(try bench.tulle(["exec", pod, "--", program, name]).status == 2) }
+            }
+        }
+        try bench.downToNothing()
+    }
+
+    /// All of them find the same addresses of each name.
+    private static func agree(_ programs: [String], _ says: ([String]) throws -> [String]) throws {
+        for (name, whole) in names {
             var answers: [String: Set<String>] = [:]
             for program in programs { answers[program] = Set(try says([program, name])) }
             answers["getent"] = Set(
@@ -37,13 +56,13 @@ struct LabNamesTests {
             let wanted = try #require(answers["dig"])
             #expect(!wanted.isEmpty && answers.values.allSatisfy { $0 == wanted }, "\(name): \(answers)")
         }
-        // Nobody has these: not in the cluster, and a lab asks nobody outside.
-        for name in ["nobody.default.svc.cluster.local", "www.example.org"] {
-            #expect(try bench.tulle(["exec", pod, "--", "getent", "ahosts", name]).status == 2, "\(name)")
-            for program in programs { #expect(try bench.tulle(["exec", pod, "--", program, name]).status == 2) }
-        }
-        try bench.downToNothing()
     }
+
+    /// A node without the document leaves names to the cluster's servers, which keep what they have read.
+    private static let withoutDocument = [
+        "--namespace", "kube-system", "patch", "configmap", "kube-dns", "--type", "json", "--patch",
+        #"[{"op": "remove", "path": "/data/names.yaml"}]"#,
+    ]
 
     /// As a program writes it, and as a whole.
     private static let names = [
@@ -80,9 +99,13 @@ struct LabNamesTests {
     private static func apply(_ objects: String, _ bench: LabBench) throws {
         let file = bench.scratch.path + "/objects.yaml"
         try Files.write(objects.utf8, to: file)
-        let kubectl = try #require(LabKubectl.path)
+        try kubectl(["apply", "-f", file], bench)
+    }
+
+    private static func kubectl(_ words: [String], _ bench: LabBench) throws {
         let outcome = try bench.run(
-            [kubectl, "apply", "-f", file], environment: ["KUBECONFIG": bench.lab.kubeconfig, "HOME": bench.scratch.path])
+            [try #require(LabKubectl.path)] + words,
+            environment: ["KUBECONFIG": bench.lab.kubeconfig, "HOME": bench.scratch.path])
         try #require(outcome.status == 0, "\(outcome.error)")
     }
 

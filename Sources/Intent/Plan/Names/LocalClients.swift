@@ -12,7 +12,7 @@ extension NamePlan {
 /// A pod that was given an address here has it, whatever objects say of it, from the moment it was given: an address that is used
 /// again never has its old pod's namespace. Until its object is known nothing is known of its search list.
 public struct LocalClients: Sendable {
-    private let plan: NamePlan
+    private var plan: NamePlan
     /// The name of this node.
     private let node: String
     /// The node's own search list, of which kubelets append a copy.
@@ -51,6 +51,16 @@ public struct LocalClients: Sendable {
     private func client(_ key: ObjectKey, _ pod: Pod?) -> Client {
         let list = pod.map { plan.searchList(of: $0, nodeSearches: nodeSearches) }
         return Client(name: "\(key.namespace)/\(key.name)", searches: list.map { $0.dots > 1 ? $0.searches : [] } ?? [])
+    }
+
+    /// Where a pod of this node has its addresses; empty when there is none of this name.
+    public func addresses(of pod: ObjectKey) -> Set<IPAddress> {
+        tenancies[pod] ?? pods[pod]?.ownAddresses ?? []
+    }
+
+    /// What a pod of this node appends to short names; `nil` when its object is not known.
+    public func searchList(of pod: ObjectKey) -> (searches: [DomainName], dots: Int)? {
+        pods[pod].map { plan.searchList(of: $0, nodeSearches: nodeSearches) }
     }
 
     /// All addresses that somebody has.
@@ -114,6 +124,9 @@ extension LocalClients {
         tenancies[tenant.pod]?.remove(address)
         if tenancies[tenant.pod]?.isEmpty == true { tenancies[tenant.pod] = nil }
     }
+
+    /// Search lists end with the domain of this plan from now on.
+    public mutating func use(_ plan: NamePlan) { self.plan = plan }
 
     /// - Returns: whether it is another list than before, and everybody has another one.
     public mutating func use(nodeSearches: [DomainName]) -> Bool {

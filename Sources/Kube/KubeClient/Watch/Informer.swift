@@ -16,6 +16,8 @@ struct Informer {
     let random: @Sendable () -> Double
     /// Whether the server need not serve the kind.
     let isOptional: Bool
+    /// Whether the server may forbid to read it.
+    let mayBeForbidden: Bool
     let logger: Logger
 
     /// How long a watch is asked to last, before the spread: as client-go does, 5 to 10 minutes.
@@ -26,7 +28,8 @@ struct Informer {
     /// - Parameter deliver: takes what came together.
     func run(_ deliver: @escaping @Sendable ([ObjectEvent]) -> Void) async {
         let outbox = Outbox(deliver)
-        var machine = InformerStateMachine(origin: path, backoff: backoff, isOptional: isOptional)
+        var machine = InformerStateMachine(
+            origin: path, backoff: backoff, isOptional: isOptional, mayBeForbidden: mayBeForbidden)
         var action = machine.start()
         while !Task.isCancelled {
             logger.debug("informer", metadata: ["path": "\(path)", "action": "\(action)"])

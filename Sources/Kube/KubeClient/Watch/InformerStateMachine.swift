@@ -63,7 +63,8 @@ public struct InformerStateMachine: Sendable {
     public let origin: String
     private let pageSize: Int
     private let isOptional: Bool
-    /// How often in a row the server did not know the kind.
+    private let mayBeForbidden: Bool
+    /// How often in a row the server did not know the kind, or forbade to read it.
     private var absences = 0
     private var state = State.idle
     private var backoff: Backoff
@@ -74,10 +75,14 @@ public struct InformerStateMachine: Sendable {
     private var failure: SourceFault?
     private var toldFaults: [SourceFault] = []
 
-    /// - Parameter isOptional: whether the server need not serve the kind.
-    public init(origin: String, pageSize: Int = 500, backoff: Backoff = Backoff(), isOptional: Bool = false) {
+    /// - Parameters:
+    ///   - isOptional: whether the server need not serve the kind.
+    ///   - mayBeForbidden: whether the server may forbid to read it.
+    public init(
+        origin: String, pageSize: Int = 500, backoff: Backoff = Backoff(), isOptional: Bool = false, mayBeForbidden: Bool = false
+    ) {
         self.origin = origin
-        self.isOptional = isOptional
+        (self.isOptional, self.mayBeForbidden) = (isOptional, mayBeForbidden)
         self.pageSize = pageSize
         self.backoff = backoff
     }
@@ -117,9 +122,12 @@ extension InformerStateMachine {
         guard case .listing(_, let isPaged) = state else { return misplaced() }
         // The token of a page has expired: the list is longer than the server's memory, so ask for it in one piece.
         if failure.status == 410, isPaged { return Step(events: [], action: list(isPaged: false)) }
-        if failure.status == 404, isOptional {
+        let isForbidden = failure.status == 403 && mayBeForbidden
+        if isForbidden || failure.status == 404 && isOptional {
             absences += 1
-            if cache.objects.isEmpty || absences >= Self.disbelief { return unserved(random: random) }
+            if cache.objects.isEmpty || absences >= Self.disbelief {
+                return unserved(isForbidden ? fault("listing", failure) : nil, random: random)
+            }
         }
         return wait(.list, after: failure, "listing", random: random)
     }
@@ -129,8 +137,8 @@ extension InformerStateMachine {
     /// When a kind that is not served is looked for again, before the spread.
     private static var absence: Duration { .seconds(20) }
 
-    private mutating func unserved(random: Double) -> Step {
-        (failure, objectFaults, namelessFaults) = (nil, [:], [])
+    private mutating func unserved(_ fault: SourceFault?, random: Double) -> Step {
+        (failure, objectFaults, namelessFaults) = (fault, [:], [])
         let events = isListed ? cache.replace(with: []) : [.listed([])]
         isListed = true
         state = .waiting(then: .list)
@@ -236,9 +244,13 @@ extension InformerStateMachine {
     }
 
     private mutating func wait(_ next: Next, after failure: Failure, _ doing: String, random: Double) -> Step {
-        let answer = failure.status.map { "status \($0): \(failure.message)" } ?? failure.message
-        self.failure = SourceFault(origin: origin, message: "\(doing): \(answer)")
+        self.failure = fault(doing, failure)
         return pause(next, random: random)
+    }
+
+    private func fault(_ doing: String, _ failure: Failure) -> SourceFault {
+        let answer = failure.status.map { "status \($0): \(failure.message)" } ?? failure.message
+        return SourceFault(origin: origin, message: "\(doing): \(answer)")
     }
 
     private mutating func pause(_ next: Next, random: Double) -> Step {

@@ -15,12 +15,14 @@ public struct ServerObjectSource: ObjectSource {
         public var labelSelector: LabelSelector?
         /// Whether a server need not serve it: then there is none of it, and it is looked for again.
         public var isOptional: Bool
+        /// Whether a server may forbid to read it: then there is none of it, which is told as a fault, and it is asked for again.
+        public var mayBeForbidden: Bool
 
         public init(
             _ resource: ResourceType, namespace: String? = nil, fieldSelector: String? = nil, labelSelector: LabelSelector? = nil,
-            isOptional: Bool = false
+            isOptional: Bool = false, mayBeForbidden: Bool = false
         ) {
-            self.isOptional = isOptional
+            (self.isOptional, self.mayBeForbidden) = (isOptional, mayBeForbidden)
             self.resource = resource
             self.namespace = namespace
             self.fieldSelector = fieldSelector
@@ -45,7 +47,7 @@ public struct ServerObjectSource: ObjectSource {
             Informer(
                 kind: collection.resource.kind, path: collection.resource.path(namespace: collection.namespace),
                 selection: collection.selection, registry: registry, backoff: backoff, transport: transport, clock: clock,
-                random: random, isOptional: collection.isOptional, logger: logger)
+                random: random, isOptional: collection.isOptional, mayBeForbidden: collection.mayBeForbidden, logger: logger)
         }
     }
 

@@ -10,7 +10,7 @@ extension LocalNameKeeper {
         _ settings: AgentSettings, in namespace: NetworkNamespace, policies: PolicyKeeper, serving: (any LocalNameServing)?
     ) {
         self.init(
-            settings.names.service, node: settings.node, isOurs: serving != nil,
+            settings.names.service, configMap: settings.names.configMap, node: settings.node, isOurs: serving != nil,
             policies: settings.duties.contains(.policies) ? policies : nil, serving: serving,
             loopback: LoopbackAddresses(namespace: namespace),
             count: { try KernelTables(in: namespace).ruleCounters(in: $0) }

@@ -11,8 +11,12 @@ import Telemetry
 
 /// Who answers on this node for the cluster's name server.
 protocol LocalNameServing: Sendable {
-    /// What is wrong with it.
-    var problem: Problem? { get }
+    /// What is wrong with it, and with what it is told to do.
+    var problems: [Problem] { get }
+    /// Whether it knows how it is to answer; before, it is not to be asked.
+    var isConfigured: Bool { get }
+    /// Of the object that tells it how; `nil`: of no other.
+    func uid(of key: ObjectKey) -> String?
     /// Answers there, and nowhere else; without addresses not at all. Asked for what is so already, it does nothing.
     func serve(at addresses: [IPAddress]) throws
     /// A pod has addresses, before it can use them.
@@ -29,6 +33,8 @@ protocol LocalNameServing: Sendable {
 /// no harm: what is translated never comes to `lo`.
 final class LocalNameKeeper: Sendable {
     private let service: ServiceIndex.Name
+    /// What says how names are served.
+    private let configMap: ObjectKey
     private let isOurs: Bool
     private let policies: PolicyKeeper?
     private let serving: (any LocalNameServing)?
@@ -39,17 +45,19 @@ final class LocalNameKeeper: Sendable {
 
     /// - Parameters:
     ///   - service: the cluster's name server.
+    ///   - configMap: what says how names are served.
     ///   - isOurs: without this duty the addresses are taken away; the tables went with their agent.
     ///   - policies: who may ask; `nil`: everybody.
     ///   - count: what the rules of a table have counted, by their comments.
     ///   - open: the tables of the node's namespace, by a socket that stays open.
     init(
-        _ service: ServiceIndex.Name, node: String, isOurs: Bool = true, policies: PolicyKeeper?,
+        _ service: ServiceIndex.Name, configMap: ObjectKey, node: String, isOurs: Bool = true, policies: PolicyKeeper?,
         serving: (any LocalNameServing)?,
         loopback: any LoopbackHolding, count: (@Sendable (Table.ID) throws -> [String: Counted])? = nil,
         open: @escaping @Sendable () throws -> any NFTablesEnd
     ) {
-        (self.service, self.isOurs, self.policies, self.serving) = (service, isOurs, policies, serving)
+        (self.service, self.configMap, self.isOurs) = (service, configMap, isOurs)
+        (self.policies, self.serving) = (policies, serving)
         (self.loopback, self.count, self.open) = (loopback, count, open)
         state = Mutex(State(rights: NameRights(node: node)))
     }
@@ -83,17 +91,27 @@ final class LocalNameKeeper: Sendable {
     var problems: [Problem] {
         state.withLock { state in
             let contested = Problem(contested: state.restorations.contested.map { "address \($0) on \(LoopbackAddresses.link)" })
-            return [state.problem, state.isSaid ? serving?.problem : nil, contested].compactMap(\.self)
+            return [state.problem, contested].compactMap(\.self) + (serving?.problems ?? [])
         }
     }
 
     /// Where queries are answered on this node, once they are led there.
     var servers: Set<IPAddress> { state.withLock { $0.isSaid ? $0.servers : [] } }
 
+    /// By which transports a pod's address may not ask.
+    func refusals(of address: IPAddress) -> [TransportProtocol] {
+        state.withLock { state in
+            NameAsker.transports.filter { state.isSaid && state.rights.refused.contains(NameAsker(address, $0)) }
+        }
+    }
+
     /// Ends the rests that are over.
     ///
     /// - Returns: whether one ended, so that it is time to look.
     func wake(at now: Duration) -> Bool { state.withLock { $0.restorations.wake(at: now) } }
+
+    /// Of the object that says how names are served, so that what is wrong with it can be told on it.
+    func uid(of key: ObjectKey) -> String? { serving?.uid(of: key) }
 
     /// When the next rest ends.
     var nextWaking: Duration? { state.withLock { $0.restorations.nextWaking } }
@@ -144,6 +162,7 @@ extension LocalNameKeeper {
 
     /// A slice that goes does not say whose it was.
     private func isAbout(_ key: ObjectKey, _ owner: String?) -> Bool {
+        if key == configMap { return true }
         guard key.namespace == service.namespace else { return false }
         switch key.kind {
         case Service.resource.kind.kind: return key.name == service.name
@@ -210,7 +229,9 @@ extension LocalNameKeeper {
             }
             let ports = services.ports(of: service)
             state.rights.use(ports)
-            let asked = ports.filter { $0.number == 53 && $0.transport == .udp }.flatMap(\.clusterIPs)
+            let asked =
+                serving?.isConfigured == false
+                ? [] : ports.filter { $0.number == 53 && $0.transport == .udp }.flatMap(\.clusterIPs)
             note(&state) { state in
                 try move(&state, to: Set(asked.filter { families.contains($0.family) }), isWhole, &outcome, at: now)
                 outcome.tables += try state.isSaid && !isWhole ? refuse(&state) : compare(&state)

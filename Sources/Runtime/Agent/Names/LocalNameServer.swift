@@ -19,15 +19,20 @@ import Telemetry
 ///                                         ▼
 ///                                     Forwarder ──► the node's resolvers
 /// ```
-/// It serves only once the objects are known: before, the cluster's servers know more. What leads queries here is
-/// ``LocalNameKeeper``'s to say.
+/// It serves only once the objects are known, and a document that says how: before, the cluster's servers know more. What leads
+/// queries here is ``LocalNameKeeper``'s to say. Until it serves it has neither a thread nor a socket.
 final class LocalNameServer: LocalNameServing {
-    private let settings: LocalNameSettings
+    let settings: LocalNameSettings
+    private let node: String
     private let namespace: NetworkNamespace
+    private let hasAllPods: Bool
     private let forwarder: Forwarder
     private let surroundings: Surroundings
     private let logger: Logger
     private let state: Mutex<State>
+    /// Rings when it begins to serve.
+    private let beginnings: AsyncStream<Void>
+    private let begin: AsyncStream<Void>.Continuation
 
     private struct State: ~Copyable {
         var feed: NameFeed
@@ -35,50 +40,51 @@ final class LocalNameServer: LocalNameServing {
         var names = ClientNames()
         var server: DNSServer?
         var addresses: Set<IPAddress> = []
-        var configuration: NameServerConfiguration
+        /// `nil`: nothing says how names are to be served here.
+        var configuration: NameServerConfiguration?
+        /// What the ConfigMap says.
+        var document: NameDocument?
+        var documentUID: String?
+        /// Why what is said now is not in force.
+        var mistakes: String?
         /// What the node's own resolver is told.
         var resolvers: ResolverFile?
-        /// What people added to the names that are served.
-        var custom: CustomNames?
+        var resolverFile: FollowedFile?
+        var file: FollowedFile?
+        /// Of this node and its pods.
+        var ownNetworks: [IPPrefix] = []
+        /// Pods that may have names are among the objects: all of the cluster's.
+        var knowsAllPods = false
+        var isForwarderStarted = false
         var probe: NameProbe
         var programming = NameProgramming()
     }
 
+    /// - Parameter knowsAllPods: every pod of the cluster comes with the objects, and not this node's alone.
     init(
-        _ settings: LocalNameSettings, node: String, namespace: NetworkNamespace, surroundings: Surroundings, logger: Logger
+        _ settings: LocalNameSettings, node: String, namespace: NetworkNamespace, knowsAllPods: Bool, surroundings: Surroundings,
+        logger: Logger
     ) {
-        (self.settings, self.namespace, self.surroundings, self.logger) = (settings, namespace, surroundings, logger)
-        let plan = NamePlan(settings.names)
+        (self.settings, self.node, self.namespace, hasAllPods) = (settings, node, namespace, knowsAllPods)
+        (self.surroundings, self.logger) = (surroundings, logger)
+        let plan = NamePlan(settings.names(settings.configuration))
         forwarder = Forwarder(
-            settings.configuration.forwarding(nil, listening: [], domains: [settings.names.domain]),
-            memory: AnswerMemory(settings.configuration.cache), now: surroundings.now,
+            ForwardingSettings(), memory: AnswerMemory(settings.configuration.cache), now: surroundings.now,
             random: { surroundings.dice }, logger: logger, report: { logger.warning("\($0)") })
+        (beginnings, begin) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        var feed = NameFeed(plan, knowsClients: false)
+        feed.use(settings.configuration.custom)
         state = Mutex(
             State(
-                feed: NameFeed(plan, knowsClients: false), clients: LocalClients(plan, node: node),
-                configuration: settings.configuration, probe: NameProbe(plan.probe)))
-    }
-
-    /// What the world outside is asked by begins. Before ``serve(at:)``.
-    func start() throws {
-        try namespace.perform { () throws(KernelError) in
-            do { try forwarder.start() } catch {
-                throw KernelError(Errno(rawValue: EMFILE), "ask for names of the world outside", explanation: "\(error)")
-            }
-        }
+                feed: feed, clients: LocalClients(plan, node: node),
+                configuration: settings.configurationFile == nil ? nil : settings.configuration,
+                file: settings.configurationFile.map { FollowedFile($0) }, probe: NameProbe(plan.probe)))
     }
 
     /// Nobody is answered any more.
     func stop() {
         try? serve(at: [])
         forwarder.stop()
-    }
-
-    private func forward(_ state: borrowing State) {
-        forwarder.use(
-            state.configuration.forwarding(
-                state.resolvers, listening: Set(state.addresses.map { SocketAddress($0, 53) }),
-                domains: [settings.names.domain] + state.configuration.custom.zones.map(\.apex)))
     }
 }
 
@@ -89,7 +95,12 @@ extension LocalNameServer {
     func take(_ events: [ObjectEvent]) {
         let begin = surroundings.now()
         state.withLock { state in
-            let named = events.compactMap(feedable)
+            for event in events {
+                readDocument(in: event, &state)
+                if case .listed = event { state.knowsAllPods = hasAllPods && state.configuration?.pods == .verified }
+                note(nodeIn: event, &state)
+            }
+            let named = events.compactMap { feedable($0, state.knowsAllPods) }
             let isChanged = !named.isEmpty && state.feed.take(named)
             var touched: Set<IPAddress> = []
             for event in events { touched.formUnion(Self.note(event, &state.clients)) }
@@ -101,19 +112,16 @@ extension LocalNameServer {
     }
 
     /// Who asks is looked up elsewhere, and pods have no names by themselves, unless they are said to.
-    private func feedable(_ event: ObjectEvent) -> ObjectEvent? {
-        switch event {
+    private func feedable(_ event: ObjectEvent, _ arePodsNamed: Bool) -> ObjectEvent? {
+        func hasName(_ object: any KubernetesObject) -> Bool {
+            object is Service || object is EndpointSlice || object is Namespace || (object is Pod && arePodsNamed)
+        }
+        return switch event {
         case .listed(let objects): .listed(objects.filter(hasName))
         case .added(let object), .modified(let object): hasName(object) ? event : nil
-        case .deleted(let key, _): key.kind == Pod.resource.kind.kind && !havePodsNames ? nil : event
+        case .deleted(let key, _): key.kind == Pod.resource.kind.kind && !arePodsNamed ? nil : event
         case .faults: nil
         }
-    }
-
-    private var havePodsNames: Bool { settings.names.pods == .verified }
-
-    private func hasName(_ object: any KubernetesObject) -> Bool {
-        object is Service || object is EndpointSlice || object is Namespace || (object is Pod && havePodsNames)
     }
 
     private static func note(_ event: ObjectEvent, _ clients: inout LocalClients) -> Set<IPAddress> {
@@ -127,6 +135,21 @@ extension LocalNameServer {
         case .deleted(let key, _): return key.kind == Pod.resource.kind.kind ? clients.remove(key) : []
         case .faults: return []
         }
+    }
+
+    /// Whoever asks from this node's own addresses is not limited.
+    private func note(nodeIn event: ObjectEvent, _ state: inout State) {
+        let own: Node? =
+            switch event {
+            case .listed(let objects): objects.lazy.compactMap { $0 as? Node }.first { $0.metadata.name == self.node }
+            case .added(let object), .modified(let object): (object as? Node).flatMap { $0.metadata.name == node ? $0 : nil }
+            case .deleted, .faults: nil
+            }
+        guard let own else { return }
+        let networks = own.spec.podCIDRs + own.internalAddresses.map { IPPrefix(host: $0) }
+        guard networks != state.ownNetworks else { return }
+        state.ownNetworks = networks
+        if state.configuration?.rateLimit != nil { serve(&state) }
     }
 
     func admit(_ tenant: PolicyTenant) {
@@ -146,7 +169,7 @@ extension LocalNameServer {
     }
 
     private func refresh(_ addresses: some Sequence<IPAddress>, _ state: inout State) {
-        let collapses = settings.collapsesSearches && state.configuration.collapsesSearch
+        let collapses = settings.collapsesSearches && state.configuration?.collapsesSearch ?? false
         for address in addresses {
             state.names[address] = state.clients[address].map { client in
                 ClientNames.Client(client.name, searchList: collapses ? client.searches : [])
@@ -162,64 +185,154 @@ extension LocalNameServer {
     private func put(_ state: inout State, into names: inout ServedNames) {
         state.feed.put(into: &names)
         names.clients = state.names
-        names.isLogged = state.configuration.log == .all
-        let custom = state.configuration.custom
-        guard !custom.isEmpty || state.custom != nil else { return }
-        custom.apply(to: &names.zones, insteadOf: state.custom)
-        state.custom = custom.isEmpty ? nil : custom
+        names.isLogged = state.configuration?.log == .all
+        let own = state.ownNetworks + (IPFamily.allCases.map(LocalNameTable.prober) + state.addresses).map { IPPrefix(host: $0) }
+        names.responseLimit = state.configuration?.rateLimit.map {
+            ResponseLimit(rate: $0.responsesPerSecond, exempt: $0.exempt + own)
+        }
+    }
+}
+
+// MARK: - By which document
+
+extension LocalNameServer {
+    /// Whether something says how names are served here, and it can be done so.
+    var isConfigured: Bool { state.withLock { Self.isConfigured($0) } }
+
+    private static func isConfigured(_ state: borrowing State) -> Bool {
+        guard let configuration = state.configuration else { return false }
+        return configuration.pods != .verified || state.knowsAllPods
     }
 
-    /// What the node's own resolver is told.
-    func use(_ file: ResolverFile) {
+    /// So that people find what is said of it.
+    func uid(of key: ObjectKey) -> String? { key == settings.configMap ? state.withLock { $0.documentUID } : nil }
+
+    private func readDocument(in event: ObjectEvent, _ state: inout State) {
+        guard settings.configurationFile == nil else { return }
+        switch event {
+        case .listed(let objects):
+            use(objects.lazy.compactMap { $0 as? ConfigMap }.first { $0.key == settings.configMap }, &state)
+        case .added(let object), .modified(let object):
+            if object.key == settings.configMap, let map = object as? ConfigMap { use(map, &state) }
+        case .deleted(let key, _): if key == settings.configMap { use(nil, &state) }
+        case .faults: break
+        }
+    }
+
+    private func use(_ map: ConfigMap?, _ state: inout State) {
+        let document = map.flatMap(NameDocument.init)
+        state.documentUID = map?.metadata.uid
+        guard let document else {
+            // Then the cluster's servers are somebody else's, or will be told otherwise.
+            if state.configuration != nil { logger.info("nothing says how names are served: the cluster's servers are asked") }
+            (state.document, state.configuration, state.mistakes) = (nil, nil, nil)
+            return
+        }
+        guard document != state.document else { return }
+        state.document = document
+        do {
+            let configuration = try document.configuration()
+            state.mistakes = nil
+            put(configuration, &state)
+        } catch {
+            state.mistakes = "\(error)"
+        }
+    }
+
+    /// From now on names are served so; a query keeps what it began with, and what is remembered stays.
+    private func put(_ configuration: NameServerConfiguration, _ state: inout State) {
+        guard state.configuration != configuration else { return }
+        state.configuration = configuration
+        let names = settings.names(configuration)
+        if names != state.feed.plan.settings {
+            let plan = NamePlan(names)
+            state.feed.use(names, knowsClients: false, collapsesSearches: true)
+            state.clients.use(plan)
+            state.probe = NameProbe(plan.probe)
+        }
+        state.feed.use(configuration.custom)
+        forwarder.memory.settings = configuration.cache
+        forward(state)
+        refresh(state.clients.addresses, &state)
+        serve(&state)
+        logger.info("another configuration of names is in force")
+    }
+
+    private func forward(_ state: borrowing State) {
+        guard state.isForwarderStarted, let configuration = state.configuration else { return }
+        forwarder.use(
+            configuration.forwarding(
+                state.resolvers, listening: Set(state.addresses.map { SocketAddress($0, 53) }), domains: state.feed.ownDomains))
+    }
+}
+
+// MARK: - Files
+
+extension LocalNameServer {
+    /// Asks the server, so that the kernel sees that it answers, and looks at the files that say how it is to answer, until the task is
+    /// cancelled. While nobody is served, and there is no such file, it wakes nobody.
+    ///
+    /// - Parameter changed: the file says something else than before.
+    func run(_ changed: @escaping @Sendable () -> Void) async {
+        var beginnings = beginnings.makeAsyncIterator()
+        var turns = 0
+        while !Task.isCancelled {
+            if turns % Self.turnsOfFiles == 0, look() { changed() }
+            turns += 1
+            let isServing = state.withLock { state in
+                state.probe.ask(state.addresses, id: UInt16(truncatingIfNeeded: surroundings.dice), in: namespace)
+                return state.server != nil
+            }
+            if isServing || settings.configurationFile != nil {
+                try? await Task.sleep(for: NameProbe.pause)
+            } else {
+                guard await beginnings.next() != nil else { return }
+                turns = 0
+            }
+        }
+    }
+
+    /// How often it asks for each time that it looks at files.
+    private static let turnsOfFiles = 3
+
+    /// - Returns: whether the document is another.
+    private func look() -> Bool {
         state.withLock { state in
+            let before = (state.configuration, state.mistakes)
+            if let reading = state.file?.changed() { use(reading, &state) }
+            if state.server != nil { lookAtResolvers(&state) }
+            return before != (state.configuration, state.mistakes)
+        }
+    }
+
+    private func use(_ reading: FollowedFile.Reading, _ state: inout State) {
+        let path = settings.configurationFile ?? ""
+        switch reading {
+        case .text(let text):
+            do {
+                put(try NameServerConfiguration(text, file: path), &state)
+                state.mistakes = nil
+            } catch { state.mistakes = "\(error)" }
+        case .unreadable(let code): state.mistakes = "\(NameConfigurationUnreadable(path: path, errno: code))"
+        }
+    }
+
+    /// Also where upstreams are chosen the node's search list stands in its own file.
+    private func lookAtResolvers(_ state: inout State) {
+        let named = state.configuration?.resolverFile ?? LocalNameSettings.usualResolverFile
+        let path = named == LocalNameSettings.usualResolverFile ? settings.resolverFile : named
+        if state.resolverFile?.path != path { state.resolverFile = FollowedFile(path) }
+        switch state.resolverFile?.changed() {
+        case .text(let text):
+            let file = ResolverFile(text)
             state.resolvers = file
             forward(state)
             guard state.clients.use(nodeSearches: file.search) else { return }
             refresh(state.clients.addresses, &state)
             serve(&state)
-        }
-    }
-
-    /// Another document. Its domain, its pods' names and what it remembers hold from the next start on.
-    func use(_ configuration: NameServerConfiguration) {
-        state.withLock { state in
-            guard state.configuration != configuration else { return }
-            state.configuration = configuration
-            forward(state)
-            refresh(state.clients.addresses, &state)
-            serve(&state)
-            logger.info("another configuration of names is in force")
-        }
-    }
-
-    /// Follows the files that it is told by until the task is cancelled.
-    func followFiles() async {
-        var configuration = settings.configurationFile.map { FollowedFile($0) }
-        var resolvers = FollowedFile(resolverFile)
-        while !Task.isCancelled {
-            if let file = settings.configurationFile, let reading = configuration?.changed() { read(reading, file) }
-            // The document names another one.
-            if resolvers.path != resolverFile { resolvers = FollowedFile(resolverFile) }
-            switch resolvers.changed() {
-            case .text(let text): use(ResolverFile(text))
-            case .unreadable(let code):
-                logger.warning("\(resolvers.path) cannot be read; what it said stays", metadata: ["errno": "\(code)"])
-            case nil: break
-            }
-            try? await Task.sleep(for: .seconds(5))
-        }
-    }
-
-    /// Also where upstreams are chosen the node's search list stands in its own file.
-    private var resolverFile: String { state.withLock { $0.configuration.resolverFile } ?? "/etc/resolv.conf" }
-
-    private func read(_ reading: FollowedFile.Reading, _ file: String) {
-        switch reading {
-        case .text(let text):
-            do { use(try NameServerConfiguration(text, file: file)) } catch {
-                logger.warning("what was in force stays", metadata: ["mistakes": "\(error)"])
-            }
-        case .unreadable(let code): logger.warning("\(file) cannot be read; what it said stays", metadata: ["errno": "\(code)"])
+        case .unreadable(let code):
+            logger.warning("\(NameConfigurationUnreadable(path: path, errno: code)); what it said stays")
+        case nil: break
         }
     }
 }
@@ -233,41 +346,102 @@ extension LocalNameServer {
             state.server?.stop()
             (state.server, state.addresses) = (nil, [])
             guard !addresses.isEmpty else { return }
+            try startForwarder(&state)
             let server = DNSServer(
                 NameServerSettings(
                     addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now,
                     report: { [logger] in logger.info("\($0)") }),
                 outside: forwarder, logger: logger)
-            var names = ServedNames()
-            state.custom = nil
-            put(&state, into: &names)
-            server.serve(names)
-            let failure = try namespace.perform { () throws(KernelError) -> (any Error)? in
-                do {
-                    try server.start()
-                    return nil
-                } catch { return error }
+            state.addresses = Set(addresses)
+            do {
+                var names = ServedNames()
+                put(&state, into: &names)
+                server.serve(names)
+                let failure = try namespace.perform { () throws(KernelError) -> (any Error)? in
+                    do {
+                        try server.start()
+                        return nil
+                    } catch { return error }
+                }
+                if let failure { throw failure }
+            } catch {
+                state.addresses = []
+                throw error
             }
-            if let failure { throw failure }
-            (state.server, state.addresses) = (server, Set(addresses))
+            state.server = server
+            lookAtResolvers(&state)
             forward(state)
+            begin.yield()
         }
     }
 
-    /// Asks the server, so that the kernel sees that it answers, until the task is cancelled.
-    func probe() async {
-        while !Task.isCancelled {
-            state.withLock { $0.probe.ask($0.addresses, id: UInt16(truncatingIfNeeded: surroundings.dice), in: namespace) }
-            try? await Task.sleep(for: NameProbe.pause)
+    private func startForwarder(_ state: inout State) throws {
+        guard !state.isForwarderStarted else { return }
+        try namespace.perform { () throws(KernelError) in
+            do { try forwarder.start() } catch {
+                throw KernelError(Errno(rawValue: EMFILE), "ask for names of the world outside", explanation: "\(error)")
+            }
         }
+        state.isForwarderStarted = true
+    }
+}
+
+// MARK: - Asked by this node's people
+
+extension LocalNameServer {
+    /// Where a pod of this node has its addresses.
+    func addresses(of pod: ObjectKey) -> [IPAddress] { state.withLock { $0.clients.addresses(of: pod).sorted() } }
+
+    func searchList(of pod: ObjectKey) -> (searches: [DomainName], dots: Int)? {
+        state.withLock { $0.clients.searchList(of: pod) }
     }
 
-    var problem: Problem? {
-        let silent = state.withLock { state in state.probe.silences.filter { $0.value >= 5 }.keys.sorted() }
-        guard !silent.isEmpty else { return nil }
-        let names = silent.map(\.description).joined(separator: ", ")
-        return Problem(
-            .namesNotServed, nil, "the server at \(names) does not answer the agent: the cluster's servers are asked meanwhile")
+    /// What a client is answered, and where that comes from; `nil`: nobody is answered here.
+    func answer(_ question: Question, from client: IPAddress, _ answered: @escaping @Sendable ([UInt8]?, JSONValue) -> Void)
+        -> Bool
+    {
+        let (server, zones) = state.withLock { ($0.server, $0.feed.zones) }
+        guard let server else { return false }
+        // Asked before: afterwards the answer is always remembered.
+        let why = NameExplanation(question, zones, forwarder).json
+        let query = Message.query(question, id: 0, edns: EDNS(udpSize: 1232)).bytes()
+        server.answer(query, from: client) { answered($0, why) }
+        return true
+    }
+}
+
+// MARK: - How it is
+
+extension LocalNameServer {
+    var problems: [Problem] {
+        state.withLock { state in
+            var problems: [Problem] = []
+            let isFile = settings.configurationFile != nil
+            let stays = state.configuration == nil ? "the cluster's servers are asked" : "what was said before stays in force"
+            if let mistakes = state.mistakes {
+                let told = mistakes.split(separator: "\n").joined(separator: "; ")
+                problems.append(Problem(.nameConfigurationRefused, isFile ? nil : settings.configMap, "\(told); \(stays)"))
+            }
+            if state.configuration != nil, !Self.isConfigured(state) {
+                let why =
+                    hasAllPods
+                    ? "“pods: verified” holds from the agent's next start on"
+                    : "“pods: verified” needs to know all pods, as the part policies does"
+                problems.append(
+                    Problem(
+                        .nameConfigurationRefused, isFile ? nil : settings.configMap,
+                        "\(why): the cluster's servers are asked on node \(node)"))
+            }
+            let silent = state.probe.silences.filter { $0.value >= 3 }.keys.sorted()
+            if !silent.isEmpty {
+                let names = silent.map(\.description).joined(separator: ", ")
+                problems.append(
+                    Problem(
+                        .namesNotServed, nil,
+                        "the server at \(names) does not answer the agent: the cluster's servers are asked meanwhile"))
+            }
+            return problems
+        }
     }
 
     func addFigures(to page: inout Exposition) {

@@ -1,17 +1,26 @@
 public import Cluster
 import DNS
+public import KubeAPI
 public import NameServer
-public import Plan
+import Plan
 
 /// How this node's own name server is to be.
+///
+/// It answers as the cluster's servers do, by the same document. Without one nobody is answered here: then the cluster's servers are
+/// somebody else's, whose configuration nobody knows.
 public struct LocalNameSettings: Hashable, Sendable {
     /// The service at whose addresses names are asked for.
     public var service = NameSettings().server
-    /// How names are served, and who is asked for those of the world outside: the same document as the cluster's server has. Where it
-    /// listens, and what it limits, is not this server's.
+    /// The ConfigMap whose key `names.yaml` is the document, followed where there is no ``configurationFile``.
+    public var configMap = ObjectKey(ConfigMap.resource.kind, namespace: "kube-system", name: "kube-dns")
+    /// What stands in the file at first.
     public var configuration = NameServerConfiguration()
-    /// Where the document is, which is read again when it changes; `nil`: there is none.
+    /// Where the document is, which is read again when it changes; `nil`: in the ConfigMap.
     public var configurationFile: String?
+    /// What the node's own resolver is told, and pods get a copy of the search list of: `--resolv-conf` of its kubelet. It counts where
+    /// the document names the usual one, `/etc/resolv.conf`.
+    public var resolverFile = LocalNameSettings.usualResolverFile
+    static let usualResolverFile = "/etc/resolv.conf"
     /// A pod's first question may be answered with what its search list would lead it to, where the document lets it.
     public var collapsesSearches = true
     /// Threads that serve UDP, for each address.
@@ -19,8 +28,11 @@ public struct LocalNameSettings: Hashable, Sendable {
 
     public init() {}
 
-    /// What follows from the document for as long as the agent runs.
-    public var names: NameSettings {
+    /// Where an agent is asked for names, as ``NameDesk`` says; its directory is the one for its state.
+    public static func socket(in directory: String) -> String { directory + "/api.sock" }
+
+    /// How the cluster's objects are named by a document.
+    func names(_ configuration: NameServerConfiguration) -> NameSettings {
         NameSettings(
             domain: configuration.clusterDomain, ttl: configuration.ttl,
             pods: NameSettings.PodRecords(rawValue: configuration.pods.rawValue) ?? .disabled, server: service)

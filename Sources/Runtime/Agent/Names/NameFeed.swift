@@ -17,7 +17,8 @@ public import Plan
 /// ```
 /// A change costs what its object has of names. It holds of every object what names need, and nothing else.
 public struct NameFeed: Sendable {
-    public let plan: NamePlan
+    /// How things are named.
+    public private(set) var plan: NamePlan
     /// The cluster's zones as they are now, and those of custom names. The cluster's are not complete before the first list: nobody
     /// knows until then what does not exist.
     public private(set) var zones: Zones
@@ -62,6 +63,22 @@ public struct NameFeed: Sendable {
             }
         }
         return isChanged
+    }
+
+    /// Names things by other settings from now on.
+    ///
+    /// - Parameters:
+    ///   - knowsClients: as at the beginning.
+    ///   - collapsesSearches: clients' search lists are gone through by the server.
+    public mutating func use(_ names: NameSettings, knowsClients: Bool, collapsesSearches: Bool) {
+        guard names != plan.settings else { return }
+        plan = NamePlan(names)
+        if isComplete {
+            (zones, nameProblems) = plan.whole(of: snapshot)
+        } else {
+            zones = Zones(plan.zones(isComplete: false))
+        }
+        custom?.apply(to: &zones, insteadOf: nil)
     }
 
     /// Where we have the word, and not whoever is asked for other names. Not the reverse trees, which pass on what they do not know.

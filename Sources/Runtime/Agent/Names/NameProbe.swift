@@ -13,8 +13,8 @@ struct NameProbe: ~Copyable {
     /// How often in a row an address was asked in vain.
     private(set) var silences: [IPAddress: Int] = [:]
 
-    /// How often it asks: some questions may be lost before the kernel gives up.
-    static let pause: Duration = .seconds(1)
+    /// How often it asks: a question may be lost before the kernel gives up (``PacketPath/nameLease``).
+    static let pause: Duration = .seconds(2)
 
     init(_ question: Question) { self.question = question }
 

@@ -1,3 +1,4 @@
+import Addressing
 import Cluster
 import HostNetworkKernel
 import KubeAPI
@@ -98,6 +99,8 @@ actor Reconciler {
         /// Steps written to the kernel: a second agent on an unchanged node writes none.
         var changes = 0
         var problems: [Problem] = []
+        /// Where this node answers its own questions for names.
+        var names: [IPAddress] = []
     }
 }
 
@@ -156,6 +159,12 @@ extension Reconciler {
     func take(logging problem: Problem?) {
         guard problem != logProblem else { return }
         logProblem = problem
+        publish()
+    }
+
+    /// How names are served here is said otherwise than before.
+    func namesChanged() {
+        rounds.mark([.names], at: surroundings.now())
         publish()
     }
 
@@ -365,9 +374,13 @@ extension Reconciler {
             logger.info("solved", metadata: ["problem": "\(problem)"])
         }
         report.problems = problems
-        let said = notes.notes(on: problems, at: surroundings.now()) { [policies] subject in
-            subject.kind == Service.resource.kind.kind
-                ? keeper.snapshot.uid(ofService: subject) : policies?.uid(of: subject)
+        report.names = names?.servers.sorted() ?? []
+        let said = notes.notes(on: problems, at: surroundings.now()) { [policies, names] subject in
+            switch subject.kind {
+            case Service.resource.kind.kind: keeper.snapshot.uid(ofService: subject)
+            case ConfigMap.resource.kind.kind: names?.uid(of: subject)
+            default: policies?.uid(of: subject)
+            }
         }
         for note in said { tell(note) }
         for note in policies?.conditionNotes() ?? [] { tellStatus(note) }

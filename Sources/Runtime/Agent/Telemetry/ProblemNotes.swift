@@ -3,8 +3,8 @@ import KubeAPI
 import KubeClient
 import Plan
 
-/// What is wrong with services and policies, told on the objects themselves: a note when a problem comes, and another each half hour while
-/// it stands, because servers forget events after an hour. A value; time is passed in.
+/// What is wrong with services, policies and the configuration of names, told on the objects themselves: a note when a problem comes,
+/// and another each half hour while it stands, because servers forget events after an hour. A value; time is passed in.
 ///
 /// Never more than a hundred at once and one a second after that: a cluster with ten thousand wrong services is told of bit by
 /// bit. Who reads an object finds the same note whichever node wrote it, unless it names a node.
@@ -57,7 +57,7 @@ struct ProblemNotes: Sendable {
     }
 
     private static let kinds = [
-        Service.resource.kind, NetworkPolicy.resource.kind, ClusterNetworkPolicy.resource.kind,
+        Service.resource.kind, NetworkPolicy.resource.kind, ClusterNetworkPolicy.resource.kind, ConfigMap.resource.kind,
     ]
 
     /// `nil`: nothing is told of such objects.

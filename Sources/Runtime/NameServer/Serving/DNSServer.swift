@@ -67,6 +67,28 @@ public final class DNSServer: Sendable {
     }
 }
 
+// MARK: - Without a socket
+
+extension DNSServer {
+    /// Answers a query as if it had come over TCP from this client; it is neither counted nor logged.
+    ///
+    /// - Parameter answered: called once, on any thread, perhaps before this returns; with `nil` for what nobody answers.
+    public func answer(_ packet: [UInt8], from client: IPAddress, _ answered: @escaping @Sendable ([UInt8]?) -> Void) {
+        var clerk = Clerk(outside)
+        var open = Desk.Open(state.withLock { $0.names })
+        var said: (bytes: [UInt8]?, errand: Errand?)
+        withUnsafeTemporaryAllocation(byteCount: Int(UInt16.max), alignment: 8) { memory in
+            switch clerk.answer(packet.span, from: client, &open, Circumstances(.tcp, forwards: outside != nil), into: memory) {
+            case .answer(let count): said.bytes = Array(memory[..<count])
+            case .errand(let errand): said.errand = errand
+            case .silence: break
+            }
+        }
+        guard let errand = said.errand, let outside else { return answered(said.bytes) }
+        errand.run(outside) { answered($0) }
+    }
+}
+
 // MARK: - Start and stop
 
 extension DNSServer {

@@ -71,10 +71,12 @@ final class LabCluster: Sendable {
             let settings = self?.settings
             let options =
                 (settings?.servicePrefixes ?? []).flatMap { ["--service-cidr", "\($0)"] } + (settings?.agentOptions ?? [])
+            try Files.write((settings?.resolver ?? "").utf8, to: directory.resolver(name))
             return try Child(
                 [
                     tools.pod, "run", "--join", "\(holder)", "--namespaces", "net,uts,pid", "--", tools.tulle, "agent",
                     "--node", name, "--kubeconfig", directory.nodeKubeconfig(name), "--state", directory.agentState(name),
+                    "--dns-resolver", directory.resolver(name),
                 ] + options, environment: Supervisor.environment, streams: Child.Streams(input: log, output: log, error: log))
         }
     }

@@ -59,6 +59,8 @@ public struct LabDirectory: Hashable, Sendable {
 
     func node(_ name: String) -> String { "\(path)/nodes/\(name)" }
     func agentState(_ name: String) -> String { node(name) + "/state" }
+    /// What a node has as `/etc/resolv.conf`.
+    func resolver(_ name: String) -> String { node(name) + "/resolv.conf" }
     func agentSocket(_ name: String) -> String { agentState(name) + "/cni.sock" }
     func agentLog(_ name: String) -> String { node(name) + "/agent.log" }
     func nodeKubeconfig(_ name: String) -> String { node(name) + "/kubeconfig" }
