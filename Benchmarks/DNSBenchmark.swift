@@ -32,6 +32,7 @@ struct DNSBenchmark {
             )
         }
         try change(zone, runs: runs)
+        try NamePlanBenchmark.run(runs: runs)
     }
 
     private static func perQuery(_ packets: [[UInt8]], _ zones: Zones) -> Double {

@@ -188,4 +188,28 @@ struct ZoneChangeTests {
         zone.remove("pods")
         #expect(try Asking(zone).reply("192-0-2-2.pods.z A").responseCode == .nameError)
     }
+
+    @Test("a name may exist with nothing of its own, as long as somebody says so or something is below it")
+    func empty() throws {
+        var zone = try Zone.sample("z", "a A 10.0.0.1")
+        let (count, space) = (zone.nameCount, try name("space.z"))
+        let content = ZoneContent([], emptyNames: [space])
+        zone.replace("space", with: ZoneContent([], emptyNames: [space, try name("space.example")]))
+        #expect(zone.content("space") == content && zone.nameCount == count + 1)
+        for type in ["A", "TXT", "ANY", "MX"] {
+            let reply = try Asking(zone).reply("space.z \(type)")
+            #expect(reply.responseCode == .noError && reply.answers.isEmpty && reply.authorities.count == 1, "\(type)")
+        }
+        #expect(try Asking(zone).reply("x.space.z A").responseCode == .nameError)
+        // Records of another at the same name and below it come and go beside it.
+        zone.replace("web", with: [Record(try name("web.space.z"), .text("here")), Record(space, .text("there"))])
+        #expect(try Asking(zone).reply("space.z TXT").answers.count == 1)
+        zone.remove("space")
+        #expect(try Asking(zone).reply("space.z A").responseCode == .noError)
+        zone.replace("space", with: content)
+        zone.remove("web")
+        #expect(try Asking(zone).reply("space.z TXT").answers.isEmpty && zone.nameCount == count + 1)
+        zone.remove("space")
+        #expect(try Asking(zone).reply("space.z A").responseCode == .nameError && zone.nameCount == count)
+    }
 }

@@ -104,7 +104,23 @@ struct ConfigurationTests {
             ("ttl: soon", "names.yaml:1:6: ttl: a time from 0 to 7d, such as 250ms, 30s, 5m or 1h, is wanted, not \"soon\""),
             ("pods: all", "names.yaml:1:7: pods: disabled, insecure or verified is wanted, not \"all\""),
             ("searchCollapse: yes", "names.yaml:1:17: searchCollapse: true or false is wanted, not \"yes\""),
-            ("clusterDomain: a..b", "names.yaml:1:16: clusterDomain: a domain name such as example.org is wanted, not \"a..b\""),
+            (
+                "clusterDomain: a..b",
+                "names.yaml:1:16: clusterDomain: a domain name of at most 150 characters, such as cluster.local, is wanted, not \"a..b\""
+            ),
+            (
+                "clusterDomain: .",
+                "names.yaml:1:16: clusterDomain: a domain name of at most 150 characters, such as cluster.local, is wanted, not \".\""
+            ),
+            ("log: {querys: all}", "names.yaml:1:7: log: \"querys\" is unknown here; did you mean queries?"),
+            (
+                "log: {queries: all, linesPerSecond: 0}",
+                "names.yaml:1:37: log.linesPerSecond: a number from 1 to 100000 is wanted, not \"0\""
+            ),
+            (
+                "rateLimit: true",
+                "names.yaml:1:12: rateLimit: a map with responsesPerSecond, exempt is wanted, not \"true\""
+            ),
             (
                 "listen: {addresses: 192.0.2.1, port: 70000}",
                 "names.yaml:1:38: listen.port: a number from 1 to 65535 is wanted, not \"70000\""

@@ -120,6 +120,35 @@ struct ServingFiguresTests {
         #expect(verdicts(["192.0.2.9"], 11) == [.send])
     }
 
+    @Test("as many networks as a cluster has nodes are not limited, whatever their length")
+    func networks() {
+        let exempt = ResponseLimit.privateNetworks + (0..<250).compactMap { IPPrefix("198.51.\($0).0/24") }
+        var limiter = ResponseLimiter(ResponseLimit(rate: 1, exempt: exempt + [IPPrefix("203.0.113.9/32")].compactMap { $0 }))
+        func isLimited(_ text: String) -> Bool {
+            guard let address = IPAddress(text) else { return false }
+            return (0..<9).map { _ in limiter.verdict(on: address, at: 1) }.contains { $0 != .send }
+        }
+        for inside in ["198.51.0.1", "198.51.249.255", "203.0.113.9", "10.1.2.3", "fd00::1", "127.0.0.1", "fe80::1"] {
+            #expect(!isLimited(inside), "\(inside)")
+        }
+        for outside in ["198.51.250.1", "203.0.113.8", "172.32.0.1", "2001:db8::1"] { #expect(isLimited(outside), "\(outside)") }
+    }
+
+    @Test("names in no zone are refused while nobody is to be asked, and found out again when somebody is")
+    func closed() throws {
+        let table = TableOfNames(["far.example.org": TableOfNames.address("far.example.org", "198.51.100.2")])
+        let stage = try ServingStage(outside: table)
+        #expect(try stage.ask("far.example.org").first == "NOERROR")
+        let stream = try Caller(stage.place(), stream: true)
+        var framing = StreamFraming()
+        for (isOpen, code) in [(false, "REFUSED"), (true, "NOERROR")] {
+            stage.server.change { $0.forwards = isOpen }
+            #expect(try stage.ask("far.example.org").first == code)
+            try stream.send(#require(StreamFraming.framed(ServingStage.query("far.example.org"))))
+            #expect(try ServingStage.lines(#require(try stream.next(&framing))).first == code)
+        }
+    }
+
     @Test("a client beyond its rate is told to come over TCP, and is served there")
     func limited() throws {
         let stage = try ServingStage(["127.0.0.1"], responseLimit: ResponseLimit(rate: 2, exempt: [])) {

@@ -73,12 +73,25 @@ enum AgentOrigin {
         logger: Logger,
         _ body: (any ObjectSource, EventRecorder?, ConditionWriter?) async throws -> Void
     ) async throws {
+        try await open(as: who, gathering: gathering, logger: logger) { source, events, conditions in
+            try await body(source(collections), events, conditions)
+        }
+    }
+
+    /// The same, for who follows now these collections and now others: a file has all that there is, whatever is asked for.
+    func open(
+        as who: String, gathering: Duration, logger: Logger,
+        _ body: (@escaping NameService.Sources, EventRecorder?, ConditionWriter?) async throws -> Void
+    ) async throws {
         let clock = ContinuousClock()
         switch self {
         case .files(let paths):
-            let source = FileObjectSource(
-                paths: paths, unknownFields: UnknownFields.find, interval: .milliseconds(500), clock: clock, logger: logger)
-            try await body(source, nil, nil)
+            try await body(
+                { _ in
+                    FileObjectSource(
+                        paths: paths, unknownFields: UnknownFields.find, interval: .milliseconds(500), clock: clock,
+                        logger: logger)
+                }, nil, nil)
         case .server(let access, _):
             var limits = HTTPTransport.Limits()
             limits.gathering = gathering
@@ -92,7 +105,7 @@ enum AgentOrigin {
             let outcome: Result<Void, any Error>
             let conditions = ConditionWriter(client: client, now: Surroundings.real.date, logger: logger)
             do {
-                outcome = .success(try await body(client.source(collections), events, conditions))
+                outcome = .success(try await body({ client.source($0) }, events, conditions))
             } catch {
                 outcome = .failure(error)
             }

@@ -12,14 +12,16 @@ struct DNSAsker {
 
     init(_ server: Upstream) { self.server = server }
 
+    /// - Parameter isStream: never over UDP.
     /// - Returns: `nil` when nobody answered.
-    func ask(_ question: Question) -> Message? {
+    func ask(_ question: Question, overTCP isStream: Bool = false) -> Message? {
         let id = UInt16.random(in: .min ... .max)
         let query = Message.query(question, id: id, edns: EDNS(udpSize: 1232)).bytes()
         func isAnswer(_ bytes: [UInt8]) -> Message? {
             guard let message = try? Message(bytes), message.header.id == id, message.header.isResponse else { return nil }
             return message
         }
+        if isStream { return askOverTCP(query, isAnswer) }
         let said = exchange(isStream: false) { socket -> Message? in
             guard send(query, to: socket) else { return nil }
             while let bytes = receive(from: socket, most: 65536) {
@@ -28,6 +30,10 @@ struct DNSAsker {
             return nil
         }
         guard let said, said.header.isTruncated else { return said }
+        return askOverTCP(query, isAnswer) ?? said
+    }
+
+    private func askOverTCP(_ query: [UInt8], _ isAnswer: ([UInt8]) -> Message?) -> Message? {
         let framed = [UInt8(query.count >> 8), UInt8(query.count & 0xFF)] + query
         return exchange(isStream: true) { socket -> Message? in
             guard send(framed, to: socket) else { return nil }
@@ -37,7 +43,7 @@ struct DNSAsker {
                 bytes += more
             }
             return isAnswer(Array(bytes.dropFirst(2)))
-        } ?? said
+        }
     }
 
     /// A page over HTTP; `nil` when nobody shows it.

@@ -18,8 +18,9 @@ struct DNSQuery: AsyncParsableCommand {
         usage: "tulle dns query <name> [<type>] [--as pod/<namespace>/<name>] [--server <server>] [<option> ...]",
         discussion: """
             Goes through the search list as the C library does, and shows what each round was answered; a name with a dot at its \
-            end is asked for as it is. Then it asks the name server which objects the answer comes from (a page beside its figures; \
-            of another program's server nothing is known).
+            end is asked for as it is. Of the last round it shows which objects the answer comes from, and of names outside who is \
+            asked for them and what was remembered before (a page beside the server's figures; of another program's server nothing \
+            is known).
 
             On a node whose agent answers names, that agent is asked (--agent), as the node or as one of its pods; else the cluster's \
             servers. Each round says who answered.
@@ -30,6 +31,8 @@ struct DNSQuery: AsyncParsableCommand {
             Examples:
               tulle dns query web.shop.svc.cluster.local
               tulle dns query web --as pod/shop/cart-0 --kubeconfig $(tulle lab kubeconfig) --server 10.96.0.10
+              tulle dns query _http._tcp.web.shop.svc.cluster.local --type SRV --tcp
+              tulle dns query www.example.org --server 10.96.0.10 --output json
               kubectl exec cart-0 -- tulle dns query web AAAA
 
             Exit codes: 0 there is an answer, 1 there is none, 2 nobody answered, 64 wrong usage.
@@ -38,13 +41,32 @@ struct DNSQuery: AsyncParsableCommand {
     @Argument(help: "The name, short or whole.")
     var name: String
 
-    @Argument(help: "A type of records, such as A, AAAA, SRV, PTR or TXT.")
-    var type = "A"
+    @Argument(
+        help: ArgumentHelp("A type of records, such as A, AAAA, SRV, PTR or TXT. [default: A]", valueName: "type"),
+        completion: .list(typesToComplete))
+    var typeWord: String?
+
+    @Option(
+        name: .customLong("type"), help: ArgumentHelp("The same, as an option.", valueName: "type"),
+        completion: .list(typesToComplete))
+    var typeOption: String?
+
+    private static let typesToComplete = ["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"]
 
     @Option(
         name: .customLong("as"),
-        help: ArgumentHelp("Whose search list counts. [default: that of --resolver]", valueName: "pod/namespace/name"))
+        help: ArgumentHelp(
+            """
+            Whose search list counts: pod/NAMESPACE/NAME, NAMESPACE/NAME, or a pod of the kubeconfig's namespace by its name. \
+            [default: that of --resolver]
+            """, valueName: "pod"))
     var subject: String?
+
+    @Flag(help: "Ask over TCP only.")
+    var tcp = false
+
+    @Option(name: .shortAndLong, help: "How it is said.")
+    var output = OutputForm.text
 
     @Option(
         help: ArgumentHelp("Who is asked, such as 10.96.0.10 or [::1]:5353. [default: those of --resolver]", valueName: "server"))
@@ -52,11 +74,13 @@ struct DNSQuery: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The socket of this node's agent, which is asked where --server names nobody; “off”: it is not asked.",
-            valueName: "socket"))
+            "The socket of this node's agent, which is asked where neither --server nor --tcp is given; “off”: it is not asked.",
+            valueName: "socket"),
+        completion: .file())
     var agent = LocalNameSettings.socket(in: "/run/tulle")
 
-    @Option(help: ArgumentHelp("The file that says who is asked, and the search list.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("The file that says who is asked, and the search list.", valueName: "file"), completion: .file())
     var resolver = "/etc/resolv.conf"
 
     @Option(help: ArgumentHelp("Where the server shows its figures; 0: it is not asked why.", valueName: "port"))
@@ -68,20 +92,30 @@ struct DNSQuery: AsyncParsableCommand {
     @OptionGroup var source: AgentSourceOptions
 
     func validate() throws {
+        if let word = typeWord, let option = typeOption, word.uppercased() != option.uppercased() {
+            throw ValidationError("\(word) and --type \(option): two types; ask for one")
+        }
         guard RecordType(type.uppercased()) != nil else { throw ValidationError("“\(type)” is no type of records; one is AAAA") }
         guard DomainName(name) != nil else { throw ValidationError("“\(name)” is no domain name") }
         if let server, Upstream(server) == nil {
             throw ValidationError("--server \(server): an address, and perhaps a port, such as 10.96.0.10 or [::1]:5353")
         }
-        if let subject, pod(subject) == nil { throw ValidationError("--as \(subject): write it as pod/NAMESPACE/NAME") }
-        guard let domain = DomainName(domain), domain.wire.count <= 150 else {
+        if let subject, pod(subject) == nil {
+            throw ValidationError("--as \(subject): write it as pod/NAMESPACE/NAME, NAMESPACE/NAME or NAME")
+        }
+        guard NameServerConfiguration.clusterDomain(domain) != nil else {
             throw ValidationError("--domain \(domain): a domain name of at most 150 characters, such as cluster.local")
         }
     }
 
-    private func pod(_ text: String) -> (namespace: String, name: String)? {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        return parts.count == 3 && parts[0] == "pod" && !parts.contains("") ? (parts[1], parts[2]) : nil
+    private var type: String { typeOption ?? typeWord ?? "A" }
+
+    /// Its namespace is `nil` when none is named.
+    private func pod(_ text: String) -> (namespace: String?, name: String)? {
+        var parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        if parts.count > 1, parts[0] == "pod" { parts.removeFirst() }
+        guard parts.count <= 2, !parts.contains("") else { return nil }
+        return parts.count == 2 ? (parts[0], parts[1]) : (nil, parts[0])
     }
 
     func run() async throws {
@@ -97,84 +131,41 @@ struct DNSQuery: AsyncParsableCommand {
 
     private func ask() async throws {
         let file = ResolverFile(Self.text(of: resolver) ?? "")
-        let servers = server.flatMap { Upstream($0) }.map { [$0] } ?? file.nameServers
-        let node = server == nil && agent != "off" ? NodeNames(socket: agent, pod: subject.flatMap(pod)) : nil
-        if let node, let type = RecordType(type.uppercased()), try ask(node, type, file) { return }
-        guard !servers.isEmpty else { throw AgentUsage("\(resolver) names no server; give one with --server") }
+        guard let type = RecordType(type.uppercased()) else { return }
+        if let inquiry = askAgent(type, file) { return try say(inquiry) }
+        let places = try NameServerPlace.places(server: server, resolver: (resolver, file), metricsPort: metricsPort)
         var (searches, dots) = (file.search, file.dots)
         if let subject, let pod = pod(subject) {
             (searches, dots) = try await searchList(namespace: pod.namespace, pod: pod.name)
         }
-        guard let type = RecordType(type.uppercased()) else { return }
-        let rounds = SearchRounds(name, searches: searches, dots: dots).names
-        var (answer, who): (Message?, Upstream?) = (nil, nil)
-        for (number, name) in rounds.enumerated() {
-            guard let said = Self.first(of: servers, Question(name, type)) else {
-                throw Unanswered(servers: servers)
-            }
-            FileHandles.say(Self.line(number + 1, of: rounds.count, name, said.message, "\(said.server)", said.time))
-            (answer, who) = (said.message, said.server)
-            if said.message.responseCode == .noError, !said.message.answers.isEmpty { break }
-        }
-        guard let answer, let who, let question = answer.questions.first else { throw ExitCode(1) }
-        FileHandles.say("")
-        for record in answer.answers { FileHandles.say("\(record)") }
-        if answer.answers.isEmpty { FileHandles.say("There is no \(type) of that name: \(answer.responseCode).") }
-        for line in why(question, who) { FileHandles.say(line) }
-        if answer.answers.isEmpty { throw ExitCode(1) }
+        let names = SearchRounds(name, searches: searches, dots: dots).names
+        try say(try NameInquiry(name, type, names, at: places, overTCP: tcp, now: Surroundings.real.now))
     }
 
-    /// - Returns: false when no agent answers names here.
-    private func ask(_ node: NodeNames, _ type: RecordType, _ file: ResolverFile) throws -> Bool {
-        let list = node.searchList
-        if node.pod != nil, list == nil { return false }
-        let rounds = SearchRounds(name, searches: list?.searches ?? file.search, dots: list?.dots ?? file.dots).names
-        if let list, !list.refused.isEmpty {
-            FileHandles.say(
-                "policies do not let the pod ask for names by \(list.refused.map { $0.uppercased() }.joined(separator: " and ")); if they did:"
-            )
+    /// `nil` when it is not to be asked, when nobody answers names at its socket, or when the pod is not one of its node.
+    private func askAgent(_ type: RecordType, _ file: ResolverFile) -> NameInquiry? {
+        guard server == nil, !tcp, agent != "off" else { return nil }
+        let subject = subject.flatMap(pod)
+        var (list, refused) = ((file.search, file.dots), [String]())
+        var pod: (namespace: String, name: String)?
+        if let subject {
+            guard let namespace = subject.namespace else { return nil }
+            pod = (namespace, subject.name)
         }
-        for (number, name) in rounds.enumerated() {
-            let begin = Surroundings.real.now()
-            guard let answer = node.ask(Question(name, type)) else {
-                if number == 0 { return false }
-                throw AgentSilent(socket: node.socket)
-            }
-            let time = Surroundings.real.now() - begin
-            FileHandles.say(Self.line(number + 1, of: rounds.count, name, answer.message, answer.who, time))
-            let isFound = answer.message.responseCode == .noError && !answer.message.answers.isEmpty
-            guard isFound || number == rounds.count - 1 else { continue }
-            FileHandles.say("")
-            for record in answer.message.answers { FileHandles.say("\(record)") }
-            if !isFound { FileHandles.say("There is no \(type) of that name: \(answer.message.responseCode).") }
-            // The server went through the pod's search list by itself: what it came to has a reason.
-            var (question, explanation) = (Question(name, type), answer.explanation)
-            if case .cname(let target)? = answer.message.answers.first?.data, explanation["from"]?.array?.isEmpty == true {
-                FileHandles.say("\n\(name) does not exist: the pod's search list leads to \(target) at once")
-                (question.name, explanation) = (target, node.ask(Question(target, type))?.explanation ?? .null)
-            }
-            for line in Self.why(question, explanation) { FileHandles.say(line) }
-            if isFound { return true }
+        let node = NodeNames(socket: agent, pod: pod)
+        if pod != nil {
+            guard let known = node.searchList else { return nil }
+            (list, refused) = ((known.searches, known.dots), known.refused)
         }
-        throw ExitCode(1)
+        let names = SearchRounds(name, searches: list.0, dots: list.1).names
+        var inquiry = try? NameInquiry(name, type, names, at: [.agent(node)], overTCP: false, now: Surroundings.real.now)
+        inquiry?.refused = refused
+        return inquiry
     }
 
-    private static func first(
-        of servers: [Upstream], _ question: Question
-    ) -> (server: Upstream, message: Message, time: Duration)? {
-        for server in servers {
-            let begin = Surroundings.real.now()
-            if let message = DNSAsker(server).ask(question) { return (server, message, Surroundings.real.now() - begin) }
-        }
-        return nil
-    }
-
-    private static func line(
-        _ number: Int, of count: Int, _ name: DomainName, _ message: Message, _ who: String, _ time: Duration
-    ) -> String {
-        let (code, answers) = (message.responseCode, message.answers.count)
-        let what = code == .noError && answers == 0 ? "NOERROR, nothing of the type" : code == .noError ? "NOERROR" : "\(code)"
-        return "\(number)/\(count)  \(name)  \(what)  (\(who), \(Int64(time / .microseconds(1))) µs)"
+    private func say(_ inquiry: NameInquiry) throws {
+        FileHandles.say(output == .json ? inquiry.tree.description : inquiry.description)
+        if !inquiry.isFound { throw ExitCode(1) }
     }
 
     static func text(of path: String) -> String? {
@@ -185,7 +176,7 @@ struct DNSQuery: AsyncParsableCommand {
     }
 
     /// What the kubelet of a pod wrote for it, but for what it took over from its node.
-    private func searchList(namespace: String, pod name: String) async throws -> ([DomainName], Int) {
+    private func searchList(namespace: String?, pod name: String) async throws -> ([DomainName], Int) {
         let origin = try source.origin(environment: environmentVariable)
         guard case .server(let access, _) = origin else {
             throw AgentUsage("--as reads the pod from an API server; give --kubeconfig")
@@ -196,7 +187,16 @@ struct DNSQuery: AsyncParsableCommand {
             transport: transport, fieldManager: "tulle-dns", clock: clock, random: { Double.random(in: 0..<1) },
             logger: Logger(label: "tulle.dns", factory: { _ in SwiftLogNoOpLogHandler() }))
         let outcome: Result<JSONValue, any Error>
-        do { outcome = .success(try await client.get(Pod.resource, name, in: namespace)) } catch { outcome = .failure(error) }
+        let namespace = namespace ?? access.namespace
+        do {
+            outcome = .success(try await client.get(Pod.resource, name, in: namespace))
+        } catch APIFailure.notFound {
+            outcome = .failure(
+                AgentUsage(
+                    "--as: there is no pod \(name) in the namespace \(namespace); see kubectl get pods --namespace \(namespace)"))
+        } catch {
+            outcome = .failure(error)
+        }
         try await transport.shutdown()
         var fields = FieldReader(try outcome.get())
         let pod = Pod(reading: &fields)
@@ -204,53 +204,6 @@ struct DNSQuery: AsyncParsableCommand {
         let list = plan.searchList(of: pod)
         return (list.searches, list.dots)
     }
-
-    // MARK: Why
-
-    private func why(_ question: Question, _ server: Upstream) -> [String] {
-        guard metricsPort != 0 else { return [] }
-        var place = server
-        place.address.port = metricsPort
-        guard let text = DNSAsker(place).page("/explain/\(question.type)/\(question.name)"),
-            let tree = try? JSONReader().value(text)
-        else { return ["", "Why is not known: no name server of Tulle shows it at \(place)."] }
-        return Self.why(question, tree)
-    }
-
-    private static func why(_ question: Question, _ tree: JSONValue) -> [String] {
-        var lines: [String] = [""]
-        for source in tree["from"]?.array ?? [] {
-            let objects = (source["objects"]?.array ?? []).compactMap(\.string).joined(separator: ", ")
-            lines.append("\(source["name"]?.string ?? "") is from \(objects)")
-        }
-        if let outside = tree["outside"]?.string {
-            let upstreams = (tree["upstreams"]?.array ?? []).map(Self.upstream)
-            let whom =
-                upstreams.isEmpty ? "and nobody is there to be asked" : "and is asked of \(upstreams.joined(separator: ", "))"
-            lines.append("\(outside) is in no zone of the cluster, \(whom)")
-            if let memory = tree["memory"]?.string { lines.append(memory) }
-        } else if (tree["from"]?.array ?? []).isEmpty, let zone = tree["zone"]?.string {
-            lines.append("\(question.name) is in the cluster's zone \(zone), and no object gives it")
-        }
-        return lines
-    }
-
-    private static func upstream(_ tree: JSONValue) -> String {
-        var text = tree["address"]?.string ?? ""
-        if let time = tree["microseconds"]?.number?.integer { text += " (\(time) µs)" }
-        if let state = tree["state"]?.string { text += " (\(state))" }
-        return text
-    }
-}
-
-private struct AgentSilent: Error, CustomStringConvertible {
-    let socket: String
-    var description: String { "the agent at \(socket) does not answer any more" }
-}
-
-private struct Unanswered: Error, CustomStringConvertible {
-    let servers: [Upstream]
-    var description: String { "nobody answers at \(servers.map(\.description).joined(separator: ", "))" }
 }
 
 /// The names that a resolver asks for, one after the other, until one has what is looked for (resolv.conf(5), `ndots`).

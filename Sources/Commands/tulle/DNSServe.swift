@@ -83,16 +83,12 @@ struct DNSServe: AsyncParsableCommand {
     func validate() throws {
         if let ttl, ttl > 3600 { throw ValidationError("--ttl \(ttl): from 0 to 3600") }
         guard (0...300).contains(farewell) else { throw ValidationError("--farewell \(farewell): from 0 to 300") }
-        if let domain, Self.domain(domain) == nil {
+        if let domain, NameServerConfiguration.clusterDomain(domain) == nil {
             throw ValidationError("--domain \(domain): a domain name of at most 150 characters, such as cluster.local")
         }
         guard serverName != nil else {
             throw ValidationError("--service \(service): a namespace and a name, such as kube-system/kube-dns")
         }
-    }
-
-    private static func domain(_ text: String) -> DomainName? {
-        DomainName(text).flatMap { $0.isRoot || $0.wire.count > 150 ? nil : $0 }
     }
 
     private var serverName: ServiceIndex.Name? {
@@ -102,11 +98,12 @@ struct DNSServe: AsyncParsableCommand {
 
     /// What is asked for here counts more than the file.
     private func apply(to configuration: inout NameServerConfiguration) {
-        if let domain = domain.flatMap(Self.domain) { configuration.clusterDomain = domain }
+        if let domain = domain.flatMap(NameServerConfiguration.clusterDomain) { configuration.clusterDomain = domain }
         if let ttl { configuration.ttl = TimeToLive(seconds: ttl) }
         if let pods = pods.flatMap({ NameServerConfiguration.PodNames(rawValue: $0.rawValue) }) { configuration.pods = pods }
         if logQueries { configuration.log = .all }
         outside.apply(to: &configuration)
+        configuration.listen = places.overriding(configuration.listen)
     }
 
     func run() async throws {
@@ -129,21 +126,15 @@ struct DNSServe: AsyncParsableCommand {
         var follower = try follower([], logger)
         let places = places.completed(by: follower.configuration.listen)
         follower = try self.follower(places.own, logger)
-        let configuration = follower.configuration
-        let names = NameSettings(
-            domain: configuration.clusterDomain, ttl: configuration.ttl,
-            pods: NameSettings.PodRecords(rawValue: configuration.pods.rawValue) ?? .disabled,
-            server: serverName ?? NameSettings().server,
-            serial: UInt32(truncatingIfNeeded: clinux_clock(CLOCK_REALTIME) / 1_000_000_000))
-        let feed = NameFeed(NamePlan(names), knowsClients: clients)
-        let forwarder =
-            configuration.forwards
-            ? Forwarder(
-                follower.forwarding(domains: feed.ownDomains), now: Surroundings.real.now,
-                random: { UInt64.random(in: .min ... .max) }, logger: logger, report: { [logger] in logger.warning("\($0)") })
-            : nil
-        let server = DNSServer(places.settings(logger), outside: forwarder, logger: logger)
-        let settings = try places.service(farewell: .milliseconds(Int(farewell * 1000)))
+        let forwarder = Forwarder(
+            follower.forwarding(domains: []), memory: AnswerMemory(follower.configuration.cache), now: Surroundings.real.now,
+            random: { UInt64.random(in: .min ... .max) }, logger: logger, report: { [logger] in Self.tell($0, logger) })
+        let log = QueryLog(linesPerSecond: follower.configuration.logRate, now: Surroundings.real.now)
+        let server = DNSServer(places.settings { log.hear($0) }, outside: forwarder, logger: logger)
+        var settings = try places.service(farewell: .milliseconds(Int(farewell * 1000)))
+        settings.names.server = serverName ?? settings.names.server
+        settings.names.serial = UInt32(truncatingIfNeeded: clinux_clock(CLOCK_REALTIME) / 1_000_000_000)
+        settings.knowsClients = clients
         let rest = Task {
             try await Task.sleep(for: .seconds(10))
             StartupCode.giveBack()
@@ -154,10 +145,10 @@ struct DNSServe: AsyncParsableCommand {
         let hearing = Task { for await _ in signals { reload.yield() } }
         defer { hearing.cancel() }
         // A change is to be heard of at once.
-        try await origin.follow(feed.collections, as: "tulle-dns", gathering: .milliseconds(5), logger: logger) {
-            [logger, follower] source, _, _ in
+        try await origin.open(as: "tulle-dns", gathering: .milliseconds(5), logger: logger) {
+            [settings, logger, follower] sources, _, _ in
             let service = NameService(
-                settings, feed: feed, source: source, server: server, forwarder: forwarder, configuration: follower,
+                settings, sources: sources, server: server, forwarder: forwarder, log: log, configuration: follower,
                 reloads: reloads, surroundings: .real, logger: logger)
             let services = ServiceGroup(
                 configuration: .init(services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
@@ -167,6 +158,11 @@ struct DNSServe: AsyncParsableCommand {
 }
 
 extension DNSServe {
+    /// That nobody is there for names of the world outside is wanted, or told by who reads the file of resolvers.
+    private static func tell(_ trouble: ForwardingTrouble, _ logger: Logger) {
+        if trouble != .nobody(.root) { logger.warning("\(trouble)") }
+    }
+
     private func follower(_ own: Set<SocketAddress>, _ logger: Logger) throws -> NameConfigurationFollower {
         do {
             return try NameConfigurationFollower(config, listening: own, logger: logger) { [self] in apply(to: &$0) }
@@ -217,6 +213,14 @@ struct DNSPlaces: ParsableArguments {
 
     private var port: UInt16 { givenPort ?? 53 }
 
+    /// What is said of it here counts more than a configuration.
+    func overriding(_ configured: NameServerConfiguration.Listen?) -> NameServerConfiguration.Listen? {
+        guard var listen = configured else { return nil }
+        if !self.listen.isEmpty { listen.addresses = self.listen.compactMap { IPAddress($0) } }
+        listen.port = givenPort ?? listen.port
+        return listen
+    }
+
     /// With what a configuration says where nothing is said here.
     func completed(by configured: NameServerConfiguration.Listen?) -> DNSPlaces {
         var places = self
@@ -235,10 +239,9 @@ struct DNSPlaces: ParsableArguments {
     /// Where a question of ours would come back to us.
     var own: Set<SocketAddress> { Set(addresses.map { SocketAddress($0, port) }) }
 
-    func settings(_ logger: Logger) -> NameServerSettings {
+    func settings(_ report: @escaping @Sendable (QueryReport) -> Void) -> NameServerSettings {
         NameServerSettings(
-            addresses: addresses, port: port, threads: threads, now: Surroundings.real.now,
-            report: { logger.info("\($0)") })
+            addresses: addresses, port: port, threads: threads, now: Surroundings.real.now, report: report)
     }
 
     func service(farewell: Duration) throws -> NameService.Settings {

@@ -39,6 +39,10 @@ enum NameTable {
         Row("svc1.testns TXT", "NOERROR", [soa]),
         Row("svc.cluster.local. A", "NOERROR", [soa]),
         Row("testns A", "NOERROR", [soa]),
+        // A namespace without a service is there too, as CoreDNS has it.
+        Row("podns A", "NOERROR", [soa]),
+        Row("nons A", "NXDOMAIN", [soa]),
+        Row("svc1.podns A", "NXDOMAIN", [soa]),
         Row("svcempty.testns A", "NOERROR", ["= svcempty.testns A 10.0.0.4"]),
         Row("svc6.testns AAAA", "NOERROR", ["= svc6.testns AAAA 1234:abcd::1"]),
         Row("svc6.testns A", "NOERROR", [soa]),

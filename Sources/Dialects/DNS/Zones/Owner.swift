@@ -9,8 +9,10 @@ struct Owner {
         let sets: [RecordSet]
         /// Set when labels right below that write an address answer with that address.
         let dashedAddresses: TimeToLive?
+        /// The source says that the name exists. Only asked for when the share comes: one that is there has its reason.
+        var isNamed = false
 
-        var isEmpty: Bool { sets.isEmpty && dashedAddresses == nil }
+        var isEmpty: Bool { sets.isEmpty && dashedAddresses == nil && !isNamed }
     }
 
     /// In order of the sources' names.

@@ -3,6 +3,7 @@
 /// ```
 ///   records 4 | name's length 1 | name | class 2 | TTL 4 | type 2 | length 4 | data …
 ///   dashed addresses 4 | name's length 1 | name | TTL 4 …
+///   empty names 4 | name's length 1 | name …
 /// ```
 struct PackedContent {
     let packed: Packed
@@ -27,6 +28,8 @@ struct PackedContent {
             Self.append(name, &packed)
             packed.append(ttl.seconds)
         }
+        packed.append(UInt32(content.emptyNames.count))
+        for name in content.emptyNames.sorted() { Self.append(name, &packed) }
         self.packed = packed.fitted
     }
 
@@ -52,6 +55,7 @@ struct PackedContent {
             let name = Self.name(&reader)
             content.dashedAddresses[name] = TimeToLive(seconds: UInt32(reader.number(UInt32.self)))
         }
+        for _ in 0..<reader.number(UInt32.self) { content.emptyNames.insert(Self.name(&reader)) }
         return content
     }
 
@@ -68,6 +72,7 @@ struct PackedContent {
             names.insert(Self.name(&reader))
             reader.position += 4
         }
+        for _ in 0..<reader.number(UInt32.self) { names.insert(Self.name(&reader)) }
         return names
     }
 

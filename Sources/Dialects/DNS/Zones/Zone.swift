@@ -52,15 +52,19 @@ public struct ZoneContent: Hashable, Sendable, ExpressibleByArrayLiteral {
     /// Names below which every label that writes an address answers with that address: `192-0-2-1.default.pod.cluster.local`.
     /// The key is the name, the value the answer's TTL.
     public var dashedAddresses: [DomainName: TimeToLive]
+    /// Names that exist, though they may have nothing: they answer "no data", not "no such name".
+    public var emptyNames: Set<DomainName>
 
-    public init(_ records: [Record], dashedAddresses: [DomainName: TimeToLive] = [:]) {
-        (self.records, self.dashedAddresses) = (records, dashedAddresses)
+    public init(
+        _ records: [Record], dashedAddresses: [DomainName: TimeToLive] = [:], emptyNames: Set<DomainName> = []
+    ) {
+        (self.records, self.dashedAddresses, self.emptyNames) = (records, dashedAddresses, emptyNames)
     }
 
     public init(dashedAddresses: [DomainName: TimeToLive]) { self.init([], dashedAddresses: dashedAddresses) }
     public init(arrayLiteral elements: Record...) { self.init(elements) }
 
-    public var isEmpty: Bool { records.isEmpty && dashedAddresses.isEmpty }
+    public var isEmpty: Bool { records.isEmpty && dashedAddresses.isEmpty && emptyNames.isEmpty }
 }
 
 // MARK: - Changing
@@ -72,7 +76,7 @@ extension Zone {
     /// names outside the zone, of another class than IN, of types that are only asked for, and data beyond the wire form.
     ///
     /// - Parameter source: any text but the empty one, of at most 65,535 bytes.
-    /// - Returns: what was left out; dashed addresses of names outside the zone are left out too.
+    /// - Returns: what was left out; dashed addresses of names outside the zone are left out too, and empty names there.
     @discardableResult
     public mutating func replace(_ source: String, with content: ZoneContent) -> [Record] {
         precondition(source.utf8.count <= Int(UInt16.max), "a source's name is a name")
@@ -111,6 +115,7 @@ extension Zone {
             }
         }
         held.dashedAddresses = content.dashedAddresses.filter { $0.key.isInside(apex) }
+        held.emptyNames = content.emptyNames.filter { $0.isInside(apex) }
         let (before, after) = (contentPacked(source), PackedContent(held, source: source))
         if before?.packed.bytes == after.packed.bytes || (before == nil && held.isEmpty) { return leftOut }
         if held.isEmpty {
@@ -123,7 +128,11 @@ extension Zone {
         for record in held.records { records[record.name, default: []].append(record) }
         for name in (before?.names ?? []).union(after.names) {
             let sets = Self.sets(records[name] ?? [])
-            change(NameKey(name), Owner.Share(source: source, sets: sets, dashedAddresses: held.dashedAddresses[name]))
+            change(
+                NameKey(name),
+                Owner.Share(
+                    source: source, sets: sets, dashedAddresses: held.dashedAddresses[name],
+                    isNamed: held.emptyNames.contains(name)))
         }
         return leftOut
     }

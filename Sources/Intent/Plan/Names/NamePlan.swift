@@ -95,12 +95,9 @@ extension NamePlan {
 
     /// Everything that has a name, or could.
     public func subjects(of snapshot: Snapshot) -> [Snapshot.Subject] {
-        let services = snapshot.services.names.map(Snapshot.Subject.service)
-        switch settings.pods {
-        case .disabled: return services
-        case .insecure: return services + snapshot.namespaceNames.map(Snapshot.Subject.namespace)
-        case .verified: return services + snapshot.everyPod.map { .pod($0.key) }
-        }
+        let pods = settings.pods == .verified ? snapshot.everyPod.map { Snapshot.Subject.pod($0.key) } : []
+        return snapshot.services.names.map(Snapshot.Subject.service)
+            + snapshot.namespaceNames.map(Snapshot.Subject.namespace) + pods
     }
 
     /// Puts a part in place of what its object had.
@@ -122,7 +119,7 @@ extension NamePlan {
         case .node: []
         case .service(let name):
             [service(name, of: snapshot.services)] + (name == settings.server ? [serverPart(snapshot.services)] : [])
-        case .namespace(let name): settings.pods == .insecure ? [namespace(name, of: snapshot)] : []
+        case .namespace(let name): [namespace(name, of: snapshot)]
         case .pod(let key): settings.pods == .verified ? [pod(key.namespace, key.name, of: snapshot)] : []
         }
     }
@@ -134,10 +131,19 @@ extension NamePlan {
         return part("name server", ZoneContent(records))
     }
 
+    /// A namespace has a name as long as it is there, also without a service: nothing stands at it, but it exists. CoreDNS has it so,
+    /// and the specification is silent.
     private func namespace(_ name: String, of snapshot: Snapshot) -> NamePart {
         var content: ZoneContent = []
-        if snapshot.hasNamespace(name), let label = NameLabel(name), let owner = pods.child(label.bytes) {
-            content.dashedAddresses[owner] = settings.ttl
+        if snapshot.hasNamespace(name), let label = NameLabel(name) {
+            if let owner = services.child(label.bytes) { content.emptyNames.insert(owner) }
+            if let owner = pods.child(label.bytes) {
+                switch settings.pods {
+                case .disabled: break
+                case .insecure: content.dashedAddresses[owner] = settings.ttl
+                case .verified: content.emptyNames.insert(owner)
+                }
+            }
         }
         return part("namespace \(name)", content)
     }

@@ -72,7 +72,7 @@ final class LocalNameServer: LocalNameServing {
             ForwardingSettings(), memory: AnswerMemory(settings.configuration.cache), now: surroundings.now,
             random: { surroundings.dice }, logger: logger, report: { logger.warning("\($0)") })
         (beginnings, begin) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-        var feed = NameFeed(plan, knowsClients: false)
+        var feed = NameFeed(plan, knowsClients: false, waitsForObjects: false)
         feed.use(settings.configuration.custom)
         state = Mutex(
             State(
@@ -186,6 +186,7 @@ extension LocalNameServer {
         state.feed.put(into: &names)
         names.clients = state.names
         names.isLogged = state.configuration?.log == .all
+        names.forwards = state.configuration?.forwards ?? true
         let own = state.ownNetworks + (IPFamily.allCases.map(LocalNameTable.prober) + state.addresses).map { IPPrefix(host: $0) }
         names.responseLimit = state.configuration?.rateLimit.map {
             ResponseLimit(rate: $0.responsesPerSecond, exempt: $0.exempt + own)
@@ -246,7 +247,7 @@ extension LocalNameServer {
         let names = settings.names(configuration)
         if names != state.feed.plan.settings {
             let plan = NamePlan(names)
-            state.feed.use(names, knowsClients: false, collapsesSearches: true)
+            state.feed.use(names, knowsClients: false, collapsesSearches: false)
             state.clients.use(plan)
             state.probe = NameProbe(plan.probe)
         }
@@ -403,7 +404,7 @@ extension LocalNameServer {
         let (server, zones) = state.withLock { ($0.server, $0.feed.zones) }
         guard let server else { return false }
         // Asked before: afterwards the answer is always remembered.
-        let why = NameExplanation(question, zones, forwarder).json
+        let why = NameExplanation(question, zones, forwarder, now: surroundings.now()).json
         let query = Message.query(question, id: 0, edns: EDNS(udpSize: 1232)).bytes()
         server.answer(query, from: client) { answered($0, why) }
         return true

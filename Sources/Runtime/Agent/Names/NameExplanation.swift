@@ -7,8 +7,10 @@ import NameServer
 struct NameExplanation {
     let json: JSONValue
 
-    /// - Parameter forwarder: who asks for names that are in none of the zones.
-    init(_ question: Question, _ zones: Zones, _ forwarder: Forwarder?) {
+    /// - Parameters:
+    ///   - forwarder: who asks for names that are in none of the zones; `nil`: nobody does.
+    ///   - now: as the forwarder's memory has it.
+    init(_ question: Question, _ zones: Zones, _ forwarder: Forwarder?, now: Duration) {
         var tree: JSONValue = [
             "name": .string(question.name.description), "type": .string(question.type.description),
         ]
@@ -19,6 +21,7 @@ struct NameExplanation {
         case .outside:
             tree[at: "outside"] = .string(question.name.description)
             tree[at: "upstreams"] = Self.upstreams(forwarder)
+            tree[at: "memory"] = Self.memory(question, forwarder, now)
         case .answer, .unfinished, .silence:
             guard let message = try? Message(bytes) else { break }
             tree[at: "code"] = .string(message.responseCode.description)
@@ -27,6 +30,7 @@ struct NameExplanation {
             if case .unfinished(_, _, let alias) = outcome {
                 tree[at: "outside"] = .string(alias.description)
                 tree[at: "upstreams"] = Self.upstreams(forwarder)
+                tree[at: "memory"] = Self.memory(Question(alias, question.type), forwarder, now)
             }
         }
         if let zone = zones.zone(of: question.name) { tree[at: "zone"] = .string(zone.apex.description) }
@@ -42,6 +46,22 @@ struct NameExplanation {
                 guard !sources.isEmpty else { return nil }
                 return ["name": .string(name.description), "objects": .array(sources.map { .string($0) })]
             })
+    }
+
+    /// What is remembered of a name outside: `state` is `hit`, `stale` (its time is over, and it is given while nobody answers) or `miss`;
+    /// what there is has a `kind`, and `seconds` for which it is known yet.
+    private static func memory(_ question: Question, _ forwarder: Forwarder?, _ now: Duration) -> JSONValue? {
+        guard let memory = forwarder?.memory else { return nil }
+        let wish = OutsideWish(question)
+        let fresh = memory.look(wish, now: now)
+        guard let known = fresh ?? memory.stale(wish, now: now, isCounted: false) else { return ["state": "miss"] }
+        var tree: JSONValue = ["state": fresh == nil || known.error == .staleAnswer ? "stale" : "hit"]
+        let isDenial = known.code == .nameError || !known.authorities.isEmpty
+        tree[at: "kind"] = isDenial ? "denial" : known.code == .noError ? "answer" : "failure"
+        if let ttl = (known.answers + known.authorities).map(\.ttl.seconds).min(), tree["state"] == "hit" {
+            tree[at: "seconds"] = .number(JSONNumber(Int64(ttl)))
+        }
+        return tree
     }
 
     private static func upstreams(_ forwarder: Forwarder?) -> JSONValue {

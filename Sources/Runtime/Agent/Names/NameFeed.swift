@@ -25,6 +25,10 @@ public struct NameFeed: Sendable {
     private var custom: CustomNames?
     private var snapshot = Snapshot()
     private var clients: ClientBook?
+    private let nodeSearches: [DomainName]
+    private let waitsForObjects: Bool
+    /// What was asked for with ``use(_:knowsClients:collapsesSearches:)`` and needs objects that are not followed yet.
+    private var next: Wishes?
     private var nameProblems: [Snapshot.Subject: [Problem]] = [:]
     private var sourceProblems: [Problem] = []
     public private(set) var isComplete = false
@@ -32,18 +36,63 @@ public struct NameFeed: Sendable {
     /// - Parameters:
     ///   - knowsClients: who asks is known by the pods' addresses; pods have to be among the objects then.
     ///   - nodeSearches: the search list of the node, of which kubelets append a copy to their pods' lists.
-    public init(_ plan: NamePlan, knowsClients: Bool, nodeSearches: [DomainName] = []) {
-        self.plan = plan
+    ///   - waitsForObjects: other settings hold from when what they need is listed. False: at once, and whoever feeds it sees to it
+    ///     that it gets what they need.
+    public init(
+        _ plan: NamePlan, knowsClients: Bool, nodeSearches: [DomainName] = [], waitsForObjects: Bool = true
+    ) {
+        (self.plan, self.nodeSearches, self.waitsForObjects) = (plan, nodeSearches, waitsForObjects)
         zones = Zones(plan.zones(isComplete: false))
         clients = knowsClients ? ClientBook(plan, nodeSearches) : nil
     }
 
-    /// What has to be followed on an API server.
-    public var collections: [ServerObjectSource.Collection] {
-        var kinds = [Service.resource, EndpointSlice.resource]
-        if plan.settings.pods == .insecure { kinds.append(Namespace.resource) }
-        if plan.settings.pods == .verified || clients != nil { kinds.append(Pod.resource) }
-        return kinds.map { ServerObjectSource.Collection($0) }
+    /// What has to be followed on an API server, for what was asked for last.
+    public var collections: [ServerObjectSource.Collection] { (next ?? wishes).collections }
+
+    private struct Wishes: Hashable {
+        var names: NameSettings
+        var knowsClients: Bool
+        var collapsesSearches: Bool
+
+        var collections: [ServerObjectSource.Collection] {
+            var kinds = [Service.resource, EndpointSlice.resource, Namespace.resource]
+            if names.pods == .verified || knowsClients { kinds.append(Pod.resource) }
+            return kinds.map { ServerObjectSource.Collection($0) }
+        }
+    }
+
+    private var wishes: Wishes {
+        Wishes(
+            names: plan.settings, knowsClients: clients != nil, collapsesSearches: clients?.collapsesSearches ?? false)
+    }
+
+    /// Names things by other settings: at once, or, where objects are needed for it that are not followed, when
+    /// ``beginAnew()`` is followed by a list of all ``collections``.
+    ///
+    /// - Parameter collapsesSearches: search lists of clients that are known are gone through by the server.
+    public mutating func use(_ names: NameSettings, knowsClients: Bool, collapsesSearches: Bool) {
+        let wanted = Wishes(
+            names: names, knowsClients: knowsClients, collapsesSearches: knowsClients && collapsesSearches)
+        next = nil
+        guard wanted != wishes else { return }
+        guard !waitsForObjects || Set(wanted.collections).isSubset(of: wishes.collections) else {
+            next = wanted
+            return
+        }
+        become(wanted)
+        build()
+    }
+
+    /// The next event is a list of all ``collections``.
+    public mutating func beginAnew() {
+        if let next { become(next) }
+    }
+
+    private mutating func become(_ wishes: Wishes) {
+        next = nil
+        plan = NamePlan(wishes.names)
+        clients =
+            wishes.knowsClients ? ClientBook(plan, nodeSearches, collapsesSearches: wishes.collapsesSearches) : nil
     }
 
     /// Takes in what happened.
@@ -65,22 +114,6 @@ public struct NameFeed: Sendable {
         return isChanged
     }
 
-    /// Names things by other settings from now on.
-    ///
-    /// - Parameters:
-    ///   - knowsClients: as at the beginning.
-    ///   - collapsesSearches: clients' search lists are gone through by the server.
-    public mutating func use(_ names: NameSettings, knowsClients: Bool, collapsesSearches: Bool) {
-        guard names != plan.settings else { return }
-        plan = NamePlan(names)
-        if isComplete {
-            (zones, nameProblems) = plan.whole(of: snapshot)
-        } else {
-            zones = Zones(plan.zones(isComplete: false))
-        }
-        custom?.apply(to: &zones, insteadOf: nil)
-    }
-
     /// Where we have the word, and not whoever is asked for other names. Not the reverse trees, which pass on what they do not know.
     public var ownDomains: [DomainName] { zones.all.filter { !$0.passesOn }.map(\.apex) }
 
@@ -93,7 +126,7 @@ public struct NameFeed: Sendable {
     /// Puts the zones, and who asks, in the place of what is served.
     public func put(into names: inout ServedNames) {
         names.zones = zones
-        if let clients { names.clients = clients.names }
+        names.clients = clients?.names
     }
 
     /// Everything that is wrong with the objects, the worst first.
@@ -108,12 +141,22 @@ extension NameFeed {
     /// The first list is everything there is.
     private mutating func begin(with objects: [any KubernetesObject]) {
         snapshot.replace(with: objects.map(Self.trimmed))
-        (zones, nameProblems) = plan.whole(of: snapshot)
+        isComplete = true
+        clients?.forget()
+        build()
+    }
+
+    /// Everything, from the objects that are known.
+    private mutating func build() {
+        if isComplete {
+            (zones, nameProblems) = plan.whole(of: snapshot)
+        } else {
+            (zones, nameProblems) = (Zones(plan.zones(isComplete: false)), [:])
+        }
         custom?.apply(to: &zones, insteadOf: nil)
         if clients != nil {
             for pod in snapshot.everyPod { clients?.set(pod.key, pod) }
         }
-        isComplete = true
     }
 
     private mutating func renew(_ subjects: Set<Snapshot.Subject>) -> Bool {
@@ -177,8 +220,13 @@ private struct ClientBook: Sendable {
     private var known: [ObjectKey: PodClient] = [:]
     private var claims: [IPAddress: [ObjectKey]] = [:]
     private(set) var names = ClientNames()
+    let collapsesSearches: Bool
 
-    init(_ plan: NamePlan, _ nodeSearches: [DomainName]) { (self.plan, self.nodeSearches) = (plan, nodeSearches) }
+    init(_ plan: NamePlan, _ nodeSearches: [DomainName], collapsesSearches: Bool = true) {
+        (self.plan, self.nodeSearches, self.collapsesSearches) = (plan, nodeSearches, collapsesSearches)
+    }
+
+    mutating func forget() { (known, claims, names) = ([:], [:], ClientNames()) }
 
     /// - Parameter pod: `nil`: it is not there any more.
     mutating func set(_ key: ObjectKey, _ pod: Pod?) {
@@ -193,7 +241,9 @@ private struct ClientBook: Sendable {
         for address in client?.addresses ?? [] { claims[address, default: []].append(key) }
         for address in Set((before?.addresses ?? []) + (client?.addresses ?? [])) {
             let owner = claims[address].flatMap { $0.count == 1 ? known[$0[0]] : nil }
-            names[address] = owner.map { ClientNames.Client($0.name, searchList: $0.dots > 1 ? $0.searches : []) }
+            names[address] = owner.map {
+                ClientNames.Client($0.name, searchList: collapsesSearches && $0.dots > 1 ? $0.searches : [])
+            }
         }
     }
 }

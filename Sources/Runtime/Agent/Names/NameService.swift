@@ -5,7 +5,7 @@ import KubeAPI
 public import KubeClient
 public import Logging
 public import NameServer
-import Plan
+public import Plan
 public import ServiceLifecycle
 import Synchronization
 import Telemetry
@@ -31,39 +31,52 @@ public struct NameService: ServiceLifecycle.Service {
         public var farewell: Duration = .seconds(5)
         /// What figures call this server.
         public var label = "dns://:53"
+        /// How the cluster's objects are named, but for what the configuration says.
+        public var names = NameSettings()
+        /// Pods are known by their addresses, and their search lists are gone through for them.
+        public var knowsClients = false
 
         public init() {}
     }
 
+    /// Makes a source of objects.
+    public typealias Sources = @Sendable ([ServerObjectSource.Collection]) -> any ObjectSource
+
     private let settings: Settings
-    private let source: any ObjectSource
+    private let sources: Sources
     private let server: DNSServer
-    private let forwarder: Forwarder?
+    private let forwarder: Forwarder
     private let board: NameBoard
     private let configuration: NameConfigurationFollower
     private let reloads: AsyncStream<Void>
+    private let log: QueryLog
+    private let turns: (stream: AsyncStream<ObjectTurn>, next: AsyncStream<ObjectTurn>.Continuation)
     private let surroundings: Surroundings
     private let logger: Logger
 
     /// - Parameters:
-    ///   - feed: that has taken nothing yet.
+    ///   - sources: of the cluster's objects; asked again when other objects are needed.
     ///   - server: not started.
-    ///   - forwarder: not started; `nil`: names of others are refused.
+    ///   - forwarder: not started; it is asked for names of others while the configuration names somebody.
+    ///   - log: that the server reports its queries to.
     ///   - reloads: when the configuration is to be looked at, beside now and then.
     public init(
-        _ settings: Settings, feed: NameFeed, source: any ObjectSource, server: DNSServer, forwarder: Forwarder?,
+        _ settings: Settings, sources: @escaping Sources, server: DNSServer, forwarder: Forwarder, log: QueryLog,
         configuration: NameConfigurationFollower, reloads: AsyncStream<Void>, surroundings: Surroundings, logger: Logger
     ) {
-        (self.configuration, self.reloads) = (configuration, reloads)
-        (self.settings, self.source, self.server, self.forwarder) = (settings, source, server, forwarder)
+        (self.configuration, self.reloads, self.log) = (configuration, reloads, log)
+        (self.settings, self.sources, self.server, self.forwarder) = (settings, sources, server, forwarder)
         (self.surroundings, self.logger) = (surroundings, logger)
-        board = NameBoard(feed, server, forwarder, label: settings.label)
+        let (stream, next) = AsyncStream.makeStream(of: ObjectTurn.self)
+        turns = (stream, next)
+        let feed = NameFeed(NamePlan(settings.names(configuration.configuration)), knowsClients: false)
+        board = NameBoard(feed, server, forwarder, log, label: settings.label, now: surroundings.now)
     }
 
     public func run() async throws {
         configure(configuration)
-        try forwarder?.start()
-        defer { forwarder?.stop() }
+        try forwarder.start()
+        defer { forwarder.stop() }
         try server.start()
         logger.info("names are served", metadata: ["at": "\(server.addresses.map(\.description).joined(separator: " "))"])
         let doors = await open()
@@ -78,16 +91,11 @@ public struct NameService: ServiceLifecycle.Service {
     /// Until it is asked to stop, and the farewell is over.
     private func follow() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                await source.run()
-                // It ends with the group alone.
-                while !Task.isCancelled { try await Task.sleep(for: .seconds(3600)) }
-            }
-            group.addTask {
-                for await events in source.events { take(events) }
-                while !Task.isCancelled { try await Task.sleep(for: .seconds(3600)) }
-            }
+            group.addTask { await followObjects() }
             group.addTask { await followConfiguration() }
+            group.addTask {
+                await log.write(pause: { try await Task.sleep(for: .seconds(1)) }) { [logger] in logger.info("\($0)") }
+            }
             group.addTask {
                 try await gracefulShutdown()
                 board.leave()
@@ -112,7 +120,11 @@ public struct NameService: ServiceLifecycle.Service {
                 }
             }
             var follower = configuration
-            for await isAsked in calls where follower.look(isAsked: isAsked) { configure(follower) }
+            for await isAsked in calls {
+                let isChanged = follower.look(isAsked: isAsked)
+                board.note(follower)
+                if isChanged { configure(follower) }
+            }
             group.cancelAll()
         }
     }
@@ -120,32 +132,25 @@ public struct NameService: ServiceLifecycle.Service {
     /// Does as the configuration says; a query keeps what it began with.
     private func configure(_ follower: NameConfigurationFollower) {
         let configuration = follower.configuration
-        let feed = board.use(configuration.custom)
-        server.change { names in
-            feed.put(into: &names)
-            names.isLogged = configuration.log == .all
-            names.responseLimit = configuration.rateLimit.map { ResponseLimit(rate: $0.responsesPerSecond, exempt: $0.exempt) }
-        }
-        forwarder?.use(follower.forwarding(domains: feed.ownDomains))
-        forwarder?.memory.settings = configuration.cache
+        log.use(linesPerSecond: configuration.logRate)
+        board.note(follower)
+        board.use(
+            configuration, settings.names(configuration), knowsClients: settings.knowsClients || configuration.log == .all,
+            collapsesSearches: settings.knowsClients && configuration.collapsesSearch)
+        for turn in board.newTurns() { turns.next.yield(turn) }
+        // Before the names: who is asked from now on is asked as it holds from now on.
+        forwarder.memory.settings = configuration.cache
+        forward()
+        serve()
     }
 
-    private func take(_ events: [ObjectEvent]) {
-        let begin = surroundings.now()
-        guard let news = board.take(events) else { return }
-        if news.isChanged {
-            server.change { news.feed.put(into: &$0) }
-            board.observe(events, took: surroundings.now() - begin, at: surroundings.date())
-        }
-        if news.isFirst {
-            logger.info(
-                "the cluster's names are known",
-                metadata: [
-                    "services": "\(news.feed.serviceCount)", "names": "\(news.feed.zones.all.map(\.nameCount).reduce(0, +))",
-                ])
-        }
-        for problem in news.problems { logger.warning("\(problem)") }
+    private func forward() {
+        if let settings = board.forwarding { forwarder.use(settings) }
     }
+
+    /// Serves what is known. It is taken from the board while the server is changed, so that of two who call it at once none can
+    /// leave behind what was known before.
+    private func serve() { server.change { board.put(into: &$0) } }
 
     private func open() async -> [AnswerServer] {
         var doors: [AnswerServer] = []
@@ -165,7 +170,68 @@ public struct NameService: ServiceLifecycle.Service {
     }
 }
 
+// MARK: - Objects
+
+extension NameService {
+    /// Follows what is needed until the task is cancelled. When other objects are needed, those of before are followed until the
+    /// others are listed.
+    private func followObjects() async {
+        await withTaskGroup(of: Void.self) { group in
+            for await turn in turns.stream { group.addTask { await follow(turn) } }
+        }
+    }
+
+    private func follow(_ turn: ObjectTurn) async {
+        let source = sources(turn.collections)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await source.run() }
+            group.addTask { for await events in source.events { take(events, turn) } }
+            group.addTask { for await _ in turn.end {} }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func take(_ events: [ObjectEvent], _ turn: ObjectTurn) {
+        switch turn.purpose {
+        case .names: takeNames(events, turn)
+        case .networks:
+            let news = board.take(nodes: events)
+            if news.isChanged { serve() }
+            for fault in news.faults {
+                logger.warning("\(fault): until the nodes are known, answers to clients outside the cluster are not limited")
+            }
+        }
+    }
+
+    private func takeNames(_ events: [ObjectEvent], _ turn: ObjectTurn) {
+        let begin = surroundings.now()
+        guard let news = board.take(events, turn) else { return }
+        if news.isChanged {
+            if news.hasOtherDomains { forward() }
+            serve()
+            board.observe(events, took: surroundings.now() - begin, at: surroundings.date())
+        }
+        if news.isFirst {
+            logger.info(
+                "the cluster's names are known",
+                metadata: [
+                    "services": "\(news.feed.serviceCount)", "names": "\(news.feed.zones.all.map(\.nameCount).reduce(0, +))",
+                ])
+        }
+        for problem in news.problems { logger.warning("\(problem)") }
+    }
+}
+
 extension NameService.Settings {
+    /// How objects are named by a configuration.
+    fileprivate func names(_ configuration: NameServerConfiguration) -> NameSettings {
+        var names = names
+        (names.domain, names.ttl) = (configuration.clusterDomain, configuration.ttl)
+        names.pods = NameSettings.PodRecords(rawValue: configuration.pods.rawValue) ?? .disabled
+        return names
+    }
+
     /// Each once: several things may be shown at one address.
     fileprivate var places: [SocketAddress] { Set(healthAddresses + readyAddresses + metricsAddresses).sorted() }
 

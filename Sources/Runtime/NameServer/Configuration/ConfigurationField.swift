@@ -62,6 +62,8 @@ struct ConfigurationField {
     let reader: ConfigurationReader
     let node: Yams.Node
     let path: String
+    /// Where the word stands whose value it is, from 1; `nil` where none does.
+    private(set) var keyLine: Int?
 
     init(_ reader: ConfigurationReader, _ node: Yams.Node, _ path: String) {
         (self.reader, self.node, self.path) = (reader, node, path)
@@ -100,6 +102,7 @@ extension ConfigurationField {
             let key = keyNode.scalar?.string ?? ""
             if known.contains(key) {
                 fields[key] = ConfigurationField(reader, value, path.isEmpty ? key : "\(path).\(key)")
+                fields[key]?.keyLine = keyNode.mark?.line
                 continue
             }
             let near = known.min { distance(key, $0) < distance(key, $1) }.flatMap {

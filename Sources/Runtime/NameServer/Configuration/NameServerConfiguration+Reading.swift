@@ -24,18 +24,30 @@ extension NameServerConfiguration {
             "clusterDomain", "listen", "ttl", "pods", "searchCollapse", "forward", "stubs", "hosts", "zones", "cache", "log",
             "rateLimit",
         ])
-        clusterDomain = fields["clusterDomain"]?.name ?? clusterDomain
+        clusterDomain =
+            fields["clusterDomain"]?.value("a domain name of at most 150 characters, such as cluster.local,", Self.clusterDomain)
+            ?? clusterDomain
         ttl = fields["ttl"]?.timeToLive ?? ttl
         pods = fields["pods"]?.choice(PodNames.self) ?? pods
         collapsesSearch = fields["searchCollapse"]?.flag ?? collapsesSearch
-        log = fields["log"]?.choice(Log.self) ?? log
+        if let field = fields["log"] { readLog(field) }
         listen = fields["listen"].map(Listen.init)
-        rateLimit = fields["rateLimit"].flatMap(RateLimit.init)
+        if let field = fields["rateLimit"] { rateLimit = field.word == "false" ? nil : RateLimit(field) }
         if let field = fields["forward"] { forward.read(field) }
         if let field = fields["stubs"] { readStubs(field) }
         if let field = fields["hosts"] { custom.readHosts(field, readFile) }
         if let field = fields["zones"] { custom.readZones(field, clusterDomain, readFile) }
         if let field = fields["cache"] { cache.read(field) }
+    }
+
+    private mutating func readLog(_ field: ConfigurationField) {
+        guard field.isMap else {
+            log = field.choice(Log.self) ?? log
+            return
+        }
+        let fields = field.map(["queries", "linesPerSecond"])
+        log = field.needed("queries", fields)?.choice(Log.self) ?? log
+        logRate = fields["linesPerSecond"]?.number(1...100_000) ?? logRate
     }
 
     private mutating func readStubs(_ field: ConfigurationField) {
@@ -76,15 +88,16 @@ extension NameServerConfiguration.Listen {
         let fields = field.map(["addresses", "port"])
         addresses = field.needed("addresses", fields)?.list.compactMap(\.address) ?? []
         port = fields["port"]?.number(1...65535).map { UInt16($0) } ?? 53
+        line = field.keyLine ?? field.line
     }
 }
 
 extension NameServerConfiguration.RateLimit {
-    fileprivate init?(_ field: ConfigurationField) {
+    fileprivate init(_ field: ConfigurationField) {
+        self.init()
         let fields = field.map(["responsesPerSecond", "exempt"])
-        guard let rate = field.needed("responsesPerSecond", fields)?.number(1...1_000_000) else { return nil }
-        responsesPerSecond = rate
-        exempt = fields["exempt"]?.list.compactMap { $0.value("a prefix such as 192.0.2.0/24", IPPrefix.init) } ?? []
+        responsesPerSecond = fields["responsesPerSecond"]?.number(1...1_000_000) ?? responsesPerSecond
+        exempt = fields["exempt"]?.list.compactMap { $0.value("a prefix such as 192.0.2.0/24", IPPrefix.init) } ?? exempt
     }
 }
 

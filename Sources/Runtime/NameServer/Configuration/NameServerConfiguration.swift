@@ -19,12 +19,16 @@ public struct NameServerConfiguration: Hashable, Sendable {
     public var custom: CustomNames
     public var cache: MemorySettings
     public var log: Log
+    /// Lines of ``log`` in a second.
+    public var logRate: Int
     /// `nil`: nobody is limited.
     public var rateLimit: RateLimit?
 
     public struct Listen: Hashable, Sendable {
         public var addresses: [IPAddress]
         public var port: UInt16
+        /// Where the document says it, from 1; it is no part of the place.
+        public var line = 1
     }
 
     /// Names that pods have by their addresses.
@@ -40,8 +44,12 @@ public struct NameServerConfiguration: Hashable, Sendable {
     public struct RateLimit: Hashable, Sendable {
         /// Answers over UDP that a network gets in a second.
         public var responsesPerSecond: Int
-        /// Networks that are not limited, beside those of pods and nodes.
+        /// Networks that are not limited, beside those of the cluster's nodes and their pods.
         public var exempt: [IPPrefix]
+
+        public init(responsesPerSecond: Int = 100, exempt: [IPPrefix] = ResponseLimit.privateNetworks) {
+            (self.responsesPerSecond, self.exempt) = (responsesPerSecond, exempt)
+        }
     }
 
     /// Who is asked for names of the world outside.
@@ -72,7 +80,15 @@ public struct NameServerConfiguration: Hashable, Sendable {
             upstreams: .file("/etc/resolv.conf"), policy: settings.order, randomizesCase: settings.randomizesCase,
             isTrusted: false,
             isTCPOnly: false, patience: settings.patience, mostUnderWay: settings.mostUnderWay)
-        (stubs, custom, cache, log, rateLimit) = ([], CustomNames(), MemorySettings(), .none, nil)
+        (stubs, custom, cache, rateLimit) = ([], CustomNames(), MemorySettings(), RateLimit())
+        (log, logRate) = (.none, QueryLog.usualRate)
+    }
+
+    /// What all names of a cluster may end with: a name below the root that leaves room for those of services.
+    ///
+    /// - Returns: `nil` for any other text.
+    public static func clusterDomain(_ text: String) -> DomainName? {
+        DomainName(text).flatMap { $0.isRoot || $0.wire.count > 150 ? nil : $0 }
     }
 }
 

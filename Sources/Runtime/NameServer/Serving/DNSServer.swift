@@ -78,14 +78,15 @@ extension DNSServer {
         var open = Desk.Open(state.withLock { $0.names })
         var said: (bytes: [UInt8]?, errand: Errand?)
         withUnsafeTemporaryAllocation(byteCount: Int(UInt16.max), alignment: 8) { memory in
-            switch clerk.answer(packet.span, from: client, &open, Circumstances(.tcp, forwards: outside != nil), into: memory) {
+            let circumstances = Circumstances(.tcp, forwards: outside != nil && open.names.forwards)
+            switch clerk.answer(packet.span, from: client, &open, circumstances, into: memory) {
             case .answer(let count): said.bytes = Array(memory[..<count])
             case .errand(let errand): said.errand = errand
             case .silence: break
             }
         }
         guard let errand = said.errand, let outside else { return answered(said.bytes) }
-        errand.run(outside) { answered($0) }
+        errand.run(outside, { [self] in state.withLock { $0.names.zones } }) { answered($0) }
     }
 }
 

@@ -83,6 +83,7 @@ extension DatagramServing {
         let start = settings.now()
         var later = Later()
         desk.open { open in
+            circumstances.forwards = outside != nil && open.names.forwards
             for index in 0..<count {
                 circumstances.rotation &+= 1
                 answer(batch, Int32(index), &clerk, circumstances, start, &open, &later)

@@ -18,21 +18,32 @@ struct ResponseLimiter: Sendable {
         var isSlipTurn = false
     }
 
-    private let limit: ResponseLimit
+    private let rate: Int32
+    /// The widest of the networks that are not limited: looked at first, one after the other, as most clients are there.
+    private let wide: [IPPrefix]
+    /// The others, which are many where a cluster has many nodes.
+    private var narrow = PrefixMap<Bool>()
+    private static let wideCount = 12
     /// Empty until the first who is limited.
     private var buckets: [Bucket] = []
     private static let size = 4096
 
-    init(_ limit: ResponseLimit) { self.limit = limit }
+    init(_ limit: ResponseLimit) {
+        rate = Int32(clamping: limit.rate)
+        let exempt = limit.exempt.sorted { ($0.length, $0) < ($1.length, $1) }
+        wide = Array(exempt.prefix(Self.wideCount))
+        for network in exempt.dropFirst(Self.wideCount) { narrow[network] = true }
+    }
 
     /// - Parameter time: seconds of any clock that only goes forward.
     mutating func verdict(on client: IPAddress, at time: UInt32) -> Verdict {
-        for network in limit.exempt where network.contains(client) { return .send }
-        if buckets.isEmpty { buckets = Array(repeating: Bucket(tokens: Int32(clamping: limit.rate)), count: Self.size) }
+        for network in wide where network.contains(client) { return .send }
+        if !narrow.isEmpty, narrow.match(client) != nil { return .send }
+        if buckets.isEmpty { buckets = Array(repeating: Bucket(tokens: rate), count: Self.size) }
         let index = Self.place(of: client)
         var bucket = buckets[index]
         defer { buckets[index] = bucket }
-        if bucket.second != time { (bucket.tokens, bucket.second) = (Int32(clamping: limit.rate), time) }
+        if bucket.second != time { (bucket.tokens, bucket.second) = (rate, time) }
         if bucket.tokens > 0 {
             bucket.tokens -= 1
             return .send

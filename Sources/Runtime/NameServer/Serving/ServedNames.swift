@@ -10,11 +10,15 @@ public struct ServedNames: Sendable {
     public var isLogged: Bool
     /// What others than our own clients may cause us to send over UDP; `nil` limits nobody.
     public var responseLimit: ResponseLimit?
+    /// Whether names that are in no zone are asked for outside, as far as the server has somebody for it; else they are refused.
+    public var forwards: Bool
 
     public init(
-        zones: Zones = Zones(), clients: ClientNames? = nil, isLogged: Bool = false, responseLimit: ResponseLimit? = nil
+        zones: Zones = Zones(), clients: ClientNames? = nil, isLogged: Bool = false, responseLimit: ResponseLimit? = nil,
+        forwards: Bool = true
     ) {
         (self.zones, self.clients, self.isLogged, self.responseLimit) = (zones, clients, isLogged, responseLimit)
+        self.forwards = forwards
     }
 }
 
@@ -29,4 +33,11 @@ public struct ResponseLimit: Hashable, Sendable {
     public var exempt: [IPPrefix]
 
     public init(rate: Int = 100, exempt: [IPPrefix]) { (self.rate, self.exempt) = (max(1, rate), exempt) }
+
+    /// Networks of private use (RFC 1918, RFC 6598, RFC 4193), of links (RFC 3927, RFC 4291), and loopback: pods and nodes mostly have
+    /// their addresses there, and the world outside has none.
+    public static let privateNetworks = [
+        "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7",
+        "fe80::/10",
+    ].compactMap { IPPrefix($0) }
 }

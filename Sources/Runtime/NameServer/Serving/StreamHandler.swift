@@ -146,6 +146,7 @@ extension StreamHandler {
         circumstances.rotation &+= 1
         return withUnsafeTemporaryAllocation(byteCount: Int(UInt16.max), alignment: 8) { memory in
             let turn = desk.open { open in
+                circumstances.forwards = outside != nil && open.names.forwards
                 let turn = clerk.answer(packet.span, from: client, &open, circumstances, into: memory)
                 if case .silence = turn {
                     open.tally.silences += 1

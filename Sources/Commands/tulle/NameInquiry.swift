@@ -1,0 +1,209 @@
+import Agent
+import DNS
+import KubeAPI
+import NameServer
+
+/// A name that was asked for as a program does: the rounds through the search list, and what is known of the last one.
+struct NameInquiry {
+    struct Round {
+        let question: Question
+        let place: NameServerPlace
+        let said: NameServerPlace.Answer
+        var answer: Message { said.message }
+
+        var isFound: Bool { answer.responseCode == .noError && !answer.answers.isEmpty }
+    }
+
+    /// As it was written.
+    let name: String
+    let type: RecordType
+    /// How many names the search list makes of it.
+    let most: Int
+    private(set) var rounds: [Round] = []
+    /// Where the pod's search list led the server by itself, so that the client asks no more.
+    private var shortcut: (name: DomainName, explanation: JSONValue?)?
+    /// The transports by which policies do not let the pod ask, of which it was told nothing here.
+    var refused: [String] = []
+
+    /// Asks for one name after the other until one has what is looked for.
+    ///
+    /// - Throws: when nobody answers.
+    init(
+        _ name: String, _ type: RecordType, _ names: [DomainName], at places: [NameServerPlace], overTCP isStream: Bool,
+        now: () -> Duration
+    ) throws {
+        (self.name, self.type, most) = (name, type, names.count)
+        for name in names {
+            // Who showed nothing once is not waited for again.
+            let asksWhy = rounds.last.map { $0.said.explanation != nil } ?? true
+            let round = try Self.round(Question(name, type), places, isStream, asksWhy, now)
+            rounds.append(round)
+            if round.isFound { break }
+        }
+        if let last = rounds.last, case .agent(let node) = last.place, case .cname(let target)? = last.answer.answers.first?.data,
+            last.said.explanation?["from"]?.array?.isEmpty ?? true
+        {
+            shortcut = (target, node.ask(Question(target, type))?.explanation)
+        }
+    }
+
+    private static func round(
+        _ question: Question, _ places: [NameServerPlace], _ isStream: Bool, _ asksWhy: Bool, _ now: () -> Duration
+    ) throws -> Round {
+        for place in places {
+            if let said = place.answer(question, overTCP: isStream, asksWhy: asksWhy, now: now) {
+                return Round(question: question, place: place, said: said)
+            }
+        }
+        throw NobodyAnswers(places: places)
+    }
+
+    var isFound: Bool { rounds.last?.isFound ?? false }
+}
+
+/// Said in one sentence; the program ends with 2.
+struct NobodyAnswers: Error, CustomStringConvertible {
+    let places: [NameServerPlace]
+
+    var description: String {
+        let names = places.map(\.description).joined(separator: ", ")
+        return "nobody answers at \(names); look whether a name server runs there, or name another with --server"
+    }
+}
+
+// MARK: - For people
+
+extension NameInquiry: CustomStringConvertible {
+    var description: String {
+        var lines = rounds.enumerated().map { number, round in "\(number + 1)/\(most)  \(Self.line(round))" }
+        guard let last = rounds.last else { return "" }
+        if !refused.isEmpty {
+            let transports = refused.map { $0.uppercased() }.joined(separator: " and ")
+            lines.insert("policies do not let the pod ask for names by \(transports); if they did:", at: 0)
+        }
+        lines.append("")
+        lines += last.answer.answers.map(\.description)
+        if !isFound { lines.append(absence(last)) }
+        return (lines + why(last)).joined(separator: "\n")
+    }
+
+    private static func line(_ round: Round) -> String {
+        let (code, isEmpty) = (round.answer.responseCode, round.answer.answers.isEmpty)
+        let what = code == .noError && isEmpty ? "NOERROR, nothing of the type" : "\(code)"
+        return "\(round.question.name)  \(what)  (\(round.said.who), \(round.said.time.wholeMicroseconds) µs)"
+    }
+
+    /// Why there is nothing, and where to look.
+    private func absence(_ last: Round) -> String {
+        let whole = last.question.name
+        switch last.answer.responseCode {
+        case .noError:
+            guard last.answer.answers.isEmpty else { return "" }
+            return "\(whole) exists and has nothing of the type \(type); ask for another type with --type."
+        case .nameError where most > 1:
+            return "There is no \(name): none of the \(most) names that the search list makes of it exists; \(remedy(rounds[0]))."
+        case .nameError: return "There is no \(whole); \(remedy(last))."
+        case .serverFailure:
+            let error = last.answer.edns?.options.compactMap(\.extendedError).first
+            let told = error.map { ", extended error \($0.rawValue)\($0.text.isEmpty ? "" : ": \($0.text)")" } ?? ""
+            return "\(last.said.who) could not find out what \(whole) is\(told); look at its log, and at /ready beside its figures."
+        case .refused: return "\(last.said.who) does not answer for \(whole); name a server that does with --server."
+        default: return "\(last.said.who) answers \(last.answer.responseCode) for \(whole)."
+        }
+    }
+
+    /// Where somebody looks who misses a name.
+    private func remedy(_ round: Round) -> String {
+        let labels = round.question.name.description.split(separator: ".").map(String.init)
+        guard let place = labels.firstIndex(of: "svc"), place >= 2, place + 1 < labels.count else {
+            return "look at how it is written"
+        }
+        let (service, namespace) = (labels[place - 2], labels[place - 1])
+        return "see kubectl get services,endpointslices --namespace \(namespace), for the service \(service)"
+    }
+
+    /// Of the answer that counts.
+    private var explanation: JSONValue? { shortcut?.explanation ?? rounds.last?.said.explanation }
+
+    private func why(_ last: Round) -> [String] {
+        guard let tree = explanation else {
+            guard let pages = last.place.pages else { return [] }
+            return [
+                "",
+                "Why is not known: no name server of Tulle shows it at \(pages). --metrics-port names its port, 0 asks for none.",
+            ]
+        }
+        var lines: [String] = [""]
+        if let shortcut {
+            lines.append("\(last.question.name) does not exist: the pod's search list leads to \(shortcut.name) at once")
+        }
+        let sources = tree["from"]?.array ?? []
+        for source in sources {
+            let objects = (source["objects"]?.array ?? []).compactMap(\.string).joined(separator: ", ")
+            lines.append("\(source["name"]?.string ?? "") is from \(objects)")
+        }
+        if let outside = tree["outside"]?.string {
+            let upstreams = (tree["upstreams"]?.array ?? []).map(Self.upstream)
+            let whom =
+                upstreams.isEmpty ? "and nobody is there to be asked" : "and is asked of \(upstreams.joined(separator: ", "))"
+            lines.append("\(outside) is in no zone of the cluster, \(whom)")
+            lines += tree["memory"].map { [Self.memory($0)] } ?? []
+        } else if sources.isEmpty, let zone = tree["zone"]?.string {
+            lines.append("\(shortcut?.name ?? last.question.name) is in the cluster's zone \(zone), and no object gives it")
+        }
+        return lines
+    }
+
+    private static func upstream(_ tree: JSONValue) -> String {
+        var text = tree["address"]?.string ?? ""
+        if let time = tree["microseconds"]?.number?.integer { text += " (\(time) µs)" }
+        if let state = tree["state"]?.string { text += " (\(state))" }
+        return text
+    }
+
+    private static func memory(_ tree: JSONValue) -> String {
+        let what = ["answer": "an answer", "denial": "that there is none", "failure": "that it could not be found out"]
+        let kind = tree["kind"]?.string.flatMap { what[$0] } ?? "something"
+        switch tree["state"]?.string {
+        case "hit":
+            let rest = tree["seconds"]?.number?.integer.map { ", for \($0) s more" } ?? ""
+            return "remembered was \(kind)\(rest)"
+        case "stale": return "remembered was \(kind), whose time is over: it is given while nobody answers"
+        default: return "nothing of it was remembered"
+        }
+    }
+}
+
+// MARK: - For programs
+
+extension NameInquiry {
+    /// What the text says, as one object.
+    var tree: JSONValue {
+        var tree: JSONValue = ["name": .string(name), "type": .string("\(type)")]
+        tree[at: "rounds"] = .array(
+            rounds.map { round in
+                [
+                    "name": .string("\(round.question.name)"), "server": .string(round.said.who),
+                    "code": .string("\(round.answer.responseCode)"),
+                    "answers": .number(JSONNumber(Int64(round.answer.answers.count))),
+                    "microseconds": .number(JSONNumber(round.said.time.wholeMicroseconds)),
+                ]
+            })
+        guard let last = rounds.last else { return tree }
+        tree[at: "found"] = .bool(isFound)
+        tree[at: "code"] = .string("\(last.answer.responseCode)")
+        tree[at: "server"] = .string(last.said.who)
+        if let shortcut { tree[at: "leadsTo"] = .string("\(shortcut.name)") }
+        if !refused.isEmpty { tree[at: "refused"] = .array(refused.map(JSONValue.string)) }
+        tree[at: "answers"] = .array(last.answer.answers.map { .string($0.description) })
+        if !isFound { tree[at: "message"] = .string(absence(last)) }
+        for key in ["zone", "from", "outside", "upstreams", "memory"] {
+            if let value = explanation?[key] { tree[at: key] = value }
+        }
+        return tree
+    }
+}
+
+extension Duration {
+    fileprivate var wholeMicroseconds: Int64 { Int64(self / .microseconds(1)) }
+}
