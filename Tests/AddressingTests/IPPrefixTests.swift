@@ -4,6 +4,18 @@ import Testing
 @Suite("prefixes")
 struct IPPrefixTests {
     @Test(
+        "an IPv4-mapped prefix stands for an IPv4 one, and every other for itself",
+        arguments: [
+            ("::ffff:192.0.2.0/120", "192.0.2.0/24"), ("::ffff:192.0.2.7/128", "192.0.2.7/32"), ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::ffff:0:0/95", "::fffe:0:0/95"), ("::/0", "::/0"), ("::fffe:192.0.2.0/120", "::fffe:c000:200/120"),
+            ("64:ff9b::192.0.2.0/120", "64:ff9b::c000:200/120"), ("192.0.2.0/24", "192.0.2.0/24"),
+        ])
+    func unmapped(_ text: String, _ wanted: String) throws {
+        let prefix = try #require(InterfaceAddress(text)).prefix
+        #expect(prefix.unmapped.description == wanted)
+    }
+
+    @Test(
         "a text that is no canonical prefix is none",
         arguments: [
             Text("", "nothing"),

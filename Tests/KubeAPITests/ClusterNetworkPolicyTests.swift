@@ -33,6 +33,15 @@ import Testing
         #expect(policy.egress[1].action == .deny && policy.egress[1].ports == [.name("web")])
     }
 
+    // CEL keeps them out where it is run, but for `::ffff:c000:200/120`. A rule that denied it would have denied nothing.
+    @Test("an IPv4-mapped network is the IPv4 one it stands for") func mapped() throws {
+        let (policy, faults) = try read(
+            #"{"tier":"Admin","priority":1,"subject":{"namespaces":{}},"egress":[{"action":"Deny","to":[{"networks":["::ffff:c000:200/120"]}]}]}"#
+        )
+        #expect(faults == [])
+        #expect(policy.egress.map(\.peers) == [[.networks([try #require(IPPrefix("192.0.2.0/24"))])]])
+    }
+
     static let faults: [(String, [String])] = [
         (
             "{}",

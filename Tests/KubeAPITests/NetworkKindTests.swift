@@ -138,6 +138,74 @@ struct NetworkKindTests {
         ] { #expect(faults.contains(expected), "\(expected)") }
     }
 
+    @Test(
+        "everything wrong with a port is told at once",
+        arguments: [
+            (
+                #"{"protocol": "ICMP", "port": 81, "endPort": 80}"#,
+                [
+                    "protocol: Unsupported value: \"ICMP\": supported values: \"SCTP\", \"TCP\", \"UDP\"",
+                    "endPort: Invalid value: 80: must be greater than or equal to `port`",
+                ]
+            ),
+            (
+                #"{"port": 70000, "endPort": 69000}"#,
+                [
+                    "port: Invalid value: 70000: must be between 1 and 65535, inclusive",
+                    "endPort: Invalid value: 69000: must be greater than or equal to `port`",
+                    "endPort: Invalid value: 69000: must be between 1 and 65535, inclusive",
+                ]
+            ),
+            (
+                #"{"protocol": 6, "endPort": 80}"#,
+                [
+                    "protocol: Invalid value: 6: must be a string, not a number",
+                    "endPort: Invalid value: 80: may not be specified when `port` is not specified",
+                ]
+            ),
+            (
+                #"{"port": "Web", "endPort": 80}"#,
+                ["port: Invalid value: \"Web\": ", "endPort: Invalid value: 80: may not be specified when `port` is non-numeric"]
+            ),
+            (#"{"port": true, "endPort": "80"}"#, ["port: Invalid value: true: ", "endPort: Invalid value: \"80\": "]),
+            (
+                #"{"port": 80, "endPort": 0}"#,
+                ["endPort: Invalid value: 0: must be greater", "endPort: Invalid value: 0: must be between"]
+            ),
+        ])
+    func wrongPort(_ port: String, _ expected: [String]) throws {
+        let reading = try read(
+            "NetworkPolicy", #""spec": {"ingress": [{"ports": [\#(port)]}]}"#, group: "networking.k8s.io/v1")
+        let faults = reading.faults.map(\.description)
+        #expect(faults.count == expected.count, "\(faults)")
+        for (fault, words) in zip(faults, expected) { #expect(fault.hasPrefix("spec.ingress[0].ports[0].\(words)"), "\(fault)") }
+        #expect((reading.object as? NetworkPolicy)?.ingress[0].ports == [.unreadable])
+    }
+
+    @Test("an IPv4-mapped range is the IPv4 range it stands for: no packet has such an address")
+    func mappedRange() throws {
+        let reading = try read(
+            "NetworkPolicy",
+            """
+            "spec": {"egress": [{"to": [
+              {"ipBlock": {"cidr": "::ffff:192.0.2.0/120", "except": ["192.0.2.64/26", "::ffff:192.0.2.7/128"]}},
+              {"ipBlock": {"cidr": "::ffff:0:0/96"}}, {"ipBlock": {"cidr": "::/0"}}]}]}
+            """, group: "networking.k8s.io/v1")
+        #expect(reading.faults == [])
+        let peers = try #require(reading.object as? NetworkPolicy).egress[0].peers
+        func prefixes(_ texts: String...) -> [IPPrefix] { texts.compactMap { IPPrefix($0) } }
+        let wanted: [NetworkPolicy.Peer] = [
+            .block(prefixes("192.0.2.0/24")[0], except: prefixes("192.0.2.64/26", "192.0.2.7/32")),
+            .block(prefixes("0.0.0.0/0")[0], except: []), .block(prefixes("::/0")[0], except: []),
+        ]
+        #expect(peers == wanted)
+        let outside = try read(
+            "NetworkPolicy",
+            #""spec": {"egress": [{"to": [{"ipBlock": {"cidr": "::ffff:192.0.2.0/120", "except": ["192.0.3.0/26"]}}]}]}"#,
+            group: "networking.k8s.io/v1")
+        #expect(outside.faults.map(\.description).contains { $0.contains("must be a strict subset of `cidr`") })
+    }
+
     @Test("an ingress is read with its rules, and what is missing is told")
     func ingress() throws {
         let reading = try read(

@@ -76,6 +76,17 @@ struct Block: Hashable {
         self.init(address, length)
     }
 
+    private static let mappedPrefix = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
+
+    /// An IPv4 range as an IPv6 one.
+    var mapped: Block { Block(Octets(Self.mappedPrefix + address.bytes), length + 96) }
+
+    /// The IPv4 range that an IPv4-mapped one stands for.
+    var unmapped: Block {
+        guard length >= 96, Array(address.bytes.prefix(12)) == Self.mappedPrefix else { return self }
+        return Block(Octets(Array(address.bytes.dropFirst(12))), length - 96)
+    }
+
     var hasHostBits: Bool { address.masked(to: length) != address }
 
     func contains(_ other: Octets) -> Bool {

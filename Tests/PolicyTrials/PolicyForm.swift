@@ -9,7 +9,7 @@ public enum PolicyForm: String, Hashable, Sendable, CaseIterable {
     // Peers.
     case noPeers, peerPods, peerNamespaces, peerBoth, peersSeveral, peerEmptyPodSelector, peerEmptyNamespaceSelector
     case selectorLabels, selectorIn, selectorNotIn, selectorExists, selectorDoesNotExist, selectorOfName
-    case block4, block6, blockWithoutExcept, blockExcept, exceptionOpenedElsewhere
+    case block4, block6, blockMapped, blockWithoutExcept, blockExcept, exceptionOpenedElsewhere
 
     // Ports.
     case noPorts, portNumber, portNameIngress, portNameEgress, portRange, portsSeveral

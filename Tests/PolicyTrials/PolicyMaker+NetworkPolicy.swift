@@ -149,12 +149,16 @@ extension PolicyMaker {
     private mutating func ipBlock() -> Tree {
         let block = block()
         note(block.address.isIPv4 ? .block4 : .block6)
+        // Some of one length, not by chance: the dice that follow stay as they were.
+        let isMapped = block.address.isIPv4 && block.length == 27
+        if isMapped { note(.blockMapped) }
+        let range = isMapped ? block.mapped.tree : block.tree
         guard !block.isSmallest, dice.chance(1, in: 2) else {
             note(.blockWithoutExcept)
-            return ["cidr": block.tree]
+            return ["cidr": range]
         }
         note(.blockExcept)
-        return ["cidr": block.tree, "except": .list((0..<dice.number(1...2)).map { _ in exception(of: block).tree })]
+        return ["cidr": range, "except": .list((0..<dice.number(1...2)).map { _ in exception(of: block).tree })]
     }
 
     private mutating func unreadablePeer() -> Tree {

@@ -202,9 +202,9 @@ extension SlowJudge {
     }
 
     private func means(block: Tree, _ address: Octets) -> Bool {
-        guard let range = block["cidr"]?.text.flatMap(Block.init), !range.hasHostBits else { return false }
+        guard let range = block["cidr"]?.text.flatMap(Block.init)?.unmapped, !range.hasHostBits else { return false }
         guard let excepts = (block["except"] ?? []).list else { return false }
-        let exceptions = excepts.compactMap { $0.text.flatMap(Block.init) }
+        let exceptions = excepts.compactMap { $0.text.flatMap(Block.init)?.unmapped }
         let areRight = exceptions.allSatisfy { $0.length > range.length && range.contains($0.address) && !$0.hasHostBits }
         guard exceptions.count == excepts.count, areRight else { return false }
         return range.contains(address) && !exceptions.contains { $0.contains(address) }

@@ -57,6 +57,13 @@ extension IPPrefix {
         contains(other) || other.contains(self)
     }
 
+    /// The IPv4 prefix that an IPv4-mapped one stands for (RFC 4291 §2.5.5.2): `192.0.2.0/24` of `::ffff:192.0.2.0/120`. Every other
+    /// one is itself.
+    public var unmapped: IPPrefix {
+        guard family == .v6, length >= 96, address.number >> 32 == 0xFFFF else { return self }
+        return IPPrefix(IPAddress(family: .v4, number: address.number & UInt128(UInt32.max)), length: length - 96)
+    }
+
     /// The address at a position, counted from the first; `nil` past the end.
     public func address(at offset: UInt128) -> IPAddress? {
         if let count, offset >= count { return nil }

@@ -5,7 +5,8 @@ public import Addressing
 /// What cannot be read fails closed, as the API demands (https://network-policy-api.sigs.k8s.io): a rule that accepts means nobody,
 /// and one that denies or passes denies everything. The object says so itself, so that whoever asks its rules needs not know of it.
 ///
-/// A network may have host bits, which are cut: its definition lets them pass.
+/// A network may have host bits, which are cut: its definition lets them pass. An IPv4-mapped one is read as the IPv4 one it stands
+/// for: no packet has such an address, and a rule that denies would deny nothing.
 public struct ClusterNetworkPolicy: KnownKind {
     public static let resource = ResourceType(
         GroupVersionKind(group: "policy.networking.k8s.io", version: "v1alpha2", kind: "ClusterNetworkPolicy"),
@@ -226,7 +227,7 @@ extension FieldReader {
         case "nodes": return selector(field).map(ClusterNetworkPolicy.Peer.nodes)
         case "networks":
             let before = errors.count
-            let prefixes = prefixes(field)
+            let prefixes = prefixes(field).map(\.unmapped)
             if prefixes.isEmpty, errors.count == before { report(.required(path(field), "must have at least 1 item")) }
             return .networks(prefixes)
         case "domainNames":

@@ -26,6 +26,7 @@ public struct NetworkPolicy: KnownKind {
         case pods(LabelSelector)
         /// Pods of the namespaces; without a selector of pods, all of them.
         case namespaces(LabelSelector, pods: LabelSelector?)
+        /// IPv4-mapped ranges are read as the IPv4 ones they stand for: no packet has such an address.
         case block(IPPrefix, except: [IPPrefix])
         /// Only beside a fault: it selects nobody, and keeps its rule from selecting everybody.
         case nobody
@@ -121,8 +122,8 @@ extension NetworkPolicy.Peer {
 
     private static func block(_ fields: inout FieldReader) -> Self {
         let before = fields.errors.count
-        let prefix = fields.plainPrefix("cidr")
-        let exceptions = fields.plainPrefixes("except")
+        let prefix = fields.plainPrefix("cidr")?.unmapped
+        let exceptions = fields.plainPrefixes("except").map(\.unmapped)
         guard let prefix else {
             if fields.errors.count == before { fields.report(.required(fields.path("cidr"))) }
             return .nobody
@@ -140,30 +141,37 @@ extension NetworkPolicy.Port {
     fileprivate init(reading fields: inout FieldReader) {
         let before = fields.errors.count
         transport = fields.word("protocol", TransportProtocol.self) ?? .tcp
+        let beforePort = fields.errors.count
         port = fields.portReference("port")
-        last = fields.port("endPort")
-        if fields.errors.count == before { for error in faults(in: fields) { fields.report(error) } }
+        if fields.errors.count == beforePort { for error in portFaults(in: fields) { fields.report(error) } }
+        if let end = fields.integer("endPort") {
+            last = UInt16(exactly: end)
+            let path = fields.path("endPort")
+            for fault in Self.faults(ofEnd: end, beside: fields.value("port")) {
+                fields.report(.invalid(path, .number(JSONNumber(end)), fault))
+            }
+        }
         if fields.errors.count > before { self = .unreadable }
     }
 
-    private func faults(in fields: FieldReader) -> [FieldError] {
+    private func portFaults(in fields: FieldReader) -> [FieldError] {
         let path = fields.path("port")
         // 0 and the empty name are as good as absent elsewhere, and would be every port here.
         if port == nil, let value = fields.value("port") {
             guard case .string = value else { return [.invalid(path, value, "must be between 1 and 65535, inclusive")] }
             return NameRule.portName.faults(in: "").map { .invalid(path, value, $0) }
         }
-        let faults = port?.faults(at: path) ?? []
-        guard let end = fields.value("endPort") else { return faults }
-        return faults
-            + (endFault.map { [.invalid(fields.path("endPort"), end, $0)] } ?? [])
+        return port?.faults(at: path) ?? []
     }
 
-    private var endFault: String? {
+    private static func faults(ofEnd end: Int64, beside port: JSONValue?) -> [String] {
         switch port {
-        case nil: "may not be specified when `port` is not specified"
-        case .name: "may not be specified when `port` is non-numeric"
-        case .number(let first): (last ?? 0) < first ? "must be greater than or equal to `port`" : nil
+        case nil: ["may not be specified when `port` is not specified"]
+        case .string: ["may not be specified when `port` is non-numeric"]
+        case .number(let first):
+            (end < first.integer ?? end ? ["must be greater than or equal to `port`"] : [])
+                + ((1...65535).contains(end) ? [] : ["must be between 1 and 65535, inclusive"])
+        default: []
         }
     }
 }
