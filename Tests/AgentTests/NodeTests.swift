@@ -74,6 +74,8 @@ extension KernelTests {
                     \tchain prerouting {
                     \t\ttype filter hook prerouting priority raw; policy accept;
                     \t\tiifname "tl*" fib saddr . iif oif missing drop comment "a pod sends from its own address alone"
+                    \t\tiifname "tl*" ip6 saddr >= fe80:: ip6 saddr <= febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff drop \
+                    comment "which is no link-local one"
                     \t}
                     }
                     """)
