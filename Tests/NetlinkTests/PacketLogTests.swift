@@ -33,6 +33,25 @@ import Testing
         #expect(flow.transport == 17 && flow.sourcePort == 40_000 && flow.destinationPort == 53)
     }
 
+    @Test("what is missing among the numbers of a log's packets is lost, also where they go round")
+    func numbers() {
+        func packet(_ number: UInt32?) -> LoggedPacket {
+            var packet = LoggedPacket(prefix: "", payload: [])
+            packet.number = number
+            return packet
+        }
+        var sequence = LogSequence()
+        #expect(sequence.lost(before: [packet(0), packet(1)]) == 0)
+        #expect(sequence.lost(before: [packet(2), packet(5), packet(6)]) == 2)
+        // A kernel that says none says nothing of what was lost.
+        #expect(sequence.lost(before: [packet(nil)]) == 0)
+        #expect(sequence.lost(before: []) == 0)
+        #expect(sequence.lost(before: [packet(7)]) == 0)
+        var late = LogSequence()
+        #expect(late.lost(before: [packet(.max)]) == Int(UInt32.max))
+        #expect(late.lost(before: [packet(1)]) == 1)
+    }
+
     @Test("of IPv6 the extensions are passed over; a later fragment has no ports")
     func extensions() throws {
         let header: [UInt8] = [0x60, 0, 0, 0, 0, 24, 0, 64] + Array(repeating: 1, count: 16) + Array(repeating: 2, count: 16)

@@ -32,8 +32,8 @@ actor PolicyLogger {
             page.add("tulle_policy_log_lines_total", .counter, "Connections that were written to the log.", .init(lines))
             page.add(
                 "tulle_policy_log_dropped_total", .counter,
-                "Connections that the kernel told of and that were not written: too many in a second, or of a rule that is gone. What is "
-                    + "beyond each rule's own limit the kernel does not tell.",
+                "Connections that the kernel told of and that were not written: too many in a second, of a rule that is gone, or not "
+                    + "fetched in time. What is beyond each rule's own limit the kernel does not tell.",
                 .init(dropped))
         }
     }
@@ -80,9 +80,11 @@ actor PolicyLogger {
         while policies.isLogging, !Task.isCancelled {
             // This thread is ours alone; a quarter of a second is how late the end is noticed.
             switch try log.next(timeout: .milliseconds(250)) {
-            case .packets(let packets)?: for packet in packets { write(packet, at: now()) }
-            case .overrun?: counts.dropped.add(1, ordering: .relaxed)
-            case nil: break
+            case .packets(let packets, let lost)?:
+                counts.dropped.add(lost, ordering: .relaxed)
+                for packet in packets { write(packet, at: now()) }
+            // What was lost is counted with the next packet.
+            case .overrun?, nil: break
             }
             await Task.yield()
         }
