@@ -82,6 +82,42 @@ import Yams
         }
     }
 
+    @Test("kubectl get shows the tier, the priority and whether the policy is tried out")
+    func columns() async throws {
+        let definition = try manifest("clusternetworkpolicies.yaml").description
+        try await withServer { port, _ in
+            try await Client.with(port: port) { client in
+                #expect(try await client.ask(.POST, definitions, definition).status == 201)
+                let shadow = policy { $0[at: "metadata", "annotations"] = ["tulle.dev/policy-mode": "shadow"] }
+                #expect(try await client.ask(.POST, policies, shadow).status == 201)
+                let other = policy { $0[at: "metadata", "name"] = "open" }
+                #expect(try await client.ask(.POST, policies, other).status == 201)
+                let accept = ("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+                let table = try JSONReader().value(try await client.ask(.GET, policies, headers: [accept]).body)
+                #expect(
+                    table["columnDefinitions"]?.objects.map { $0.string("name") } == ["Name", "Tier", "Priority", "Mode", "Age"])
+                let rows = (table["rows"]?.objects ?? []).map { ($0["cells"]?.array ?? []).prefix(4) }
+                #expect(rows == [["lock", "Admin", "10", "shadow"], ["open", "Admin", "10", .null]], "\(rows)")
+            }
+        }
+    }
+
+    @Test("kubectl explain has a sentence for every field, of the specification and of the status")
+    func explained() throws {
+        let kind = try #require(ServedKind(crd: manifest("clusternetworkpolicies.yaml")))
+        var unexplained: [String] = []
+        func look(_ schema: JSONValue, _ path: String) {
+            if let items = schema["items"] { look(items, path + "[]") }
+            for member in schema["properties"]?.object?.members ?? [] {
+                let path = "\(path).\(member.key)"
+                if member.value["description"]?.string?.isEmpty ?? true { unexplained.append(path) }
+                look(member.value, path)
+            }
+        }
+        look(try #require(kind.custom).schemaTree, "")
+        #expect(unexplained == [])
+    }
+
     static let refusals: [(path: [String], value: JSONValue, fault: String)] = [
         (["tier"], "Default", "spec.tier: Unsupported value"), (["priority"], 1001, "spec.priority: Invalid value"),
         (["priority"], -1, "spec.priority: Invalid value"), (["subject"], [:], "spec.subject: Invalid value"),

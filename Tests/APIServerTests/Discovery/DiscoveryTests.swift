@@ -121,6 +121,23 @@ import Testing
         #expect(text.contains("fieldValidation"))
     }
 
+    @Test("kubectl explain has a sentence for every field of a network policy")
+    func policiesExplained() throws {
+        let document = try #require(Discovery().openAPI(group: "networking.k8s.io", version: "v1"))
+        let schemas = try #require(document["components"]?["schemas"]?.object)
+        let ours = schemas.members.filter { member in
+            ["NetworkPolicy", "IPBlock", "LabelSelector"].contains {
+                member.key.split(separator: ".").last?.hasPrefix($0) == true
+            }
+        }
+        #expect(ours.count == 9, "\(ours.map(\.key))")
+        for schema in ours {
+            for field in schema.value["properties"]?.object?.members ?? [] {
+                #expect(field.value["description"]?.string?.isEmpty == false, "\(schema.key): \(field.key)")
+            }
+        }
+    }
+
     @Test("a description belongs to a type and a field that are there")
     func descriptions() {
         for key in Descriptions.texts.keys {

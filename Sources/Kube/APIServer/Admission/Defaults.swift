@@ -25,7 +25,7 @@ public enum Defaults {
         case "EndpointSlice": endpointSlice(&object)
         case "Secret": secret(&object)
         case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet": workload(&object, kind.kind)
-        case "NetworkPolicy": object.edit("spec", networkPolicy)
+        case "NetworkPolicy": object.editOrMake("spec", networkPolicy)
         case "Ingress": object.editOrMake("status") { $0.fill("loadBalancer", [:]) }
         case "IngressClass":
             object.edit("spec") { $0.edit("parameters") { $0.fill("scope", "Cluster") } }
@@ -88,6 +88,7 @@ extension Defaults {
     }
 
     private static func networkPolicy(_ spec: inout JSONObject) {
+        spec.fill("podSelector", [:])
         if spec["policyTypes"]?.array?.isEmpty ?? true {
             let hasEgress = spec["egress"]?.array?.isEmpty == false
             spec["policyTypes"] = hasEgress ? ["Ingress", "Egress"] : ["Ingress"]

@@ -6,7 +6,6 @@ extension Validation {
     ///
     /// - Parameter old: ranges that are stored stay as they are written, so that a policy of before can still be changed.
     static func networkPolicy(_ top: inout Checker, _ old: JSONValue?) {
-        if top.isMissing("spec") { top.report(.required(top.path("spec"))) }
         let stored = Set(old.map(ranges) ?? [])
         top.inside("spec") { spec in
             _ = selector("podSelector", in: &spec)
@@ -29,10 +28,38 @@ extension Validation {
     }
 
     /// Every range that a policy names.
-    private static func ranges(of policy: JSONValue) -> [String] {
-        [("ingress", "from"), ("egress", "to")].flatMap { direction, peers in
-            (policy.at("spec", direction)?.array ?? []).flatMap { $0[peers]?.array ?? [] }.compactMap { $0["ipBlock"] }
-                .flatMap { [$0["cidr"]].compactMap(\.self) + ($0["except"]?.array ?? []) }.compactMap(\.string)
+    private static func ranges(of policy: JSONValue) -> [String] { placedRanges(of: policy).map(\.text) }
+
+    private static func placedRanges(of policy: JSONValue) -> [(path: FieldPath, text: String)] {
+        func list(_ value: JSONValue, _ field: String, at path: FieldPath) -> [(path: FieldPath, value: JSONValue)] {
+            (value[field]?.array ?? []).enumerated().map { (path.child(field).index($0), $1) }
+        }
+        let rules = [("ingress", "from"), ("egress", "to")].flatMap { direction, field in
+            list(policy["spec"] ?? [:], direction, at: FieldPath("spec")).flatMap { list($0.value, field, at: $0.path) }
+        }
+        return rules.flatMap { peer -> [(path: FieldPath, text: String)] in
+            guard let block = peer.value["ipBlock"] else { return [] }
+            let path = peer.path.child("ipBlock")
+            let values = [(path: path.child("cidr"), value: block["cidr"] ?? .null)] + list(block, "except", at: path)
+            return values.compactMap { place in place.value.string.map { (place.path, $0) } }
+        }
+    }
+
+    /// What is taken, and is to be written in another way: kube-apiserver's words, from 1.33 on.
+    static func networkPolicyWarnings(_ policy: JSONValue) -> [String] {
+        placedRanges(of: policy).compactMap { path, text in
+            guard let range = InterfaceAddress(text) else { return nil }
+            let (prefix, shown) = (range.prefix, JSONValue.string(text))
+            if prefix.address != range.address {
+                let host = IPPrefix(host: range.address)
+                return "\(path): CIDR value \(shown) is ambiguous in this context (should be \"\(prefix)\" or \"\(host)\"?)"
+            }
+            if prefix.unmapped != prefix {
+                return "\(path): non-standard CIDR value \(shown) will be considered invalid in a future Kubernetes release: "
+                    + "use \"\(prefix.unmapped)\""
+            }
+            guard prefix.description != text else { return nil }
+            return "\(path): IPv6 CIDR value \(shown) should be in RFC 5952 canonical format (\"\(prefix)\")"
         }
     }
 
@@ -78,12 +105,12 @@ extension Validation {
         let text = block.string("cidr")
         guard !text.isEmpty else { return }
         block.report(rangeFaults(text, at: block.path("cidr"), stored))
-        guard let outer = InterfaceAddress(text)?.prefix else { return }
+        guard let outer = InterfaceAddress(text)?.prefix.unmapped else { return }
         for (position, value) in (block.object["except"]?.array ?? []).enumerated() {
             let path = block.path("except").index(position)
             let text = value.string ?? ""
             block.report(rangeFaults(text, at: path, stored))
-            guard let inner = InterfaceAddress(text)?.prefix else { continue }
+            guard let inner = InterfaceAddress(text)?.prefix.unmapped else { continue }
             // An exception of everything would leave a rule that means nothing.
             if !outer.contains(inner) || inner.length <= outer.length {
                 block.report(.invalid(path, value, "must be a strict subset of `cidr`"))

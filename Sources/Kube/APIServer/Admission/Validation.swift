@@ -23,6 +23,11 @@ public enum Validation {
         return top.faults
     }
 
+    /// What is to be said of an object that is taken.
+    public static func warnings(of object: JSONValue, _ kind: ServedKind) -> [String] {
+        kind.kind == "NetworkPolicy" && !kind.isCustom ? networkPolicyWarnings(object) : []
+    }
+
     private static func check(_ top: inout Checker, _ old: JSONValue?, _ kind: String) {
         switch kind {
         case "Namespace", "Event": break

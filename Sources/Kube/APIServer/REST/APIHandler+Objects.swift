@@ -136,18 +136,16 @@ extension APIHandler {
         if MediaType(request.contentType).type == "application/apply-patch+yaml" {
             // Refused before the object is looked for: it is what would make one that is not there.
             _ = try api.rules.patched(request, [:], exchange.kind)
-        } else {
-            _ = try Submission.tree(request.body, refusingDuplicates: options.refusesDuplicates)
         }
+        let duplicates = try Submission.duplicates(request.body, options)
         let place = Submission(kind: exchange.kind, namespace: exchange.namespace, name: name)
         let outcome = try await api.change(
             exchange.kind, exchange.namespace, name, part: part, isDryRun: options.isDryRun
-        ) { old in
+        ) { old -> Submission.Reading in
             let new = try place.checked(try api.rules.patched(request, old, exchange.kind))
-            _ = try place.reviewed(new, options, api.rules)
-            return new
+            return Submission.Reading(object: new, warnings: try place.warnings(new, duplicates, options, api.rules))
         }
-        return Submission.Reading(object: outcome.object)
+        return Submission.Reading(object: outcome.object, warnings: outcome.warnings)
     }
 
     private func delete(_ exchange: Exchange, _ name: String, _ rendering: Rendering) async throws -> Response {

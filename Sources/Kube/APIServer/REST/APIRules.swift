@@ -25,6 +25,8 @@ struct APIRules: Sendable {
     var defaulted: @Sendable (JSONValue, ServedKind) -> JSONValue
     /// Everything wrong with an object that replaces another, or none when it is new.
     var faults: @Sendable (JSONValue, _ old: JSONValue?, ServedKind) -> [FieldError]
+    /// What is to be said of an object that is taken all the same.
+    var warnings: @Sendable (JSONValue, ServedKind) -> [String]
     /// - Throws: a ``Status``.
     var patched: @Sendable (PatchRequest, JSONValue, ServedKind) throws -> JSONValue
     /// A table of objects; the last is the list's metadata.
@@ -42,6 +44,7 @@ extension APIRules {
         },
         defaulted: { Defaults.applied(to: $0, $1) },
         faults: { Validation.faults(of: $0, replacing: $1, $2) },
+        warnings: { Validation.warnings(of: $0, $1) },
         patched: { request, object, kind in
             do throws(PatchError) {
                 return try Patch(contentType: request.contentType, body: request.body, kind: kind).applied(to: object)

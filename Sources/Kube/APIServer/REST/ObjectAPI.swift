@@ -26,6 +26,8 @@ struct ObjectAPI: Sendable {
         var object: JSONValue
         /// Whether the object is there no more.
         var isGone = false
+        /// What is to be said to who changed it.
+        var warnings: [String] = []
     }
 
     /// - Throws: 404.
@@ -166,12 +168,21 @@ extension ObjectAPI {
         _ kind: ServedKind, _ namespace: String, _ name: String, part: ObjectLife.Part = .main, isDryRun: Bool = false,
         _ edit: @Sendable (JSONValue) throws -> JSONValue
     ) async throws -> Outcome {
+        try await change(kind, namespace, name, part: part, isDryRun: isDryRun) { Submission.Reading(object: try edit($0)) }
+    }
+
+    /// The same, with what is to be said of the object that was wanted.
+    func change(
+        _ kind: ServedKind, _ namespace: String, _ name: String, part: ObjectLife.Part = .main, isDryRun: Bool = false,
+        _ edit: @Sendable (JSONValue) throws -> Submission.Reading
+    ) async throws -> Outcome {
         let key = kind.key(namespace, name)
         let life = ObjectLife(kind: kind)
         while true {
             guard let stored = try await store.object(key) else { throw Status.notFound(kind, name) }
             let old = try Self.tree(stored, as: kind)
-            let new = try edit(old)
+            let reading = try edit(old)
+            let new = reading.object
             try ObjectLimits.checkDepth(new, kind)
             try Self.check(new, replaces: old, kind)
             // Defaults first: what a client left out is no change of what was filled in before.
@@ -180,7 +191,7 @@ extension ObjectAPI {
             if kind.isService, part == .main {
                 result = life.changed(try desk.settled(result, replacing: old, kind), over: old, part: part)
             }
-            if result == old { return Outcome(object: old) }
+            if result == old { return Outcome(object: old, warnings: reading.warnings) }
             let faults = life.faults(of: result, over: old) + rules.faults(result, old, kind)
             guard faults.isEmpty else { throw Status.invalid(kind, name, faults) }
             let text = StampedBody(kind.stored(result))
@@ -188,12 +199,14 @@ extension ObjectAPI {
             if isDryRun {
                 if kind.isService, part == .main { result = try desk.tried(result, replacing: old, kind) }
                 if kind.isDefinition { result = try await tried(definition: result, kind) }
-                return Outcome(object: result, isGone: life.isFree(result))
+                return Outcome(object: result, isGone: life.isFree(result), warnings: reading.warnings)
             }
             var ledger = kind.isService && part == .main ? desk.ledger(for: result, replacing: old, kind) : nil
             if kind.isDefinition { ledger = self.ledger(definition: result) }
             do {
-                return try await write(result, text, over: stored, kind, life, ledger)
+                var outcome = try await write(result, text, over: stored, kind, life, ledger)
+                outcome.warnings = reading.warnings
+                return outcome
             } catch let error as StoreError {
                 guard case .conflict = error.code else { throw error }
             }

@@ -55,14 +55,19 @@ struct Rendering: Sendable {
 }
 
 extension Response {
-    /// - Parameter warnings: shown to the user by kubectl (RFC 7234 §5.5, code 299).
+    /// - Parameter warnings: shown to the user by kubectl (RFC 7234 §5.5, code 299); as many as 4096 characters hold, as with
+    ///   kube-apiserver: a client takes only so much of headers.
     static func json(_ tree: JSONValue, status: HTTPResponse.Status = .ok, warnings: [String] = []) -> Response {
         var response = json(JSONWriter().bytes(of: tree), status: status)
         guard let name = HTTPField.Name("Warning") else { return response }
+        var room = 4096
         for warning in warnings {
             let text = JSONValue.string(
                 String(warning.unicodeScalars.filter { $0.isASCII && $0.value >= 0x20 }.map(Character.init)))
-            response.headers.append(HTTPField(name: name, value: "299 - \(text)"))
+            let value = "299 - \(text)"
+            room -= value.utf8.count
+            guard room >= 0 else { break }
+            response.headers.append(HTTPField(name: name, value: value))
         }
         return response
     }

@@ -21,15 +21,25 @@ struct Submission: Sendable {
         let document = try Self.document(bytes)
         if options.refusesDuplicates { try Self.refuse(document.duplicates) }
         let object = try checked(document.value)
+        return Reading(object: object, warnings: try warnings(object, document.duplicates, options, rules))
+    }
+
+    /// Checks the forms of all fields.
+    ///
+    /// - Parameter duplicates: keys that the body had twice.
+    /// - Returns: what is to be said of it.
+    func warnings(
+        _ object: JSONValue, _ duplicates: [FieldPath], _ options: WriteOptions, _ rules: APIRules
+    ) throws(Status) -> [String] {
         let unknown = try reviewed(object, options, rules)
-        guard options.fieldValidation != .ignore else { return Reading(object: object) }
-        return Reading(object: object, warnings: unknown + document.duplicates.map { "duplicate field \"\($0)\"" })
+        let isTold = options.fieldValidation != .ignore
+        return (isTold ? unknown + duplicates.map { "duplicate field \"\($0)\"" } : []) + rules.warnings(object, kind)
     }
 
     /// Checks the forms of all fields.
     ///
     /// - Returns: a sentence for every field that the kind has not.
-    func reviewed(_ object: JSONValue, _ options: WriteOptions, _ rules: APIRules) throws(Status) -> [String] {
+    private func reviewed(_ object: JSONValue, _ options: WriteOptions, _ rules: APIRules) throws(Status) -> [String] {
         let review = rules.reviewed(object, kind)
         if !review.wrongForms.isEmpty {
             throw unreadable(review.wrongForms.map(\.description).joined(separator: ", "))
@@ -47,6 +57,15 @@ struct Submission: Sendable {
         let document = try document(bytes)
         if refusingDuplicates { try refuse(document.duplicates) }
         return document.value
+    }
+
+    /// Keys that a body has twice.
+    ///
+    /// - Throws: 400 where that is refused.
+    static func duplicates(_ bytes: [UInt8], _ options: WriteOptions) throws(Status) -> [FieldPath] {
+        let duplicates = try document(bytes).duplicates
+        if options.refusesDuplicates { try refuse(duplicates) }
+        return duplicates
     }
 
     private static func document(_ bytes: [UInt8]) throws(Status) -> JSONReader.Document {
