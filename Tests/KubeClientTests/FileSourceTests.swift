@@ -44,6 +44,22 @@ struct FileSourceTests {
         #expect(texts(settled(&follower)) == ["faults ", "modified Namespace a"])
     }
 
+    @Test("a field that the kind has not is a fault, and the object is taken as it is written now")
+    func unknownField() throws {
+        let directory = try TemporaryDirectory()
+        let path = try directory.write(yaml("a=1"), to: "objects.yaml")
+        var follower = FileFollower(paths: [path], registry: .standard) { tree, kind in
+            kind.kind == "Namespace" && tree["metadata"]?["labels"]?["v"] == "2" ? [FieldPath("metadata", "labls")] : []
+        }
+        #expect(texts(follower.look()) == ["listed Namespace a"])
+        try directory.write(yaml("a=2"), to: "objects.yaml")
+        let told = texts(settled(&follower))
+        #expect(told.last == "modified Namespace a")
+        #expect(told.first?.hasSuffix("Namespace a: unknown field \"metadata.labls\"") == true, "\(told)")
+        try directory.write(yaml("a=3"), to: "objects.yaml")
+        #expect(texts(settled(&follower)) == ["faults ", "modified Namespace a"])
+    }
+
     @Test("a source whose file is missing lists once it is there")
     func late() throws {
         let directory = try TemporaryDirectory()

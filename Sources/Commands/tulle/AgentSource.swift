@@ -76,7 +76,9 @@ enum AgentOrigin {
         let clock = ContinuousClock()
         switch self {
         case .files(let paths):
-            try await body(FileObjectSource(paths: paths, interval: .milliseconds(500), clock: clock, logger: logger), nil, nil)
+            let source = FileObjectSource(
+                paths: paths, unknownFields: UnknownFields.find, interval: .milliseconds(500), clock: clock, logger: logger)
+            try await body(source, nil, nil)
         case .server(let access, _):
             var limits = HTTPTransport.Limits()
             limits.gathering = gathering

@@ -19,6 +19,8 @@ public struct Problem: Hashable, Sendable {
     public enum ID: String, Hashable, Sendable, CaseIterable {
         /// An object breaks a rule of the API.
         case objectInvalid = "object-invalid"
+        /// An object has a field that its kind has not.
+        case fieldUnknown = "field-unknown"
         /// A source of objects cannot be read.
         case sourceUnreadable = "source-unreadable"
         case nodeUnknown = "node-unknown"
@@ -112,7 +114,7 @@ extension Problem.ID {
     public var severity: Problem.Severity {
         switch self {
         case .nodeWithoutPodCIDR, .nodeUnknown, .sourceUnreadable, .familyUnavailable, .podHoldsGateway, .metricsAddressTaken,
-            .healthAddressTaken, .policyLogUnread, .policyAnnotationUnknown, .namesNotServed:
+            .healthAddressTaken, .policyLogUnread, .policyAnnotationUnknown, .namesNotServed, .fieldUnknown:
             .warning
         case .objectInvalid, .nodeWithoutAddress, .nodeAddressShared, .nodeAddressInPodCIDR, .podCIDROverlap,
             .podCIDRReserved, .podCIDRTooWide, .podCIDRHoldsNode, .podCIDROnSegment, .nodeAddressMissing, .peerNotOnSegment,
@@ -128,6 +130,7 @@ extension Problem.ID {
     public var remedy: String {
         switch self {
         case .objectInvalid: "correct the field that the message names"
+        case .fieldUnknown: "write the field's name as kubectl explain shows it, or take it away: nothing reads it"
         case .sourceUnreadable: "make the file readable, or the server reachable; what it last said stays in force"
         case .nodeUnknown:
             "create the Node object of this name, or start the agent with --node and the right one; what was made stays meanwhile"

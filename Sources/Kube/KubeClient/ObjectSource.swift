@@ -45,6 +45,8 @@ public struct SourceFault: Hashable, Sendable, CustomStringConvertible {
     public var message: String
     /// Whether one object is wrong, known by its key or not, and not the source as a whole.
     public var isAboutObject: Bool
+    /// Whether the object is taken as it is, but for a field that its kind has not.
+    public var isUnknownField = false
 
     /// - Parameter isAboutObject: whether a key is given, unless said otherwise.
     public init(origin: String, key: ObjectKey? = nil, message: String, isAboutObject: Bool? = nil) {

@@ -17,12 +17,15 @@ public struct FileObjectSource: ObjectSource {
     private let clock: any Clock<Duration>
     private let logger: Logger
 
-    /// - Parameter interval: how often the files are looked at; a look is one `stat` a file.
+    /// - Parameters:
+    ///   - unknownFields: which of an object's fields its kind has not; they are faults, and the object is taken as it is.
+    ///   - interval: how often the files are looked at; a look is one `stat` a file.
     public init(
-        paths: [String], registry: Registry = .standard, interval: Duration, clock: any Clock<Duration>, logger: Logger
+        paths: [String], registry: Registry = .standard, unknownFields: @escaping ObjectFile.UnknownFields = { _, _ in [] },
+        interval: Duration, clock: any Clock<Duration>, logger: Logger
     ) {
         (events, continuation) = AsyncStream.makeStream()
-        follower = FileFollower(paths: paths, registry: registry)
+        follower = FileFollower(paths: paths, registry: registry, unknownFields: unknownFields)
         self.interval = interval
         self.clock = clock
         self.logger = logger
@@ -46,6 +49,7 @@ public struct FileObjectSource: ObjectSource {
 struct FileFollower: Sendable {
     let paths: [String]
     let registry: Registry
+    private let unknownFields: ObjectFile.UnknownFields
     private var seen: [String: Stamp]?
     private var read: [String: Stamp]?
     private var cache = ObjectCache()
@@ -59,9 +63,10 @@ struct FileFollower: Sendable {
         var inode: String
     }
 
-    init(paths: [String], registry: Registry) {
+    init(paths: [String], registry: Registry, unknownFields: @escaping ObjectFile.UnknownFields = { _, _ in [] }) {
         self.paths = paths
         self.registry = registry
+        self.unknownFields = unknownFields
     }
 
     mutating func look() -> [ObjectEvent] {
@@ -73,7 +78,7 @@ struct FileFollower: Sendable {
             guard isSettled, stamps != read else { return [] }
             // The stamps are from before the reading: what changes meanwhile is seen at the next look.
             read = stamps
-            let contents = try ObjectFile.load(paths, registry: registry)
+            let contents = try ObjectFile.load(paths, registry: registry, unknownFields: unknownFields)
             return report(contents.faults) + changes(contents)
         } catch {
             let origin = error.line.map { "\(error.path), line \($0)" } ?? error.path

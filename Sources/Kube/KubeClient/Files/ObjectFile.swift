@@ -37,15 +37,19 @@ public enum ObjectFile {
 }
 
 extension ObjectFile {
+    /// Which of an object's fields its kind has not: what a server warns of. Asked of those that can be read.
+    public typealias UnknownFields = @Sendable (JSONValue, GroupVersionKind) -> [FieldPath]
+
     /// Reads files and directories; of a directory the files ending in `.yaml`, `.yml` or `.json`, by name, not below it.
     ///
     /// - Throws: ``ObjectFileError`` when something cannot be read or is no YAML or JSON. Objects that are wrong are no error.
-    public static func load(_ paths: [String], registry: Registry = .standard, defaultNamespace: String = "default")
-        throws(ObjectFileError) -> Contents
-    {
+    public static func load(
+        _ paths: [String], registry: Registry = .standard, defaultNamespace: String = "default",
+        unknownFields: UnknownFields = { _, _ in [] }
+    ) throws(ObjectFileError) -> Contents {
         var entries: [Entry] = []
         for path in try files(paths) { entries += try read(path) }
-        return contents(entries, registry: registry, defaultNamespace: defaultNamespace)
+        return contents(entries, registry: registry, defaultNamespace: defaultNamespace, unknownFields: unknownFields)
     }
 
     /// The trees of one file.
@@ -71,7 +75,9 @@ extension ObjectFile {
     }
 
     /// Typed objects of trees. An object that is there twice counts once, as it was written last, and is told.
-    public static func contents(_ entries: [Entry], registry: Registry, defaultNamespace: String) -> Contents {
+    public static func contents(
+        _ entries: [Entry], registry: Registry, defaultNamespace: String, unknownFields: UnknownFields = { _, _ in [] }
+    ) -> Contents {
         var contents = Contents(objects: [], faults: [])
         var positions: [ObjectKey: Int] = [:]
         for entry in entries {
@@ -81,6 +87,11 @@ extension ObjectFile {
                 SourceFault(origin: origin, key: reading.object?.key, message: $0.description, isAboutObject: true)
             }
             guard let object = reading.object else { continue }
+            contents.faults += entry.unknown(unknownFields).map { path in
+                var fault = SourceFault(origin: origin, key: object.key, message: "unknown field \"\(path)\"")
+                fault.isUnknownField = true
+                return fault
+            }
             if !reading.faults.isEmpty { contents.damaged.insert(object.key) }
             if let earlier = positions[object.key] {
                 let message = "is there twice; this one, the last, is used"
@@ -120,6 +131,13 @@ extension ObjectFile {
             }
         }
         return files
+    }
+}
+
+extension ObjectFile.Entry {
+    fileprivate func unknown(_ fields: ObjectFile.UnknownFields) -> [FieldPath] {
+        let (version, word) = (tree["apiVersion"]?.string ?? "", tree["kind"]?.string ?? "")
+        return (kind ?? GroupVersionKind(apiVersion: version, kind: word)).map { fields(tree, $0) } ?? []
     }
 }
 

@@ -380,7 +380,7 @@ extension Problem {
         // An object of a server is in one place alone, which its name says.
         let isPlaceKnown = fault.isAboutObject && fault.key != nil && fault.origin.hasPrefix("/api")
         self.init(
-            fault.isAboutObject ? .objectInvalid : .sourceUnreadable, fault.key,
+            fault.isUnknownField ? .fieldUnknown : fault.isAboutObject ? .objectInvalid : .sourceUnreadable, fault.key,
             isPlaceKnown ? fault.message : "\(fault.origin): \(fault.message)")
     }
 }

@@ -70,7 +70,7 @@ final class LabCluster: Sendable {
             // As it is now: the backend may have been changed.
             let settings = self?.settings
             let options =
-                (settings?.agentOptions ?? []) + (settings?.servicePrefixes ?? []).flatMap { ["--service-cidr", "\($0)"] }
+                (settings?.servicePrefixes ?? []).flatMap { ["--service-cidr", "\($0)"] } + (settings?.agentOptions ?? [])
             return try Child(
                 [
                     tools.pod, "run", "--join", "\(holder)", "--namespaces", "net,uts,pid", "--", tools.tulle, "agent",
@@ -230,10 +230,9 @@ extension LabCluster {
         let definitions = ResourceType(
             GroupVersionKind(group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition"),
             plural: "customresourcedefinitions", shortNames: [], isNamespaced: false)
-        let entries = try ObjectFile.entries(PackageResources.clusternetworkpolicies_yaml, path: "clusternetworkpolicies.yaml")
-        for entry in entries {
+        for definition in LabDefinitions.all {
             do {
-                try await client.create(entry.tree, of: definitions)
+                try await client.create(definition, of: definitions)
             } catch APIFailure.alreadyExists {
                 // After a restart it is there.
             }
