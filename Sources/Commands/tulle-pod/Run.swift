@@ -96,6 +96,6 @@ extension Run {
         } else if let file = arguments[0] {
             execvp(file, arguments)
         }
-        return .last("\(command[0])", status: errno == ENOENT ? notFound : notRunnable)
+        return .last("running \(command[0])", status: errno == ENOENT ? notFound : notRunnable)
     }
 }

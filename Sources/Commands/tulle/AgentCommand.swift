@@ -187,18 +187,13 @@ struct AgentCommand: AsyncParsableCommand {
         return [address]
     }
 
-    private func keepNode() async throws {
+    /// What the options come to.
+    ///
+    /// - Throws: ``AgentUsage``, or what cannot be as it is asked for.
+    func settings(node: String, origin: String) throws -> AgentSettings {
         let duties = try AgentParts.duties(parts)
-        let node = try node ?? defaultNodeName(environment: environmentVariable)
-        let origin = try source.origin(environment: environmentVariable)
-        guard geteuid() == 0 else { throw Exit.needsRoot("tulle agent", "it sets up links, routes and rules") }
-        var logger = Logger(label: "tulle.agent", factory: { StreamLogHandler.standardError(label: $0) })
-        logger.logLevel = logLevel
-        logger[metadataKey: "node"] = "\(node)"
-        // An agent waits most of the time; a heap for each of the threads it once had would be 3 MiB.
-        clinux_few_heaps(2)
         var settings = AgentSettings(
-            node: node, duties: duties, network: try network.settings(), origin: origin.description,
+            node: node, duties: duties, network: try network.settings(), origin: origin,
             stateDirectory: stateDirectory, socket: socket, queueDirectory: queueDirectory, period: .seconds(period),
             serviceRanges: try prefixes(serviceRanges, "--service-cidr"),
             nodePortAddresses: try prefixes(nodePortAddresses, "--nodeport-addresses"),
@@ -212,9 +207,21 @@ struct AgentCommand: AsyncParsableCommand {
         do {
             try settings.check()
         } catch {
-            FileHandles.complain("tulle agent: \(error)")
-            throw ExitCode(64)
+            throw AgentUsage("\(error)")
         }
+        return settings
+    }
+
+    private func keepNode() async throws {
+        let node = try node ?? defaultNodeName(environment: environmentVariable)
+        let origin = try source.origin(environment: environmentVariable)
+        let settings = try settings(node: node, origin: origin.description)
+        guard geteuid() == 0 else { throw Exit.needsRoot("tulle agent", "it sets up links, routes and rules") }
+        var logger = Logger(label: "tulle.agent", factory: { StreamLogHandler.standardError(label: $0) })
+        logger.logLevel = logLevel
+        logger[metadataKey: "node"] = "\(node)"
+        // An agent waits most of the time; a heap for each of the threads it once had would be 3 MiB.
+        clinux_few_heaps(2)
         let rest = Task {
             try await Task.sleep(for: .seconds(10))
             StartupCode.giveBack()

@@ -191,6 +191,10 @@ struct LabBackend: AsyncParsableCommand {
 
     func run() async throws {
         try await LabExit.running("backend") {
+            if var settings = try place.lab.readSettings(), !settings.moreAgentOptions.isEmpty {
+                (settings.backend, settings.isDirectOnSegment) = (backend, vxlanDirectRouting)
+                if let fault = LabAgentOptions.fault(of: settings) { throw LabError(.settingsRefused, fault) }
+            }
             _ = try LabControl(place.lab).ask([
                 "do": "backend", "backend": .string(backend.rawValue), "isDirectOnSegment": .bool(vxlanDirectRouting),
             ])

@@ -20,6 +20,7 @@ struct LabUp: AsyncParsableCommand {
               tulle lab up --nodes 5 --families dual --pods 10
               tulle lab up --nodes 4 --segments 2 --backend vxlan --vxlan-direct-routing
               tulle lab up --name two --image 'web/*=python3 -m http.server 8080'
+              tulle lab up --agent-option=--log-connections=denied --agent-option=--no-cut-connections
 
             \(LabExit.codes)
             """)
@@ -107,6 +108,15 @@ struct LabUp: AsyncParsableCommand {
             """, valueName: "file"))
     var resolver: String?
 
+    @Option(
+        name: .customLong("agent-option"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            """
+            A word of the command line of every node's agent (tulle agent --help), kept for agents that start later. May be \
+            repeated.
+            """, valueName: "word"))
+    var agentOptions: [String] = []
+
     @Option(help: ArgumentHelp("Where kubectl finds the API on 127.0.0.1. [default: any that is free]", valueName: "port"))
     var port: UInt16?
 
@@ -114,13 +124,15 @@ struct LabUp: AsyncParsableCommand {
     var brief = false
 
     func validate() throws {
-        if let fault = try settings().faults.first { throw ValidationError(fault) }
+        let settings = try settings()
+        if let fault = settings.faults.first ?? LabAgentOptions.fault(of: settings) { throw ValidationError(fault) }
     }
 
     /// Whether the lab is to be a certain one. Its name and its port say which and where, not how it is.
     private var isParticular: Bool {
         nodes != nil || backend != nil || families != nil || podPrefixes != nil || servicePrefixes != nil || !images.isEmpty
             || pods != nil || segments != nil || vxlanDirectRouting || podMode != nil || nameServers != nil || resolver != nil
+            || !agentOptions.isEmpty
     }
 
     /// With the usual ones where nothing is asked for.
@@ -136,7 +148,8 @@ struct LabUp: AsyncParsableCommand {
                 return entry
             }, pods: pods ?? 0, port: port ?? 0, backend: backend ?? .hostGateway,
             isDirectOnSegment: vxlanDirectRouting, segmentCount: segments ?? 1, podMode: podMode == .bridge ? .bridge : .routed,
-            nameServers: nameServers ?? Self.usualNameServers, resolver: try resolver.map(Self.text) ?? "")
+            nameServers: nameServers ?? Self.usualNameServers, resolver: try resolver.map(Self.text) ?? "",
+            moreAgentOptions: agentOptions)
     }
 
     private static let usualNameServers = 2

@@ -104,7 +104,8 @@ extension LabDirectory {
     /// In the home of labs an empty one is what somebody left who was killed before the mark.
     private var isRemovable: Bool { isLab || path.hasPrefix(Self.home + "/") && Files.names(in: path).isEmpty }
 
-    func readSettings() throws(LabError) -> LabSettings? {
+    /// How the lab was made; `nil` where there is none.
+    public func readSettings() throws(LabError) -> LabSettings? {
         guard let text = Files.text(of: settings) else { return nil }
         guard let tree = try? JSONReader().value(text) else {
             throw LabError(.stateUnusable, "\(settings) is no JSON", remedy: takesDown)

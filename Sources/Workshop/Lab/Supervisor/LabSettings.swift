@@ -46,6 +46,8 @@ public struct LabSettings: Hashable, Sendable {
     /// What stands in the nodes' `/etc/resolv.conf`: whom pods with `dnsPolicy: Default` ask, and the name servers for what is not
     /// the cluster's. Empty: a lab sends nothing to the world outside.
     public var resolver: String
+    /// What every agent is told besides, each a word of its command line. Whether it understands them is for whoever asks to see to.
+    public var moreAgentOptions: [String]
     /// Where kubectl finds the API on loopback; zero: any that is free, and the same again after a restart.
     public var port: UInt16
 
@@ -55,14 +57,14 @@ public struct LabSettings: Hashable, Sendable {
         name: String = "lab", nodes: Int = 3, families: [IPFamily] = [.v4, .v6], podPrefixes: [IPPrefix] = [],
         servicePrefixes: [IPPrefix] = [], images: [ImageCatalogue.Entry] = [], pods: Int = 0, port: UInt16 = 0,
         backend: Backend = .hostGateway, isDirectOnSegment: Bool = false, segmentCount: Int = 1,
-        podMode: PodMode = .routed, nameServers: Int = 0, resolver: String = ""
+        podMode: PodMode = .routed, nameServers: Int = 0, resolver: String = "", moreAgentOptions: [String] = []
     ) {
         (self.name, self.nodes, self.families, self.images) = (name, nodes, families, images)
         nextPlug = min(max(1, nodes), Self.mostNodes) + 1
         seats = (0..<min(max(1, nodes), Self.mostNodes)).map { LabSeat(number: $0 + 1, position: $0, plug: $0 + 1) }
         (self.backend, self.isDirectOnSegment, self.segmentCount) = (backend, isDirectOnSegment, segmentCount)
         (self.pods, self.port, self.podMode) = (pods, port, podMode)
-        (self.nameServers, self.resolver) = (nameServers, resolver)
+        (self.nameServers, self.resolver, self.moreAgentOptions) = (nameServers, resolver, moreAgentOptions)
         func complete(_ given: [IPPrefix], _ usual: [IPPrefix]) -> [IPPrefix] {
             families.flatMap { family in
                 let named = given.filter { $0.family == family }
@@ -122,10 +124,10 @@ extension LabSettings {
     /// Where nodes and pods find the API.
     var serverAddresses: [IPAddress] { routerAddresses(ofWire: 0) }
 
-    /// What every agent is told of the network.
-    var agentOptions: [String] {
+    /// What every agent is told.
+    public var agentOptions: [String] {
         ["--backend", backend.rawValue] + (isDirectOnSegment ? ["--vxlan-direct-routing"] : [])
-            + (podMode == .routed ? [] : ["--pod-mode", podMode.rawValue])
+            + (podMode == .routed ? [] : ["--pod-mode", podMode.rawValue]) + moreAgentOptions
     }
 
     /// The address of the service `kubernetes`.
@@ -249,7 +251,7 @@ extension LabSettings {
             "families": .array(families.map { .string($0.name) }), "podPrefixes": texts(podPrefixes),
             "servicePrefixes": texts(servicePrefixes), "segments": texts(segments), "pods": JSONValue(pods),
             "port": JSONValue(Int(port)), "images": .array(images.map { .string($0.text) }),
-            "nameServers": JSONValue(nameServers), "resolver": .string(resolver),
+            "nameServers": JSONValue(nameServers), "resolver": .string(resolver), "moreAgentOptions": texts(moreAgentOptions),
             "seats": .array(seats.map(\.json)), "nextPlug": JSONValue(nextPlug),
         ]
     }
@@ -266,7 +268,8 @@ extension LabSettings {
             backend: (tree["backend"]?.string).flatMap(Backend.init) ?? .hostGateway,
             isDirectOnSegment: tree["isDirectOnSegment"] == true, segmentCount: tree["segmentCount"]?.integer ?? 1,
             podMode: (tree["podMode"]?.string).flatMap(PodMode.init) ?? .routed,
-            nameServers: tree["nameServers"]?.integer ?? 0, resolver: tree["resolver"]?.string ?? "")
+            nameServers: tree["nameServers"]?.integer ?? 0, resolver: tree["resolver"]?.string ?? "",
+            moreAgentOptions: texts("moreAgentOptions"))
         segments = texts("segments").compactMap { IPPrefix($0) }
         if let kept = tree["seats"]?.array { seats = kept.compactMap { LabSeat($0) } }
         if let kept = tree["nextPlug"]?.integer { nextPlug = kept }

@@ -10,6 +10,9 @@ struct ContainerEnvironment {
     var addresses: [IPAddress] = []
     var nodeAddresses: [IPAddress] = []
 
+    /// A directory that no machine has: there lies `tulle-pod`, found after all other programs, for who asks from a pod.
+    static let programs = "/.tulle"
+
     /// Why a container cannot be configured: kubelet's words.
     struct Missing: Error, CustomStringConvertible {
         var description: String
@@ -22,7 +25,7 @@ struct ContainerEnvironment {
         func set(_ name: String, _ value: String) {
             if values.updateValue(value, forKey: name) == nil { names.append(name) }
         }
-        set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:\(Self.programs)")
         set("HOSTNAME", pod.usesHostNetwork ? pod.tree["spec"]?["nodeName"]?.string ?? pod.hostname : pod.hostname)
         set("HOME", "/root")
         if container.hasTerminal { set("TERM", "xterm") }

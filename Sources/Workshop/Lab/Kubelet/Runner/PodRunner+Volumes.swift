@@ -115,6 +115,7 @@ extension PodRunner {
         var mounts: [String] = []
         for name in ["hosts", "resolv.conf", "hostname"] { mounts.append("\(directory)/etc/\(name):/etc/\(name)") }
         // Wherever they are: a container sees the files of the root file system, and not of every other.
+        mounts.append("\(host.launcher):\(ContainerEnvironment.programs)/tulle-pod:ro")
         if ImageCatalogue.holdsPrograms(container.image) {
             mounts.append("\(parent(host.launcher)):\(ImageCatalogue.place):ro")
         }
