@@ -99,6 +99,44 @@ extension KernelTests {
             #expect(exchange.hasNothing)
         }
 
+        @Test("where connections are not cut, one that is no longer allowed goes on, and a new one is refused")
+        func uncut() throws {
+            try node.directory.write(objects(["db", "other"]), to: "objects.yaml")
+            try node.start("--no-cut-connections")
+            let (db, other) = (try Place(node, "db"), try Place(node, "other"))
+            let exchange = try Pair(from: other.namespace, to: (db.namespace, db.address))
+            #expect(try exchange.carries())
+            let open = closing.replacingFirst("policyTypes: [Ingress, Egress]", with: "policyTypes: [Ingress]")
+            try node.directory.write(objects(["db", "other"], open), to: "objects.yaml")
+            try eventually("the policy is in force\n\(node.log)") { try isIsolated(db.address) }
+            let before = try refused()
+            try Datagrams(in: other.namespace, at: other.address.mapped).send("x", to: db.address.mapped, port: 4020)
+            try eventually("what is new is refused") { try refused() > before }
+            for _ in 0..<3 { #expect(try exchange.carries()) }
+            #expect(!node.log.contains("cut connections"))
+        }
+
+        // A policy whose selector was misspelt isolated everybody, and nobody was told.
+        @Test("a field that nobody knows is a problem, of both kinds of policies, and what is left of them holds")
+        func unknownField() throws {
+            let slip = closing.replacingFirst(
+                "podSelector: {matchLabels: {app: db}}", with: "podSelectr: {matchLabels: {app: db}}")
+            let other = lock().replacingFirst("priority: 7", with: "priority: 7\n  prio: 7")
+            try node.directory.write(objects(["web"], slip, other), to: "objects.yaml")
+            try node.start()
+            let web = try Place(node, "web")
+            #expect(try isIsolated(web.address))
+            try eventually("the fields are told\n\(node.log)") {
+                let problems = node.status.problems
+                return problems.contains {
+                    $0.hasPrefix("warning field-unknown: NetworkPolicy default/db: ") && $0.contains("\"spec.podSelectr\"")
+                }
+                    && problems.contains {
+                        $0.hasPrefix("warning field-unknown: ClusterNetworkPolicy lock: ") && $0.contains("\"spec.prio\"")
+                    }
+            }
+        }
+
         @Test("stay as they are when the agent is killed and started again, and go when it is cleaned up or has another duty")
         func restarted() throws {
             try node.directory.write(objects(["db", "web"], closing), to: "objects.yaml")
@@ -174,17 +212,6 @@ extension KernelTests {
 
         @Test("a policy of the cluster keeps a pod from its own node at whatever address of it", arguments: PodMode.allCases)
         func ownNodeEverywhere(_ mode: PodMode) throws {
-            let fence = """
-                apiVersion: policy.networking.k8s.io/v1alpha2
-                kind: ClusterNetworkPolicy
-                metadata: {name: no-nodes}
-                spec:
-                  tier: Admin
-                  priority: 7
-                  subject: {namespaces: {}}
-                  egress: [{action: Deny, to: [{nodes: {}}]}]
-
-                """
             try node.directory.write(objects(["db"]), to: "objects.yaml")
             try node.start("--pod-mode", mode.rawValue)
             let db = try Place(node, "db")
@@ -193,7 +220,7 @@ extension KernelTests {
             let bridge = mode == .bridge ? [try ip("10.244.1.1")] : []
             let pairs = try (bridge + [extra.address]).map { try Pair(from: db.namespace, to: (node.namespace, $0)) }
             for pair in pairs { #expect(try pair.carries()) }
-            try node.directory.write(objects(["db"], fence), to: "objects.yaml")
+            try node.directory.write(objects(["db"], PolicyTexts.fence), to: "objects.yaml")
             try eventually("the connections are cut\n\(node.log)") {
                 node.log.contains("cut connections") && node.log.contains("count=\(pairs.count)")
             }

@@ -5,7 +5,7 @@ import Testing
 struct PolicyRequirementTests {
     /// What enforcement has to get right. Cases come and go here first.
     private static let cases = [
-        "three namespaces with three pods each, every pair, by pod and by service, TCP, UDP and SCTP",
+        "three namespaces with three pods each, every pair, by pod, by service and by its name, TCP, UDP and SCTP",
         "default deny, each direction and both",
         "allow all",
         "peers by podSelector, by namespaceSelector, by both in one peer, several",
