@@ -13,20 +13,6 @@ import Testing
 extension KernelTests {
     @Suite("link-local addresses of pods", .timeLimit(.minutes(5)))
     struct LinkLocalTests {
-        /// No pod may ask a node.
-        private let fence = """
-            ---
-            apiVersion: policy.networking.k8s.io/v1alpha2
-            kind: ClusterNetworkPolicy
-            metadata: {name: no-nodes}
-            spec:
-              tier: Admin
-              priority: 7
-              subject: {namespaces: {}}
-              egress: [{action: Deny, to: [{nodes: {}}]}]
-
-            """
-
         /// No policy knows whose such an address is. A pod that gave itself one reached its node under a policy of the cluster that keeps
         /// it from nodes, as soon as the node's end of its link had one too.
         @Test(
@@ -36,10 +22,14 @@ extension KernelTests {
             let node = try TestNode()
             let objects = [PolicyTexts.namespace, PolicyTexts.pod("db"), PolicyTexts.pod("web")].map { "---\n" + $0 }
             try node.directory.write(
-                TestNode.objects(1, 2) + objects.joined() + (isFenced ? fence : ""), to: "objects.yaml")
+                TestNode.objects(1, 2) + objects.joined() + (isFenced ? "---\n" + PolicyTexts.fence : ""), to: "objects.yaml")
             try node.start("--pod-mode", mode.rawValue)
             let (pod, other) = try (NetworkNamespace.new(), NetworkNamespace.new())
             let own = try #require(try node.add("db", pod).addresses.compactMap(IPAddress.init).first { $0.family == .v6 })
+            // While the pod's is the only one.
+            let links = try node.host.observe(Interest([])).links
+            let end = try #require(
+                links.first { mode == .bridge ? $0.name == PacketPath.podBridge : PacketPath.isPodLink($0.name) })
             let beside = try #require(try node.add("web", other).addresses.compactMap(IPAddress.init).first { $0.family == .v6 })
             if isFenced { try eventually("the pod is kept from its node\n\(node.log)") { try isGuarded(own, node) } }
             // It would take away what somebody else gives its links. Its tables stay.
@@ -47,9 +37,6 @@ extension KernelTests {
             try node.change(.add(.neighbour(Neighbour(ip("2001:db8::2"), on: "eth0", .mac(MACAddress(local: 2))))))
 
             // Both ends get one by hand, and know each other: nothing but a rule keeps them apart.
-            let links = try node.host.observe(Interest([])).links
-            let end = try #require(
-                links.first { mode == .bridge ? $0.name == PacketPath.podBridge : PacketPath.isPodLink($0.name) })
             let (near, far) = try (ip("fe80::77"), ip("fe80::99"))
             let inside = try KernelHost(pod)
             try #require(

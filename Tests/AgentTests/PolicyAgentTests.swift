@@ -212,17 +212,6 @@ extension KernelTests {
 
         @Test("a policy of the cluster keeps a pod from its own node at whatever address of it", arguments: PodMode.allCases)
         func ownNodeEverywhere(_ mode: PodMode) throws {
-            let fence = """
-                apiVersion: policy.networking.k8s.io/v1alpha2
-                kind: ClusterNetworkPolicy
-                metadata: {name: no-nodes}
-                spec:
-                  tier: Admin
-                  priority: 7
-                  subject: {namespaces: {}}
-                  egress: [{action: Deny, to: [{nodes: {}}]}]
-
-                """
             try node.directory.write(objects(["db"]), to: "objects.yaml")
             try node.start("--pod-mode", mode.rawValue)
             let db = try Place(node, "db")
@@ -231,7 +220,7 @@ extension KernelTests {
             let bridge = mode == .bridge ? [try ip("10.244.1.1")] : []
             let pairs = try (bridge + [extra.address]).map { try Pair(from: db.namespace, to: (node.namespace, $0)) }
             for pair in pairs { #expect(try pair.carries()) }
-            try node.directory.write(objects(["db"], fence), to: "objects.yaml")
+            try node.directory.write(objects(["db"], PolicyTexts.fence), to: "objects.yaml")
             try eventually("the connections are cut\n\(node.log)") {
                 node.log.contains("cut connections") && node.log.contains("count=\(pairs.count)")
             }

@@ -13,6 +13,19 @@ enum PolicyTexts {
             + "spec: {nodeName: n\(node), containers: [{name: main, image: none}]}\n\(status)"
     }
 
+    /// No pod may ask a node.
+    static let fence = """
+        apiVersion: policy.networking.k8s.io/v1alpha2
+        kind: ClusterNetworkPolicy
+        metadata: {name: no-nodes}
+        spec:
+          tier: Admin
+          priority: 7
+          subject: {namespaces: {}}
+          egress: [{action: Deny, to: [{nodes: {}}]}]
+
+        """
+
     /// Of the pods `db`: whom only some may talk to.
     ///
     /// - Parameter annotations: such as `a.b/c: d`.
