@@ -179,8 +179,8 @@ var tests: [Target] {
         suite(
             "Agent",
             [
-                "APIServer", "Addressing", "CNI", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI", "KubeClient",
-                "NFTables", "NFTablesKernel", "Netlink", "Plan", .nioCore, .nioPosix, .logging,
+                "APIServer", "Addressing", "CNI", "DNS", "HostNetwork", "HostNetworkKernel", "Identity", "KubeAPI", "KubeClient",
+                "NFTables", "NFTablesKernel", "NameServer", "Netlink", "Plan", .nioCore, .nioPosix, .logging,
             ]),
         suite(
             "Lab",
