@@ -20,13 +20,6 @@ struct NameTree: Sendable {
         case node(UInt64, [Child])
         case entry(Packed)
         case several([Packed])
-
-        /// Nothing stays in its place.
-        mutating func taken() -> Child {
-            var taken = Child.several([])
-            swap(&self, &taken)
-            return taken
-        }
     }
 }
 
@@ -98,14 +91,11 @@ extension NameTree {
         let had = entry(hash, key) != nil
         if new == nil, !had { return }
         count += (new == nil ? 0 : 1) - (had ? 1 : 0)
-        // Taken out: what no other copy holds is changed in its place.
-        let root = Child.node(map, children)
-        (map, children) = (0, [])
-        switch Self.changed(consume root, at: 0, hash, key, new) {
+        switch Self.changed(.node(map, children), at: 0, hash, key, new) {
         case .node(let map, let children): (self.map, self.children) = (map, children)
         case .entry(let entry): (map, children) = (Self.bit(entry.hash, 0), [.entry(entry)])
         case .several(let all): (map, children) = (Self.bit(all[0].hash, 0), [.several(all)])
-        case nil: break
+        case nil: (map, children) = (0, [])
         }
     }
 
@@ -113,28 +103,25 @@ extension NameTree {
 
     /// What stands in the place of a child after the change: nothing, entries, or a node that has more than one place taken below.
     private static func changed(
-        _ child: consuming Child?, at level: Int, _ hash: UInt64, _ key: [UInt8], _ new: Packed?
+        _ child: Child?, at level: Int, _ hash: UInt64, _ key: [UInt8], _ new: Packed?
     ) -> Child? {
-        switch consume child {
+        switch child {
         case nil: return new.map { .entry($0) }
         case .entry(let entry): return changed([entry], at: level, hash, key, new)
         case .several(let entries): return changed(entries, at: level, hash, key, new)
         case .node(var map, var children):
             let bit = bit(hash, level)
             let index = (map & (bit - 1)).nonzeroBitCount
-            if map & bit == 0 {
-                if let new {
-                    children.insert(.entry(new), at: index)
-                    map |= bit
-                }
-            } else {
-                let old = children[index].taken()
-                if let changed = changed(consume old, at: level + 1, hash, key, new) {
-                    children[index] = changed
-                } else {
-                    children.remove(at: index)
-                    map &= ~bit
-                }
+            let old = map & bit == 0 ? nil : children[index]
+            switch (old, changed(old, at: level + 1, hash, key, new)) {
+            case (nil, nil): break
+            case (nil, let new?):
+                children.insert(new, at: index)
+                map |= bit
+            case (_?, let new?): children[index] = new
+            case (_?, nil):
+                children.remove(at: index)
+                map &= ~bit
             }
             if children.isEmpty { return nil }
             // A lone entry moves up, so that a tree has one form for one content, however it came about.

@@ -75,6 +75,7 @@ extension AnswerMemory {
                 (isDenial, isStale) = (entry.isDenial, now >= entry.end)
                 return Hit(count: count, isRefreshWanted: !isStale && prefetch.map { entry.wantsPrefetch($0, now) } ?? false)
             }
+            shard.figures.requests += 1
             if leadsHome { shard.figures.hits += 1 } else { shard.figures.count(hit, isDenial: isDenial, isStale: isStale) }
             return hit
         }

@@ -1,5 +1,7 @@
 /// Counters of the memory since it was made, and what it holds.
 public struct MemoryFigures: Hashable, Sendable {
+    /// Questions that it was asked for. `coredns_cache_requests_total`
+    public var requests: UInt64 = 0
     /// Answers with data that were given. `coredns_cache_hits_total{type="success"}`
     public var hits: UInt64 = 0
     /// Denials and failures that were given. `coredns_cache_hits_total{type="denial"}`
@@ -21,10 +23,8 @@ public struct MemoryFigures: Hashable, Sendable {
     /// What the entries take, as ``MemorySettings/byteLimit`` counts.
     public var bytes = 0
 
-    /// `coredns_cache_requests_total`
-    public var requests: UInt64 { hits + denials + misses + stale }
-
     static func += (sum: inout MemoryFigures, part: MemoryFigures) {
+        sum.requests += part.requests
         sum.hits += part.hits
         sum.denials += part.denials
         sum.misses += part.misses

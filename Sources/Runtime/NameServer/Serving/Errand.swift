@@ -119,7 +119,7 @@ extension Errand {
         }
         switch outcome {
         case .answer:
-            let error = own.edns?.options.compactMap(\.extendedError).first
+            let error = own.edns?.options.compactMap(\.extendedError).first ?? heard.error
             return .whole(
                 OutsideAnswer(own.responseCode, answers: heard.answers + own.answers, authorities: own.authorities, error: error))
         case .unfinished(_, _, let alias):
