@@ -146,7 +146,7 @@ extension KernelTests {
         @Test("asked to stop, it says so first, answers who asks on, and loses nothing that it was asked")
         func farewell() throws {
             let names = try NameProgram(configuration: Self.hosts("192.0.2.1"))
-            try names.start("--farewell", "4")
+            try names.start("--farewell", "10")
             let load = try NameLoad(Self.load, in: names.namespace, at: ip("127.0.0.1"))
             try load.goOn()
             kill(try #require(names.program?.process), SIGTERM)

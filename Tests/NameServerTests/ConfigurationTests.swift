@@ -112,7 +112,10 @@ struct ConfigurationTests {
                 "clusterDomain: .",
                 "names.yaml:1:16: clusterDomain: a domain name of at most 150 characters, such as cluster.local, is wanted, not \".\""
             ),
-            ("log: {querys: all}", "names.yaml:1:7: log: \"querys\" is unknown here; did you mean queries?"),
+            (
+                "log: {queries: all, lines: 3}",
+                "names.yaml:1:21: log: \"lines\" is unknown here; known are queries, linesPerSecond"
+            ),
             (
                 "log: {queries: all, linesPerSecond: 0}",
                 "names.yaml:1:37: log.linesPerSecond: a number from 1 to 100000 is wanted, not \"0\""

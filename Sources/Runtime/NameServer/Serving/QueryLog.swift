@@ -14,13 +14,13 @@ public final class QueryLog: Sendable {
     /// What is to be written.
     public enum Line: Hashable, Sendable, CustomStringConvertible {
         case query(QueryReport)
-        /// So many queries of the last second have no line.
+        /// So many queries have no line, since the one before this was heard.
         case leftOut(Int)
 
         public var description: String {
             switch self {
             case .query(let report): report.description
-            case .leftOut(let count): "\(count) more queries in this second are not in the log"
+            case .leftOut(let count): "\(count) more queries until now are not in the log"
             }
         }
     }
@@ -37,7 +37,14 @@ public final class QueryLog: Sendable {
 
         /// Another second begins.
         mutating func turn(_ now: Duration) {
-            if leftOut > 0 { waiting.append(.leftOut(leftOut)) }
+            if leftOut > 0 {
+                // A writer that does not come is told once of all that it missed.
+                if case .leftOut(let before)? = waiting.last {
+                    waiting[waiting.count - 1] = .leftOut(before + leftOut)
+                } else {
+                    waiting.append(.leftOut(leftOut))
+                }
+            }
             (start, written, leftOut) = (now, 0, 0)
         }
     }

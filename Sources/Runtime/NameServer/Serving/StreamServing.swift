@@ -40,9 +40,10 @@ final class StreamServing: Sendable {
         listening = try bootstrap.withBoundSocket(descriptor).wait()
     }
 
-    /// No connection is taken any more; those that are there end when what they asked is answered.
+    /// No connection is taken any more, and the port is free for another; those that are there end when what they asked is answered.
     func stop() {
-        listening.close(promise: nil)
+        // Who waits on the loop itself would wait for ever.
+        if listening.eventLoop.inEventLoop { listening.close(promise: nil) } else { try? listening.close().wait() }
         crowd.quiesce()
     }
 }
