@@ -3,6 +3,7 @@ import CLinux
 import Cluster
 import Glibc
 import KubeAPI
+import Netlink
 import Plan
 
 extension PoliciesBenchmark {
@@ -25,7 +26,7 @@ extension PoliciesBenchmark {
             return seconds(CLOCK_PROCESS_CPUTIME_ID) - begin
         }
         let (one, other) = (try ports(1), try ports(3))
-        guard one.count == 2, one != other else { throw Trouble("the name server's ports are \(one)") }
+        guard one.count == 2, one != other else { throw KernelError(.inputOutput, "make a name server: its ports are \(one)") }
         rights.use(one)
         let first = cost { rights.settle(index) }
         let moved = (0..<20).map { turn in
