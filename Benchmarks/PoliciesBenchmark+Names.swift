@@ -25,6 +25,7 @@ extension PoliciesBenchmark {
             try body()
             return seconds(CLOCK_PROCESS_CPUTIME_ID) - begin
         }
+        let addresses = index.localAddresses().count
         let (one, other) = (try ports(1), try ports(3))
         guard one.count == 2, one != other else { throw KernelError(.inputOutput, "make a name server: its ports are \(one)") }
         rights.use(one)
@@ -46,12 +47,10 @@ extension PoliciesBenchmark {
         let far = (0..<200).map { change(pod(40_000 + $0, in: $0 % 200, node: "n2", app: $0 % 10)) }
         let here = (0..<100).map { change(pod(41_000 + $0, in: 1 + $0 % 199, node: "n1", app: $0 % 10)) }
         let policies = try (0..<100).map { change(try policy(25 + $0, in: 1 + $0 % 199)) }
-        let addresses = index.localAddresses().count
         print("names: who of a node's \(addresses) addresses may ask, among the same pods and policies")
         print("  all of them  \(rounded(first * 1e3)) ms CPU at first, \(Figures(moved).microseconds) when a name server moves")
         print("  a pod more   \(Figures(far).microseconds) CPU elsewhere, \(Figures(here).microseconds) on this node")
         print("  a policy     \(Figures(policies).microseconds) CPU")
-        print("  refused      \(rights.refused.count) of \(2 * addresses) ways to ask")
     }
 
     private static func nameServer(at addresses: [IPAddress]) throws -> [any KubernetesObject] {
