@@ -12,6 +12,7 @@ import Plan
 enum PoliciesBenchmark {
     static func run(pairs: Int, seconds: Int) throws {
         try size()
+        try names()
         try connections(pairs: pairs, seconds: seconds)
     }
 
@@ -85,7 +86,7 @@ enum PoliciesBenchmark {
         return Double(usage.ru_maxrss) / 1024
     }
 
-    private static func objects() throws -> [any KubernetesObject] {
+    static func objects() throws -> [any KubernetesObject] {
         var objects: [any KubernetesObject] = [try namespace(named: "big", team: 0)]
         for number in 0..<namespaces { objects.append(try namespace(named: "ns\(number)", team: number % 20)) }
         for number in 0..<namespaces * podsEach {
@@ -105,7 +106,7 @@ enum PoliciesBenchmark {
         Namespace(metadata: ObjectMeta(name: name, labels: ["team": "t\(team)", "kubernetes.io/metadata.name": name]))
     }
 
-    private static func pod(_ number: Int, in namespace: Int, node: String, app: Int) -> Pod {
+    static func pod(_ number: Int, in namespace: Int, node: String, app: Int) -> Pod {
         var pod = Pod(
             metadata: ObjectMeta(
                 name: "pod-\(number)", namespace: "ns\(namespace)",
@@ -120,7 +121,7 @@ enum PoliciesBenchmark {
     }
 
     /// Each with its own port; peers of its own namespace, of a team's, and a block.
-    private static func policy(_ number: Int, in namespace: Int) throws -> NetworkPolicy {
+    static func policy(_ number: Int, in namespace: Int) throws -> NetworkPolicy {
         try policy("p\(number)", in: "ns\(namespace)", spec(number, in: namespace))
     }
 
