@@ -102,7 +102,7 @@ public final class QueryLog: Sendable {
                     return state.waiting
                 }
                 for each in lines { line(each) }
-                guard state.withLock({ $0.leftOut > 0 || !$0.waiting.isEmpty }) else { break }
+                guard !Task.isCancelled, state.withLock({ $0.leftOut > 0 || !$0.waiting.isEmpty }) else { break }
                 do { try await pause() } catch { break }
                 let now = now()
                 state.withLock { state in
