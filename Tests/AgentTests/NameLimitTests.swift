@@ -69,7 +69,9 @@ extension KernelTests {
                 configuration: "forward: {upstreams: []}\nlog: {queries: all, linesPerSecond: 50}\n")
             try names.start()
             #expect(try flood(names, at: "127.0.0.1") == (200, 0, 0))
-            try eventually("what was left out is told\n\(names.log)") { names.log.contains("more queries until now are not in the log") }
+            try eventually("what was left out is told\n\(names.log)") {
+                names.log.contains("more queries until now are not in the log")
+            }
             let line = "shop/cart (127.0.0.1) udp web.shop.svc.cluster.local. IN A NOERROR "
             try eventually("it has the pod's name\n\(names.log)") { names.log.contains(line) }
             try eventually("every query has a line or is counted") {

@@ -54,9 +54,11 @@ struct NameManifestTests {
                 "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "Service", "Deployment",
             ])
         for document in documents {
+            // What nodes look for too has the name that they know.
+            let isShared = ["Service", "ConfigMap"].contains(document["kind"]?.string)
             let isOfCluster = document["kind"]?.string?.hasPrefix("ClusterRole") == true
             #expect(document[at: "metadata", "namespace"] == (isOfCluster ? nil : "kube-system"))
-            #expect(document[at: "metadata", "name"]?.string == (document["kind"] == "Service" ? "kube-dns" : "tulle-dns"))
+            #expect(document[at: "metadata", "name"]?.string == (isShared ? "kube-dns" : "tulle-dns"))
         }
         let binding = try document("ClusterRoleBinding")
         #expect(binding[at: "roleRef", "kind"] == "ClusterRole" && binding[at: "roleRef", "name"] == "tulle-dns")
@@ -70,7 +72,7 @@ struct NameManifestTests {
         let pod = try #require(deployment[at: "spec", "template", "spec"])
         #expect(pod["serviceAccountName"] == "tulle-dns" && pod["dnsPolicy"] == "Default")
         let volume = try #require(pod["volumes"]?.array?.first)
-        #expect(volume[at: "configMap", "name"] == "tulle-dns")
+        #expect(volume[at: "configMap", "name"] == "kube-dns")
         #expect(try container()["volumeMounts"]?.array?.first?["name"] == volume["name"])
     }
 

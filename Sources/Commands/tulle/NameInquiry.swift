@@ -106,7 +106,8 @@ extension NameInquiry: CustomStringConvertible {
         case .serverFailure:
             let error = last.answer.edns?.options.compactMap(\.extendedError).first
             let told = error.map { ", extended error \($0.rawValue)\($0.text.isEmpty ? "" : ": \($0.text)")" } ?? ""
-            return "\(last.said.who) could not find out what \(whole) is\(told); look at its log, and at /ready beside its figures."
+            return
+                "\(last.said.who) could not find out what \(whole) is\(told); look at its log, and at /ready beside its figures."
         case .refused: return "\(last.said.who) does not answer for \(whole); name a server that does with --server."
         default: return "\(last.said.who) answers \(last.answer.responseCode) for \(whole)."
         }

@@ -136,6 +136,7 @@ extension FakeUpstream {
     private func serveConnection(_ bytes: inout [UInt8]) {
         let peer = accept(stream, nil, nil)
         guard peer >= 0 else { return }
+        _ = fcntl(peer, F_SETFD, FD_CLOEXEC)
         defer { close(peer) }
         var framing = StreamFraming()
         while true {
@@ -203,7 +204,8 @@ extension FakeUpstream {
     }
 
     private static func open(_ type: __socket_type, _ port: UInt16) -> CInt {
-        let descriptor = socket(AF_INET, CInt(type.rawValue), 0)
+        // Programs that other tests start would keep it open otherwise, and then nobody hears that it is closed.
+        let descriptor = socket(AF_INET, CInt(type.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         var (address, one): (sockaddr_in, CInt) = (loopback(port), 1)
         if type == SOCK_STREAM {
             setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<CInt>.size))
