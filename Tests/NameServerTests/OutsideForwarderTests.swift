@@ -76,6 +76,20 @@ struct OutsideForwarderTests {
         await server.stop()
     }
 
+    @Test("one that is stopped and let go of at once leaves no thread behind")
+    func ended() async throws {
+        for _ in 0..<50 {
+            weak var memory: AnswerMemory?
+            do {
+                let forwarder = try Forwarder.started(ForwardingSettings())
+                memory = forwarder.memory
+                forwarder.stop()
+            }
+            // Its thread holds it as long as it runs.
+            eventually("the thread ends") { memory == nil }
+        }
+    }
+
     @Test("a network that goes while thousands wait for their turn fails them all, one after the other")
     func networkGone() async throws {
         let silent = try FakeUpstream { _, _ in [] }

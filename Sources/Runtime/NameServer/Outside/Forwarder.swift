@@ -16,8 +16,15 @@ public final class Forwarder: OutsideNames {
     private let now: @Sendable () -> Duration
     private let random: @Sendable () -> UInt64
     private let logger: Logger
-    private let thread = Mutex<NIOThreadPool?>(nil)
+    private let life = Mutex(Life.begins)
     private let report: @Sendable (ForwardingTrouble) -> Void
+
+    private enum Life {
+        case begins
+        /// In this thread.
+        case runs(NIOThreadPool)
+        case ended
+    }
 
     /// - Parameters:
     ///   - now: since some moment, never going back.
@@ -47,14 +54,23 @@ public final class Forwarder: OutsideNames {
                 ForwarderSockets(epoll, wakes: wakes), inbox, memory, now: now, dice: Dice(random: random), logger, report)
             loop.run()
         }
-        thread.withLock { $0 = pool }
+        life.withLock { $0 = .runs(pool) }
     }
 
     /// Whoever waits is told that nobody was asked, and the sockets are closed. It is not started again.
     public func stop() {
-        inbox.put(.stop)
-        guard let pool = thread.withLock({ $0.take() }) else { return inbox.close() }
-        pool.shutdownGracefully { _ in }
+        let before = life.withLock { life in
+            defer { life = .ended }
+            return life
+        }
+        switch before {
+        case .begins: inbox.close()
+        case .runs(let pool):
+            inbox.put(.stop)
+            pool.shutdownGracefully { _ in }
+        // Its thread has not read yet that it is to end, perhaps: the inbox is its own to close.
+        case .ended: break
+        }
     }
 
     deinit { stop() }
