@@ -1,5 +1,6 @@
 import Addressing
 import Glibc
+import Synchronization
 import Telemetry
 import Testing
 
@@ -67,6 +68,30 @@ import Testing
             let statuses = answer.matches(of: #/HTTP/1.1 (\d+)/#).map { String($0.1) }
             #expect(statuses == ["200", "404", "200"])
         }
+    }
+
+    @Test("an answer that waits holds up nobody else's, on whichever loop their connections are")
+    func waiting() async throws {
+        var gate: [Int32] = [-1, -1]
+        try #require(pipe(&gate) == 0)
+        let (wait, open) = (gate[0], gate[1])
+        defer { for end in [wait, open] { Glibc.close(end) } }
+        let isWaiting = Atomic(false)
+        let server = try await AnswerServer.open(at: loopback) { question in
+            var byte: UInt8 = 0
+            if question.path == "/wait" {
+                isWaiting.store(true, ordering: .relaxed)
+                _ = Glibc.read(wait, &byte, 1)
+            }
+            return HTTPAnswer(200, "this is \(question.path)")
+        }
+        let address = server.address
+        let waits = Task.detached { exchange(question("GET /wait"), with: address) }
+        while !isWaiting.load(ordering: .relaxed) { poll(nil, 0, 2) }
+        for _ in 0..<8 { #expect(exchange(question("GET /a"), with: address)?.hasSuffix("this is /a") == true) }
+        _ = Glibc.write(open, [1], 1)
+        #expect(await waits.value?.hasSuffix("this is /wait") == true)
+        await server.close()
     }
 
     @Test(

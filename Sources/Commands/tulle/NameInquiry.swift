@@ -40,10 +40,14 @@ struct NameInquiry {
             rounds.append(round)
             if round.isFound { break }
         }
-        if let last = rounds.last, case .agent(let node) = last.place, case .cname(let target)? = last.answer.answers.first?.data,
-            last.said.explanation?["from"]?.array?.isEmpty ?? true
+        if let last = rounds.last, case .agent(let node) = last.place, node.pod != nil,
+            last.said.explanation?["code"]?.string == "\(ResponseCode.nameError)",
+            case .cname(let target)? = last.answer.answers.first?.data
         {
-            shortcut = (target, node.ask(Question(target, type))?.explanation)
+            var explanation = node.ask(Question(target, type))?.explanation
+            // By now it is remembered in any case.
+            explanation?[at: "memory"] = nil
+            shortcut = (target, explanation)
         }
     }
 

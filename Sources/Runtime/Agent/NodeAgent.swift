@@ -155,6 +155,7 @@ public struct NodeAgent: Service {
                 }
                 if let nameServer = yard.nameServer {
                     group.addTask { await nameServer.run { post.put(.named) } }
+                    group.addTask { await nameServer.writeLog() }
                 }
                 if let recorder = self.events { group.addTask { await recorder.run() } }
                 if let conditions { group.addTask { await conditions.run() } }

@@ -164,12 +164,14 @@ private final class AnswerHandler: ChannelInboundHandler {
             return write(refusal, to: head, context)
         }
         let (loop, here) = (context.eventLoop, NIOLoopBound((self, context), eventLoop: context.eventLoop))
-        answer(HTTPQuestion(path: String(path))) { answer in
-            @Sendable func write() {
-                let (handler, context) = here.value
-                handler.write(answer, to: head, context)
+        // Not on the loop: an answer may wait for a lock, and its holder for this loop, as one does who opens or closes a socket.
+        NIOThreadPool.singleton.submit { [answer] _ in
+            answer(HTTPQuestion(path: String(path))) { answer in
+                loop.execute {
+                    let (handler, context) = here.value
+                    handler.write(answer, to: head, context)
+                }
             }
-            if loop.inEventLoop { write() } else { loop.execute { write() } }
         }
     }
 

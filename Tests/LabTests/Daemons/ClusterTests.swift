@@ -28,9 +28,9 @@ struct ClusterTests {
             // It is written beside the status, perhaps after it; the suite's limit ends a wait in vain.
             var lease: JSONValue?
             while lease == nil {
-                do { lease = try await bench.client.get(Kinds.resource(Kinds.lease), "n1", in: "kube-node-lease") } catch
-                    APIFailure.notFound
-                {}
+                do {
+                    lease = try await bench.client.get(Kinds.resource(Kinds.lease), "n1", in: "kube-node-lease")
+                } catch APIFailure.notFound {}
             }
             #expect(lease?[field: "metadata", "ownerReferences"]?.array?.first?["uid"]?.string == node.uid)
         }

@@ -29,6 +29,7 @@ final class LocalNameServer: LocalNameServing {
     private let forwarder: Forwarder
     private let surroundings: Surroundings
     private let logger: Logger
+    private let log: QueryLog
     private let state: Mutex<State>
     /// Rings when it begins to serve.
     private let beginnings: AsyncStream<Void>
@@ -67,10 +68,15 @@ final class LocalNameServer: LocalNameServing {
     ) {
         (self.settings, self.node, self.namespace, hasAllPods) = (settings, node, namespace, knowsAllPods)
         (self.surroundings, self.logger) = (surroundings, logger)
+        log = QueryLog(linesPerSecond: settings.configuration.logRate, now: surroundings.now)
         let plan = NamePlan(settings.names(settings.configuration))
         forwarder = Forwarder(
             ForwardingSettings(), memory: AnswerMemory(settings.configuration.cache), now: surroundings.now,
-            random: { surroundings.dice }, logger: logger, report: { logger.warning("\($0)") })
+            random: { surroundings.dice }, logger: logger,
+            report: { trouble in
+                // That nobody is asked for names outside is as the document wants it.
+                if trouble != .nobody(.root) { logger.warning("\(trouble)") }
+            })
         (beginnings, begin) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         var feed = NameFeed(plan, knowsClients: false, waitsForObjects: false)
         feed.use(settings.configuration.custom)
@@ -187,7 +193,8 @@ extension LocalNameServer {
         names.clients = state.names
         names.isLogged = state.configuration?.log == .all
         names.forwards = state.configuration?.forwards ?? true
-        let own = state.ownNetworks + (IPFamily.allCases.map(LocalNameTable.prober) + state.addresses).map { IPPrefix(host: $0) }
+        let hosts = IPFamily.allCases.map(LocalNameTable.prober) + state.addresses + state.clients.addresses
+        let own = state.ownNetworks + hosts.sorted().map { IPPrefix(host: $0) }
         names.responseLimit = state.configuration?.rateLimit.map {
             ResponseLimit(rate: $0.responsesPerSecond, exempt: $0.exempt + own)
         }
@@ -252,6 +259,7 @@ extension LocalNameServer {
             state.probe = NameProbe(plan.probe)
         }
         state.feed.use(configuration.custom)
+        log.use(linesPerSecond: configuration.logRate)
         forwarder.memory.settings = configuration.cache
         forward(state)
         refresh(state.clients.addresses, &state)
@@ -291,6 +299,11 @@ extension LocalNameServer {
                 turns = 0
             }
         }
+    }
+
+    /// Writes the log of queries until the task is cancelled. Those who serve never wait for it.
+    func writeLog() async {
+        await log.write(pause: { try await Task.sleep(for: .seconds(1)) }) { [logger] in logger.info("\($0)") }
     }
 
     /// How often it asks for each time that it looks at files.
@@ -351,7 +364,7 @@ extension LocalNameServer {
             let server = DNSServer(
                 NameServerSettings(
                     addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now,
-                    report: { [logger] in logger.info("\($0)") }),
+                    report: { [log] in log.hear($0) }),
                 outside: forwarder, logger: logger)
             state.addresses = Set(addresses)
             do {
@@ -451,6 +464,9 @@ extension LocalNameServer {
         programming.add(to: &page)
         page.add(server.figures, server: "dns://:53")
         page.add(forwarder.figures, server: "dns://:53")
+        page.add(
+            "tulle_dns_log_left_out_total", .counter, "Queries that are not in the log, as there were too many.",
+            .init(Double(log.leftOut)))
     }
 }
 
