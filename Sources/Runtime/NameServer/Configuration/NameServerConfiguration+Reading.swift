@@ -97,7 +97,7 @@ extension NameServerConfiguration.RateLimit {
         self.init()
         let fields = field.map(["responsesPerSecond", "exempt"])
         responsesPerSecond = fields["responsesPerSecond"]?.number(1...1_000_000) ?? responsesPerSecond
-        exempt += fields["exempt"]?.list.compactMap { $0.value("a prefix such as 192.0.2.0/24", IPPrefix.init) } ?? []
+        exempt = fields["exempt"]?.list.compactMap { $0.value("a prefix such as 192.0.2.0/24", IPPrefix.init) } ?? exempt
     }
 }
 
