@@ -166,6 +166,30 @@ struct InformerStateMachineTests {
         #expect(texts(machine.watched(.bookmark(resourceVersion: "21"), random: 0).events) == ["faults "])
     }
 
+    @Test(
+        "what goes is told with the uid it had, letter for letter",
+        arguments: ["", "u", "0d0e4e1c-4d26-4b41-a3a4-2f7a3a0c9a10", "0D0E4E1C-4D26-4B41-A3A4-2F7A3A0C9A10"])
+    func identity(_ uid: String) {
+        var machine = machine()
+        _ = machine.start()
+        var object = Namespace(metadata: ObjectMeta(name: "a"))
+        object.metadata.uid = uid
+        _ = machine.listed([Registry.Reading(object: object)], continuing: nil, resourceVersion: "1")
+        let step = machine.watched(.deleted(object.key, resourceVersion: "2"), random: 0)
+        guard case .deleted(let key, let told)? = step.events.first else { return #expect(Bool(false), "\(step.events)") }
+        #expect(key == object.key && told == uid)
+    }
+
+    @Test("an object that says what it said is no news, another uid is")
+    func repetition() {
+        var machine = watching()
+        #expect(texts(machine.watched(.modified(reading("a"), resourceVersion: "11"), random: 0).events) == [])
+        var object = Namespace(metadata: ObjectMeta(name: "a"))
+        object.metadata.uid = "another"
+        let step = machine.watched(.modified(Registry.Reading(object: object), resourceVersion: "12"), random: 0)
+        #expect(texts(step.events) == ["modified Namespace a"])
+    }
+
     @Test("410 Gone relists, and only the differences are told", arguments: [true, false])
     func gone(asEvent: Bool) {
         var machine = watching()

@@ -135,21 +135,31 @@ struct DNSServe: AsyncParsableCommand {
         settings.names.server = serverName ?? settings.names.server
         settings.names.serial = UInt32(truncatingIfNeeded: clinux_clock(CLOCK_REALTIME) / 1_000_000_000)
         settings.knowsClients = clients
-        let rest = Task {
+        let (lists, listed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        var surroundings = Surroundings.real
+        surroundings.hasListed = { listed.yield() }
+        // Also without a list, as when no API server is there.
+        let start = Task {
             try await Task.sleep(for: .seconds(10))
-            StartupCode.giveBack()
+            listed.yield()
         }
-        defer { rest.cancel() }
+        let rest = Task {
+            for await _ in lists {
+                try await Task.sleep(for: .seconds(1))
+                StartupCode.giveBack()
+            }
+        }
+        defer { for task in [start, rest] { task.cancel() } }
         let (reloads, reload) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let signals = await UnixSignalsSequence(trapping: .sighup)
         let hearing = Task { for await _ in signals { reload.yield() } }
         defer { hearing.cancel() }
         // A change is to be heard of at once.
         try await origin.open(as: "tulle-dns", gathering: .milliseconds(5), logger: logger) {
-            [settings, logger, follower] sources, _, _ in
+            [settings, logger, follower, surroundings] sources, _, _ in
             let service = NameService(
                 settings, sources: sources, server: server, forwarder: forwarder, log: log, configuration: follower,
-                reloads: reloads, surroundings: .real, logger: logger)
+                reloads: reloads, surroundings: surroundings, logger: logger)
             let services = ServiceGroup(
                 configuration: .init(services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await services.run()

@@ -124,3 +124,11 @@ extension ServiceBinding {
         }
     }
 }
+
+extension RecordData {
+    /// Data from its wire form with names in full; opaque when it has not the form of its type.
+    init(_ type: RecordType, wire: [UInt8]) {
+        var cursor = Cursor(position: 0, end: wire.count)
+        self = (try? RecordData(type, &cursor, wire.span)) ?? .opaque(type, wire)
+    }
+}

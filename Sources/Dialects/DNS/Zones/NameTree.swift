@@ -11,13 +11,20 @@
 ///         └─ entry
 /// ```
 struct NameTree: Sendable {
-    /// A bit for each child of the root that is there, and the children.
-    private var map: UInt64 = 0
-    private var children: [Child] = []
+    private var root = Node(0, [])
     private(set) var count = 0
 
+    /// Never changed once it is made. As an object a child is one word, as a value with its children beside it would be three.
+    fileprivate final class Node: Sendable {
+        /// A bit for each child that is there.
+        let map: UInt64
+        let children: [Child]
+
+        init(_ map: UInt64, _ children: [Child]) { (self.map, self.children) = (map, children) }
+    }
+
     fileprivate enum Child: Sendable {
-        case node(UInt64, [Child])
+        case node(Node)
         case entry(Packed)
         case several([Packed])
     }
@@ -29,16 +36,16 @@ extension NameTree {
     /// The entry of a name's last bytes, from `start` on.
     @inline(__always)
     func entry(_ hash: UInt64, _ key: borrowing NameKey, from start: Int) -> Packed? {
-        Self.entry(map, children, hash, hash, key, start)
+        Self.entry(root, hash, hash, key, start)
     }
 
     private static func entry(
-        _ map: UInt64, _ children: [Child], _ rest: UInt64, _ hash: UInt64, _ key: borrowing NameKey, _ start: Int
+        _ node: Node, _ rest: UInt64, _ hash: UInt64, _ key: borrowing NameKey, _ start: Int
     ) -> Packed? {
         let bit = UInt64(1) << (rest & 63)
-        guard map & bit != 0 else { return nil }
-        switch children[(map & (bit - 1)).nonzeroBitCount] {
-        case .node(let map, let children): return entry(map, children, rest >> 6, hash, key, start)
+        guard node.map & bit != 0 else { return nil }
+        switch node.children[(node.map & (bit - 1)).nonzeroBitCount] {
+        case .node(let below): return entry(below, rest >> 6, hash, key, start)
         case .entry(let found): return found.hash == hash && key.matches(found, from: start) ? found : nil
         case .several(let all):
             guard all[0].hash == hash else { return nil }
@@ -47,27 +54,30 @@ extension NameTree {
         }
     }
 
-    /// The entry of any key: for changes, not for answers.
-    func entry(_ hash: UInt64, _ key: [UInt8]) -> Packed? {
-        var (rest, map, children) = (hash, map, children)
+    /// All entries of a hash: for changes, not for answers.
+    func entries(_ hash: UInt64) -> [Packed] {
+        var (rest, node) = (hash, root)
         while true {
             let bit = UInt64(1) << (rest & 63)
-            guard map & bit != 0 else { return nil }
-            switch children[(map & (bit - 1)).nonzeroBitCount] {
-            case .node(let below, let all): (rest, map, children) = (rest >> 6, below, all)
-            case .entry(let found): return found.hash == hash && found.key.elementsEqual(key) ? found : nil
-            case .several(let all): return all[0].hash == hash ? all.first { $0.key.elementsEqual(key) } : nil
+            guard node.map & bit != 0 else { return [] }
+            switch node.children[(node.map & (bit - 1)).nonzeroBitCount] {
+            case .node(let below): (rest, node) = (rest >> 6, below)
+            case .entry(let found): return found.hash == hash ? [found] : []
+            case .several(let all): return all[0].hash == hash ? all : []
             }
         }
     }
 
-    /// All entries, in no order.
-    func forEach(_ body: (Packed) -> Void) { Self.forEach(children, body) }
+    /// The entry of any key.
+    func entry(_ hash: UInt64, _ key: [UInt8]) -> Packed? { entries(hash).first { $0.key.elementsEqual(key) } }
 
-    private static func forEach(_ children: [Child], _ body: (Packed) -> Void) {
-        for child in children {
+    /// All entries, in no order.
+    func forEach(_ body: (Packed) -> Void) { Self.forEach(root, body) }
+
+    private static func forEach(_ node: Node, _ body: (Packed) -> Void) {
+        for child in node.children {
             switch child {
-            case .node(_, let children): forEach(children, body)
+            case .node(let below): forEach(below, body)
             case .entry(let entry): body(entry)
             case .several(let entries): entries.forEach(body)
             }
@@ -91,11 +101,11 @@ extension NameTree {
         let had = entry(hash, key) != nil
         if new == nil, !had { return }
         count += (new == nil ? 0 : 1) - (had ? 1 : 0)
-        switch Self.changed(.node(map, children), at: 0, hash, key, new) {
-        case .node(let map, let children): (self.map, self.children) = (map, children)
-        case .entry(let entry): (map, children) = (Self.bit(entry.hash, 0), [.entry(entry)])
-        case .several(let all): (map, children) = (Self.bit(all[0].hash, 0), [.several(all)])
-        case nil: (map, children) = (0, [])
+        switch Self.changed(.node(root), at: 0, hash, key, new) {
+        case .node(let node): root = node
+        case .entry(let entry): root = Node(Self.bit(entry.hash, 0), [.entry(entry)])
+        case .several(let all): root = Node(Self.bit(all[0].hash, 0), [.several(all)])
+        case nil: root = Node(0, [])
         }
     }
 
@@ -109,26 +119,19 @@ extension NameTree {
         case nil: return new.map { .entry($0) }
         case .entry(let entry): return changed([entry], at: level, hash, key, new)
         case .several(let entries): return changed(entries, at: level, hash, key, new)
-        case .node(var map, var children):
+        case .node(let node):
             let bit = bit(hash, level)
-            let index = (map & (bit - 1)).nonzeroBitCount
-            let old = map & bit == 0 ? nil : children[index]
-            switch (old, changed(old, at: level + 1, hash, key, new)) {
-            case (nil, nil): break
-            case (nil, let new?):
-                children.insert(new, at: index)
-                map |= bit
-            case (_?, let new?): children[index] = new
-            case (_?, nil):
-                children.remove(at: index)
-                map &= ~bit
-            }
+            let index = (node.map & (bit - 1)).nonzeroBitCount
+            let isThere = node.map & bit != 0
+            let after = changed(isThere ? node.children[index] : nil, at: level + 1, hash, key, new)
+            let map = after == nil ? node.map & ~bit : node.map | bit
+            let children = node.children.replaced(index..<(isThere ? index + 1 : index), by: after)
             if children.isEmpty { return nil }
             // A lone entry moves up, so that a tree has one form for one content, however it came about.
             if children.count == 1 {
                 if case .node = children[0] {} else { return children[0] }
             }
-            return .node(map, children)
+            return .node(Node(map, children))
         }
     }
 
@@ -144,7 +147,19 @@ extension NameTree {
         guard let new else { return old }
         // Two hashes that differ: they part at some level, as all 64 bits are used.
         let (mine, theirs) = (bit(hash, level), bit(entries[0].hash, level))
-        if mine == theirs { return changed(entries, at: level + 1, hash, key, new).map { .node(mine, [$0]) } }
-        return .node(mine | theirs, mine < theirs ? [.entry(new), old] : [old, .entry(new)])
+        if mine == theirs { return changed(entries, at: level + 1, hash, key, new).map { .node(Node(mine, [$0])) } }
+        return .node(Node(mine | theirs, mine < theirs ? [.entry(new), old] : [old, .entry(new)]))
+    }
+}
+
+extension [NameTree.Child] {
+    /// A copy with no more room than it needs.
+    fileprivate func replaced(_ range: Range<Int>, by new: NameTree.Child?) -> [NameTree.Child] {
+        var result: [NameTree.Child] = []
+        result.reserveCapacity(count - range.count + (new == nil ? 0 : 1))
+        result += self[..<range.lowerBound]
+        if let new { result.append(new) }
+        result += self[range.upperBound...]
+        return result
     }
 }

@@ -113,6 +113,12 @@ struct PackedOwner {
         return sets
     }
 
+    /// Whether a source has just this here already.
+    func has(_ share: Owner.Share) -> Bool {
+        guard let known = owner.shares.first(where: { $0.source == share.source }) else { return false }
+        return known.dashedAddresses == share.dashedAddresses && known.sets.elementsEqual(share.sets) { $0.isSame(as: $1) }
+    }
+
     /// The form in which it can be changed.
     var owner: Owner {
         var at = place + 10

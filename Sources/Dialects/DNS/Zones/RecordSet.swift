@@ -65,6 +65,11 @@ extension RecordSet {
         return result
     }
 
+    /// The same records in the same order.
+    func isSame(as other: RecordSet) -> Bool {
+        type == other.type && ttl == other.ttl && count == other.count && data[start..<end] == other.data[other.start..<other.end]
+    }
+
     /// Bytes of the record whose length stands at this place.
     @inline(__always)
     func length(at position: Int) -> Int { Int(data[position]) << 8 | Int(data[position + 1]) }

@@ -13,7 +13,7 @@ public struct Zone: Sendable {
 
     /// Every name that exists, by its key.
     var owners = NameTree()
-    /// What each source gave that the zone can hold, by the source's name.
+    /// Where each source has something, by the source's name.
     private var given = NameTree()
     /// How many owners below the apex have NS records, and how many are wildcards: mostly none, and then nobody looks.
     private(set) var cuts = 0
@@ -86,13 +86,24 @@ extension Zone {
 
     public mutating func remove(_ source: String) { replace(source, with: []) }
 
-    /// What a source has in the zone.
+    /// What a source has in the zone, its names in lower case.
     public func content(_ source: String) -> ZoneContent? {
-        source == Self.ownSource ? nil : contentPacked(source)?.content
+        guard source != Self.ownSource, let given = namesGiven(by: source) else { return nil }
+        var content: ZoneContent = []
+        for entry in given.hashes.flatMap(owners.entries) {
+            guard let share = PackedOwner(entry).owner.shares.first(where: { $0.source == source }) else { continue }
+            let name = DomainName(checked: Array(entry.key))
+            for set in share.sets {
+                content.records += set.wires.map { Record(name, RecordData(set.type, wire: $0), ttl: set.ttl) }
+            }
+            content.dashedAddresses[name] = share.dashedAddresses
+            if share.sets.isEmpty, share.dashedAddresses == nil { content.emptyNames.insert(name) }
+        }
+        return content
     }
 
-    private func contentPacked(_ source: String) -> PackedContent? {
-        given.entry(PackedContent.hash(source), Array(source.utf8)).map(PackedContent.init)
+    private func namesGiven(by source: String) -> GivenNames? {
+        given.entry(GivenNames.hash(source), Array(source.utf8)).map(GivenNames.init)
     }
 
     /// Replaces the zone's own records, for example for another serial number.
@@ -116,41 +127,73 @@ extension Zone {
         }
         held.dashedAddresses = content.dashedAddresses.filter { $0.key.isInside(apex) }
         held.emptyNames = content.emptyNames.filter { $0.isInside(apex) }
-        let (before, after) = (contentPacked(source), PackedContent(held, source: source))
-        if before?.packed.bytes == after.packed.bytes || (before == nil && held.isEmpty) { return leftOut }
-        if held.isEmpty {
-            given.remove(after.packed.hash, Array(source.utf8))
-        } else {
-            given.set(after.packed)
-        }
 
-        var records: [DomainName: [Record]] = [:]
-        for record in held.records { records[record.name, default: []].append(record) }
-        for name in (before?.names ?? []).union(after.names) {
-            let sets = Self.sets(records[name] ?? [])
-            change(
-                NameKey(name),
-                Owner.Share(
-                    source: source, sets: sets, dashedAddresses: held.dashedAddresses[name],
-                    isNamed: held.emptyNames.contains(name)))
+        let shares = Self.shares(source, held)
+        var hashes: [UInt64] = []
+        for (name, share) in shares {
+            let key = NameKey(name)
+            let hash = key.hash
+            hashes.append(hash)
+            if let there = owners.entry(hash, key, from: 0), PackedOwner(there).has(share) { continue }
+            change(key, depth: key.labels) { $0.put(share) }
         }
+        let before = namesGiven(by: source)?.hashes ?? []
+        guard before != hashes else { return leftOut }
+        removeRest(of: source, before, Set(hashes), shares)
+        let after = GivenNames(hashes, by: source)
+        if hashes.isEmpty { given.remove(after.packed.hash, Array(source.utf8)) } else { given.set(after.packed) }
         return leftOut
+    }
+
+    /// Takes away what a source had at names of which it says nothing any more.
+    private mutating func removeRest(
+        of source: String, _ before: [UInt64], _ after: Set<UInt64>, _ shares: [(name: DomainName, share: Owner.Share)]
+    ) {
+        for hash in before {
+            let entries = owners.entries(hash)
+            if entries.count == 1, after.contains(hash) { continue }
+            for entry in entries where PackedOwner(entry).owner.shares.contains(where: { $0.source == source }) {
+                let name = DomainName(checked: Array(entry.key))
+                if after.contains(hash), shares.contains(where: { $0.name == name }) { continue }
+                let key = NameKey(name)
+                change(key, depth: key.labels) { $0.put(Owner.Share(source: source, sets: [], dashedAddresses: nil)) }
+            }
+        }
+    }
+
+    /// What content comes to at each of its names, in the order in which it names them.
+    private static func shares(_ source: String, _ content: ZoneContent) -> [(name: DomainName, share: Owner.Share)] {
+        var places: [DomainName: Int] = [:]
+        var found: [(name: DomainName, records: [Record])] = []
+        func place(_ name: DomainName) -> Int {
+            if let place = places[name] { return place }
+            places[name] = found.count
+            found.append((name, []))
+            return found.count - 1
+        }
+        for record in content.records { found[place(record.name)].records.append(record) }
+        for name in content.dashedAddresses.keys.sorted() { _ = place(name) }
+        for name in content.emptyNames.sorted() { _ = place(name) }
+        return found.map { name, records in
+            let share = Owner.Share(
+                source: source, sets: sets(records), dashedAddresses: content.dashedAddresses[name],
+                isNamed: content.emptyNames.contains(name))
+            return (name, share)
+        }
     }
 
     private func canHold(_ record: Record) -> Bool {
         record.recordClass == .internet && !record.type.isMeta && record.name.isInside(apex) && record.data.wire != nil
     }
 
+    /// In order of the types' numbers.
     private static func sets(_ records: [Record]) -> [RecordSet] {
+        if records.count == 1 { return [RecordSet(records[0].type, ttl: records[0].ttl, records.compactMap(\.data.wire))] }
         var byType: [RecordType: [Record]] = [:]
         for record in records { byType[record.type, default: []].append(record) }
-        return byType.map { type, records in
+        return byType.sorted { $0.key.rawValue < $1.key.rawValue }.map { type, records in
             RecordSet(type, ttl: records.map(\.ttl).min() ?? 0, records.compactMap(\.data.wire))
         }
-    }
-
-    private mutating func change(_ key: borrowing NameKey, _ share: Owner.Share) {
-        change(key, depth: key.labels) { $0.put(share) }
     }
 
     /// Changes what stands at the last `depth` labels of a name, and lets its parents come and go with it.

@@ -14,8 +14,8 @@ public import Reconcile
 /// A kind that the server need not serve is empty as long as it does not, and looked for again now and then. Were some of it known,
 /// the server is not believed at once: one that starts may not have learnt yet what it serves.
 ///
-/// A relist is compared with what is known, so the consumer hears of the differences only. Objects are kept as their
-/// projection; resource versions are opaque and only sent back.
+/// A relist is compared with what is known, so the consumer hears of the differences only, and differences are those of the objects'
+/// projections; resource versions are opaque and only sent back.
 public struct InformerStateMachine: Sendable {
     /// What the caller does next. Exactly one of the event methods follows, named beside each.
     public enum Action: Hashable, Sendable {
@@ -68,7 +68,7 @@ public struct InformerStateMachine: Sendable {
     private var absences = 0
     private var state = State.idle
     private var backoff: Backoff
-    private var cache = ObjectCache()
+    private var known = ObjectMarks()
     private var isListed = false
     private var objectFaults: [ObjectKey: [SourceFault]] = [:]
     private var namelessFaults: [SourceFault] = []
@@ -110,7 +110,7 @@ extension InformerStateMachine {
         namelessFaults = []
         for reading in readings { note(reading) }
         let objects = readings.compactMap(\.object)
-        var events = cache.replace(with: objects)
+        var events = known.replace(with: objects)
         if !isListed { events = [.listed(objects)] }
         isListed = true
         state = .watching(resourceVersion: resourceVersion, wasUseful: false)
@@ -125,7 +125,7 @@ extension InformerStateMachine {
         let isForbidden = failure.status == 403 && mayBeForbidden
         if isForbidden || failure.status == 404 && isOptional {
             absences += 1
-            if cache.objects.isEmpty || absences >= Self.disbelief {
+            if known.isEmpty || absences >= Self.disbelief {
                 return unserved(isForbidden ? fault("listing", failure) : nil, random: random)
             }
         }
@@ -139,7 +139,7 @@ extension InformerStateMachine {
 
     private mutating func unserved(_ fault: SourceFault?, random: Double) -> Step {
         (failure, objectFaults, namelessFaults) = (fault, [:], [])
-        let events = isListed ? cache.replace(with: []) : [.listed([])]
+        let events = isListed ? known.replace(with: []) : [.listed([])]
         isListed = true
         state = .waiting(then: .list)
         return Step(events: faultEvents() + events, action: .wait(Self.absence * (1 + random)))
@@ -177,11 +177,11 @@ extension InformerStateMachine {
             let key = reading.object?.key
             if let key { objectFaults[key] = nil }
             note(reading)
-            let change = reading.object.flatMap { cache.put($0) }
+            let change = reading.object.flatMap { known.put($0) }
             return went(on: version, before, [change].compactMap(\.self))
         case .deleted(let key, let version):
             objectFaults[key] = nil
-            return went(on: version, before, [cache.remove(key)].compactMap(\.self))
+            return went(on: version, before, [known.remove(key)].compactMap(\.self))
         case .bookmark(let version):
             return went(on: version, before, [])
         case .error(let failure):

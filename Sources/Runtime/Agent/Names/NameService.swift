@@ -220,6 +220,7 @@ extension NameService {
                 ])
         }
         for problem in news.problems { logger.warning("\(problem)") }
+        if events.contains(where: { if case .listed = $0 { true } else { false } }) { surroundings.hasListed() }
     }
 }
 
