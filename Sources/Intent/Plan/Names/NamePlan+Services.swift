@@ -171,7 +171,7 @@ private struct EndpointNames {
             if hostname == nil { unusable.append(endpoint.hostname) }
         }
         guard isHeadless || hostname != nil,
-            let name = owner.child(hostname ?? Array(DashedAddress.label(endpoint.address).utf8))
+            let name = owner.child(hostname ?? DashedAddress.bytes(endpoint.address))
         else { return }
         all.append(Endpoint(name: name, address: endpoint.address))
     }

@@ -153,7 +153,7 @@ extension NamePlan {
         var content: ZoneContent = []
         if let pod = objects.pod(namespace, name), let label = NameLabel(namespace), let owner = pods.child(label.bytes) {
             content.records = pod.addresses.compactMap { address in
-                owner.child(DashedAddress.label(address)).map { Record($0, .address(address), ttl: settings.ttl) }
+                owner.child(DashedAddress.bytes(address)).map { Record($0, .address(address), ttl: settings.ttl) }
             }
         }
         return part("pod \(namespace)/\(name)", content)
