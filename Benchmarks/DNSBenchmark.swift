@@ -12,6 +12,7 @@ struct DNSBenchmark {
     static let limit = 860.0
 
     static func run(runs: Int) throws {
+        try NamePlanBenchmark.run(runs: runs)
         let loading = try measure { try makeZone() }
         let zone = loading.value
         print(
@@ -32,7 +33,6 @@ struct DNSBenchmark {
             )
         }
         try change(zone, runs: runs)
-        try NamePlanBenchmark.run(runs: runs)
     }
 
     private static func perQuery(_ packets: [[UInt8]], _ zones: Zones) -> Double {

@@ -201,7 +201,7 @@ struct DNSQuery: AsyncParsableCommand {
         var fields = FieldReader(try outcome.get())
         let pod = Pod(reading: &fields)
         let plan = NamePlan(NameSettings(domain: DomainName(domain) ?? NameSettings.usualDomain))
-        let list = plan.searchList(of: pod)
+        let list = plan.searchList(of: NamedPod(pod))
         return (list.searches, list.dots)
     }
 }

@@ -1,5 +1,4 @@
 import Addressing
-import Cluster
 import DNS
 import KubeAPI
 import Testing
@@ -79,11 +78,7 @@ enum NameFixture {
         ]
     }
 
-    static func snapshot() throws -> Snapshot {
-        var snapshot = Snapshot()
-        snapshot.replace(with: try objects())
-        return snapshot
-    }
+    static func named() throws -> NamedObjects { NamedObjects(try objects()) }
 }
 
 /// Asks zones, and gives what comes back as lines: the response code, then `=` answers, `~` authorities and `+` additionals.

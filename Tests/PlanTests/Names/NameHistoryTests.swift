@@ -11,28 +11,27 @@ import Testing
         var seed = seed
         for mode in NameSettings.PodRecords.allCases {
             let plan = NamePlan(NameSettings(pods: mode))
-            var snapshot = Snapshot()
+            var objects = NamedObjects()
             var zones = Zones(plan.zones(isComplete: true))
             var known: [any KubernetesObject] = []
             for step in 0..<120 {
                 let touched: Set<Snapshot.Subject>
                 if seed.chance(1, in: 4), let object = known.randomElement(using: &seed) {
                     known.removeAll { $0.key == object.key }
-                    touched = snapshot.remove(object.key)
+                    touched = objects.remove(object.key)
                 } else {
                     let object = try Self.object(&seed)
                     known.removeAll { $0.key == object.key }
                     known.append(object)
-                    touched = snapshot.set(object)
+                    touched = objects.set(object)
                 }
                 let before = zones.all.map(\.records)
-                for subject in touched { for part in plan.parts(subject, of: snapshot) { plan.put(part, into: &zones) } }
+                for subject in touched { for part in plan.parts(subject, of: objects) { plan.put(part, into: &zones) } }
                 guard step % 6 == 0 || touched.isEmpty else { continue }
-                let whole = plan.zones(of: snapshot)
+                let whole = plan.zones(of: objects)
                 #expect(Self.text(zones) == Self.text(whole))
                 if touched.isEmpty { #expect(zones.all.map(\.records) == before) }
-                var fresh = Snapshot()
-                fresh.replace(with: known.shuffled(using: &seed))
+                let fresh = NamedObjects(known.shuffled(using: &seed))
                 #expect(Self.text(plan.zones(of: fresh)) == Self.text(whole))
                 // Nothing is kept for those that are gone.
                 #expect(zones.all.map(\.nameCount) == whole.all.map(\.nameCount))

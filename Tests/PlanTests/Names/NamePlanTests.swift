@@ -8,15 +8,11 @@ import Testing
 
 @Suite("names from objects") struct NamePlanTests {
     private func asker(_ objects: [any KubernetesObject], _ settings: NameSettings = NameSettings()) -> NameAsker {
-        var snapshot = Snapshot()
-        snapshot.replace(with: objects)
-        return NameAsker(zones: NamePlan(settings).zones(of: snapshot))
+        NameAsker(zones: NamePlan(settings).zones(of: NamedObjects(objects)))
     }
 
     private func records(_ objects: [any KubernetesObject]) -> [String] {
-        var snapshot = Snapshot()
-        snapshot.replace(with: objects)
-        return NamePlan().zones(of: snapshot).all.flatMap(\.records).filter {
+        NamePlan().zones(of: NamedObjects(objects)).all.flatMap(\.records).filter {
             ![.soa, .ns, .txt].contains($0.type)
         }.map { "\($0.name) \($0.type) \($0.data)" }
     }
@@ -85,9 +81,8 @@ import Testing
             ),
         ])
     func problems(spec: String, expected: [String], words: String) throws {
-        var snapshot = Snapshot()
-        snapshot.replace(with: [try NameFixture.service("x", spec)])
-        let part = NamePlan().parts(.service(ServiceIndex.Name(namespace: "testns", name: "x")), of: snapshot)
+        let objects = NamedObjects([try NameFixture.service("x", spec)])
+        let part = NamePlan().parts(.service(ServiceIndex.Name(namespace: "testns", name: "x")), of: objects)
         let problem = try #require(part.first?.problems.first)
         #expect(problem.id == .nameUnusable && problem.message.contains(words) && part.first?.problems.count == 1)
         #expect(problem.subject?.name == "x")
@@ -132,11 +127,11 @@ import Testing
             ),
         ])
     func searches(spec: String, expected: String) throws {
-        let pod = try #require(try NameFixture.pod("web", in: "ns", at: ["192.0.2.1"], spec: spec) as? Pod)
+        let pod = NamedPod(try #require(try NameFixture.pod("web", in: "ns", at: ["192.0.2.1"], spec: spec) as? Pod))
         let plan = NamePlan()
         let list = plan.searchList(of: pod, nodeSearches: [try #require(DomainName("node.example"))])
         #expect((list.searches.map(\.description) + ["\(list.dots)"]).joined(separator: " ") == expected)
         let client = plan.client(pod)
-        #expect(client?.name == (pod.spec.usesHostNetwork ? nil : "ns/web"), "a node's address is nobody's own")
+        #expect(client?.name == (pod.usesHostNetwork ? nil : "ns/web"), "a node's address is nobody's own")
     }
 }

@@ -28,10 +28,10 @@ import Testing
 
     @Test("what does not fit is left out over UDP, and is whole over TCP")
     func truncation() throws {
-        var snapshot = try NameFixture.snapshot()
-        snapshot.set(try NameFixture.service("many", #""clusterIP": "None""#))
-        snapshot.set(try NameFixture.slice("many-1", of: "many", (1...100).map { "192.0.2.\($0)" }))
-        let served = try Served(.v4, NamePlan().zones(of: snapshot))
+        var objects = try NameFixture.named()
+        objects.set(try NameFixture.service("many", #""clusterIP": "None""#))
+        objects.set(try NameFixture.slice("many-1", of: "many", (1...100).map { "192.0.2.\($0)" }))
+        let served = try Served(.v4, NamePlan().zones(of: objects))
         defer { served.server.stop() }
         let short = try served.message("many.testns.svc.cluster.local. A", isStream: false, edns: nil)
         #expect(short.header.isTruncated && short.bytes().count <= 512)
@@ -74,7 +74,7 @@ import Testing
             let settings = NameServerSettings(
                 addresses: [place], port: 0, threads: 1, now: { .nanoseconds(clinux_clock(CLOCK_MONOTONIC)) })
             server = DNSServer(settings, outside: nil, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
-            let zones = try zones ?? NamePlan().zones(of: NameFixture.snapshot())
+            let zones = try zones ?? NamePlan().zones(of: NameFixture.named())
             server.serve(ServedNames(zones: zones))
             try server.start()
             port = try #require(server.addresses.first?.port)

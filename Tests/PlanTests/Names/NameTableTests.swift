@@ -7,7 +7,7 @@ import Testing
 @Suite("the names of a cluster's objects") struct NameTableTests {
     @Test("every question gets its answer, however it is asked", arguments: NameTable.rows)
     func rows(row: NameTable.Row) throws {
-        let zones = NamePlan().zones(of: try NameFixture.snapshot())
+        let zones = NamePlan().zones(of: try NameFixture.named())
         for transport in [Circumstances.Transport.udp, .tcp] {
             for edns in [nil, EDNS(udpSize: 1232)] {
                 let asker = NameAsker(zones: zones, circumstances: Circumstances(transport))
@@ -39,7 +39,7 @@ import Testing
     func pods(name: String, expected: [String?], why: String) throws {
         for (mode, answer) in zip(NameSettings.PodRecords.allCases, expected) {
             let plan = NamePlan(NameSettings(pods: mode))
-            let asker = NameAsker(zones: plan.zones(of: try NameFixture.snapshot()))
+            let asker = NameAsker(zones: plan.zones(of: try NameFixture.named()))
             let type = answer?.hasPrefix("AAAA") == true ? "AAAA" : "A"
             let lines = try asker.lines("\(name).pod.cluster.local. \(type)")
             let wanted = answer.map { ["NOERROR", $0.isEmpty ? NameTable.soa : "= \(name).pod.cluster.local. 5 IN \($0)"] }
@@ -52,7 +52,7 @@ import Testing
         let domain = try #require(DomainName("k8s.example.org"))
         let server = ServiceIndex.Name(namespace: "testns", name: "svc1")
         let plan = NamePlan(NameSettings(domain: domain, ttl: 30, server: server, serial: 7))
-        let asker = NameAsker(zones: plan.zones(of: try NameFixture.snapshot()))
+        let asker = NameAsker(zones: plan.zones(of: try NameFixture.named()))
         #expect(
             try asker.lines("svcempty.testns.svc.k8s.example.org A")
                 == ["NOERROR", "= svcempty.testns.svc.k8s.example.org. 30 IN A 10.0.0.4"])

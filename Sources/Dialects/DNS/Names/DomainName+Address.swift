@@ -45,16 +45,21 @@ extension DomainName {
 
     /// The first so many digits of an address, reversed: at most 74 bytes, so never too long.
     private static func reverse(_ address: IPAddress, digits: Int) -> DomainName {
-        let width = bitsPerLabel(address.family)
+        let (width, root) = (bitsPerLabel(address.family), reverseRoot(address.family).wire)
         let mask = UInt128(1) << UInt128(width) - 1
         var wire: [UInt8] = []
+        wire.reserveCapacity(digits * (address.family == .v4 ? 4 : 2) + root.count)
         for index in (0..<digits).reversed() {
-            let digit = Int(address.number >> UInt128(address.family.bitWidth - (index + 1) * width) & mask)
-            let text = String(digit, radix: address.family == .v4 ? 10 : 16).utf8
-            wire.append(UInt8(text.count))
-            wire.append(contentsOf: text)
+            let digit = UInt8(address.number >> UInt128(address.family.bitWidth - (index + 1) * width) & mask)
+            let start = wire.count
+            wire.append(0)
+            switch address.family {
+            case .v4: wire.append(decimal: digit)
+            case .v6: wire.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            }
+            wire[start] = UInt8(wire.count - start - 1)
         }
-        return DomainName(checked: wire + reverseRoot(address.family).wire)
+        return DomainName(checked: wire + root)
     }
 
     /// One label as a digit: decimal up to 255 without leading zeros, or one hexadecimal character.
@@ -75,17 +80,26 @@ extension DomainName {
 
 /// An address written as one label, `172-0-0-2` or `5678-abcd--1`: its text with dashes for dots and colons.
 public enum DashedAddress {
-    /// The label of an address. An IPv6 address is written in groups only, as a quad's dots could not be told from colons.
-    public static func label(_ address: IPAddress) -> String {
+    /// The label of an address.
+    public static func label(_ address: IPAddress) -> String { String(decoding: bytes(address), as: UTF8.self) }
+
+    /// The same as it stands in a name. An IPv6 address is written in groups only, as a quad's dots could not be told from colons.
+    public static func bytes(_ address: IPAddress) -> [UInt8] {
         switch address {
         case .v4(let address):
-            return String(decoding: address.description.utf8.map { $0 == UInt8(ascii: ".") ? dash : $0 }, as: UTF8.self)
+            var label: [UInt8] = []
+            label.reserveCapacity(15)
+            for shift: UInt32 in [24, 16, 8, 0] {
+                if shift < 24 { label.append(dash) }
+                label.append(decimal: UInt8(truncatingIfNeeded: address.rawValue >> shift))
+            }
+            return label
         case .v6(let address):
             if address.rawValue >> 32 == 0xFFFF {
                 let (high, low) = (address.rawValue >> 16 & 0xFFFF, address.rawValue & 0xFFFF)
-                return "--ffff-\(String(high, radix: 16))-\(String(low, radix: 16))"
+                return Array("--ffff-\(String(high, radix: 16))-\(String(low, radix: 16))".utf8)
             }
-            return String(decoding: address.description.utf8.map { $0 == UInt8(ascii: ":") ? dash : $0 }, as: UTF8.self)
+            return address.description.utf8.map { $0 == UInt8(ascii: ":") ? dash : $0 }
         }
     }
 
@@ -105,4 +119,13 @@ public enum DashedAddress {
 
     private static let dash = UInt8(ascii: "-")
     private static let hexDigits = UInt8(ascii: "a")...UInt8(ascii: "f")
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(decimal number: UInt8) {
+        let zero = UInt8(ascii: "0")
+        if number >= 100 { append(zero + number / 100) }
+        if number >= 10 { append(zero + number / 10 % 10) }
+        append(zero + number % 10)
+    }
 }

@@ -79,7 +79,12 @@ extension DomainName {
     /// The name with one more label before it; `nil` when the label or the name would be too long.
     public func child(_ label: some Collection<UInt8>) -> DomainName? {
         guard (1...Self.longestLabel).contains(label.count), wire.count + label.count + 1 <= Self.longestName else { return nil }
-        return DomainName(checked: [UInt8(label.count)] + label + wire)
+        var child: [UInt8] = []
+        child.reserveCapacity(1 + label.count + wire.count)
+        child.append(UInt8(label.count))
+        child.append(contentsOf: label)
+        child.append(contentsOf: wire)
+        return DomainName(checked: child)
     }
 
     /// The name with one more label before it: the text's bytes as they are, without escapes.

@@ -49,7 +49,7 @@ public struct LocalClients: Sendable {
     }
 
     private func client(_ key: ObjectKey, _ pod: Pod?) -> Client {
-        let list = pod.map { plan.searchList(of: $0, nodeSearches: nodeSearches) }
+        let list = pod.map { plan.searchList(of: NamedPod($0), nodeSearches: nodeSearches) }
         return Client(name: "\(key.namespace)/\(key.name)", searches: list.map { $0.dots > 1 ? $0.searches : [] } ?? [])
     }
 
@@ -60,7 +60,7 @@ public struct LocalClients: Sendable {
 
     /// What a pod of this node appends to short names; `nil` when its object is not known.
     public func searchList(of pod: ObjectKey) -> (searches: [DomainName], dots: Int)? {
-        pods[pod].map { plan.searchList(of: $0, nodeSearches: nodeSearches) }
+        pods[pod].map { plan.searchList(of: NamedPod($0), nodeSearches: nodeSearches) }
     }
 
     /// All addresses that somebody has.

@@ -14,14 +14,14 @@ internal import KubeAPI
 /// An endpoint is called by its hostname, or else by its address with dashes. One with a hostname has it below a service with cluster
 /// IPs too: a StatefulSet is often given one, and CoreDNS does the same. Reversed, its address is that name.
 extension NamePlan {
-    func service(_ name: ServiceIndex.Name, of services: ServiceIndex) -> NamePart {
-        var writer = ServiceNames(ttl: settings.ttl)
-        if let service = services.service(name) {
-            writer.subject = service.key
+    /// - Parameter content: the service with its slices, in the order of their names; `nil`: it is not there.
+    func part(_ name: ServiceIndex.Name, _ content: (service: NamedService, slices: [NamedSlice])?) -> NamePart {
+        var writer = ServiceNames(name, ttl: settings.ttl)
+        if let content {
             if let label = NameLabel(name.name), let space = NameLabel(name.namespace),
-                let owner = self.services.child(space.bytes)?.child(label.bytes)
+                let owner = services.child(space.bytes)?.child(label.bytes)
             {
-                writer.write(service, owner, services.slices(of: name))
+                writer.write(content.service, owner, content.slices)
             } else {
                 writer.complain("“\(name)” is no name of the DNS; the service has none")
             }
@@ -38,26 +38,29 @@ extension NamePlan {
 
 /// The records of one service while they are written.
 private struct ServiceNames {
+    let name: ServiceIndex.Name
     let ttl: TimeToLive
-    var subject: ObjectKey?
     var records: [Record] = []
     var reversed: (v4: [Record], v6: [Record]) = ([], [])
     var problems: [Problem] = []
 
-    init(ttl: TimeToLive) { self.ttl = ttl }
+    init(_ name: ServiceIndex.Name, ttl: TimeToLive) { (self.name, self.ttl) = (name, ttl) }
 
-    mutating func complain(_ message: String) { problems.append(Problem(.nameUnusable, subject, message)) }
+    mutating func complain(_ message: String) {
+        let subject = ObjectKey(Service.resource.kind, namespace: name.namespace, name: name.name)
+        problems.append(Problem(.nameUnusable, subject, message))
+    }
 
-    mutating func write(_ service: Service, _ owner: DomainName, _ slices: [EndpointSlice]) {
-        if service.spec.exposure == .externalName { return alias(owner, to: service.spec.externalName) }
-        let endpoints = EndpointNames(slices, owner, all: service.spec.publishesNotReadyAddresses)
+    mutating func write(_ service: NamedService, _ owner: DomainName, _ slices: [NamedSlice]) {
+        if case .alias(let target) = service.kind { return alias(owner, to: target) }
+        let endpoints = EndpointNames(slices, of: service, owner)
         for hostname in endpoints.unusable {
             complain("the hostname “\(hostname)” of an endpoint is no name of the DNS; it is called by its address")
         }
-        if service.spec.isHeadless {
-            headless(owner, endpoints)
+        if case .addressed(let addresses, let ports) = service.kind {
+            addressed(addresses, ports, owner, endpoints)
         } else {
-            addressed(service.spec, owner, endpoints)
+            headless(owner, endpoints)
         }
     }
 
@@ -73,17 +76,19 @@ private struct ServiceNames {
         add(owner, .cname(target))
     }
 
-    private mutating func addressed(_ spec: Service.Spec, _ owner: DomainName, _ endpoints: EndpointNames) {
-        guard !spec.clusterIPs.isEmpty else { return }
-        for address in spec.clusterIPs {
+    private mutating func addressed(
+        _ addresses: [IPAddress], _ ports: [NamedService.Port], _ owner: DomainName, _ endpoints: EndpointNames
+    ) {
+        guard !addresses.isEmpty else { return }
+        for address in addresses {
             add(owner, .address(address))
             reverse(address, owner)
         }
-        for port in spec.ports where !port.name.isEmpty && port.number != 0 {
+        for port in ports {
             guard let location = self.location(port.name, port.transport, owner) else { continue }
             add(location, .srv(ServiceLocation(port: port.number, target: owner)))
         }
-        for endpoint in endpoints.all where endpoint.hasHostname {
+        for endpoint in endpoints.all {
             add(endpoint.name, .address(endpoint.address))
             reverse(endpoint.address, endpoint.name)
         }
@@ -121,12 +126,11 @@ private struct ServiceNames {
     }
 }
 
-/// The endpoints of a service that have names, from all its slices.
+/// The endpoints of a service that have names, from all its slices: of one with cluster IPs those with a hostname alone.
 private struct EndpointNames {
     struct Endpoint {
         let name: DomainName
         let address: IPAddress
-        let hasHostname: Bool
     }
 
     struct Port: Hashable {
@@ -140,16 +144,17 @@ private struct EndpointNames {
     /// Hostnames that are no labels.
     private(set) var unusable: [String] = []
 
-    /// - Parameter all: those that are not ready too.
-    init(_ slices: [EndpointSlice], _ owner: DomainName, all isEvery: Bool) {
+    init(_ slices: [NamedSlice], of service: NamedService, _ owner: DomainName) {
+        let isHeadless = service.kind == .headless
         for slice in slices {
             let first = all.count
-            for endpoint in slice.endpoints where endpoint.isReady || isEvery { add(endpoint, owner) }
-            guard first < all.count else { continue }
-            for port in slice.ports where !port.name.isEmpty {
-                guard let number = port.number else { continue }
+            for endpoint in slice.endpoints where endpoint.isReady || service.publishesNotReadyAddresses {
+                add(endpoint, owner, isHeadless: isHeadless)
+            }
+            guard isHeadless, first < all.count else { continue }
+            for port in slice.ports {
                 let key = Port(name: port.name, transport: port.transport)
-                let places = (first..<all.count).map { (endpoint: $0, number: number) }
+                let places = (first..<all.count).map { (endpoint: $0, number: port.number) }
                 if let index = ports.firstIndex(where: { $0.port == key }) {
                     ports[index].places += places
                 } else {
@@ -159,16 +164,16 @@ private struct EndpointNames {
         }
     }
 
-    private mutating func add(_ endpoint: EndpointSlice.Endpoint, _ owner: DomainName) {
-        // Consumers use the first address (EndpointSlice's documentation).
-        guard let address = endpoint.addresses.first else { return }
+    private mutating func add(_ endpoint: NamedSlice.Endpoint, _ owner: DomainName, isHeadless: Bool) {
         var hostname: [UInt8]?
         if !endpoint.hostname.isEmpty {
             hostname = NameLabel(endpoint.hostname)?.bytes
             if hostname == nil { unusable.append(endpoint.hostname) }
         }
-        guard let name = owner.child(hostname ?? Array(DashedAddress.label(address).utf8)) else { return }
-        all.append(Endpoint(name: name, address: address, hasHostname: hostname != nil))
+        guard isHeadless || hostname != nil,
+            let name = owner.child(hostname ?? DashedAddress.bytes(endpoint.address))
+        else { return }
+        all.append(Endpoint(name: name, address: endpoint.address))
     }
 }
 

@@ -7,9 +7,9 @@ internal import KubeAPI
 ///
 /// ```swift
 /// let plan = NamePlan()
-/// var zones = plan.zones(of: snapshot)                    // the whole
-/// for subject in snapshot.set(slice) {                    // and what a change comes to
-///     for part in plan.parts(subject, of: snapshot) { plan.put(part, into: &zones) }
+/// var zones = plan.zones(of: objects)                     // the whole
+/// for subject in objects.set(slice) {                     // and what a change comes to
+///     for part in plan.parts(subject, of: objects) { plan.put(part, into: &zones) }
 /// }
 /// ```
 /// There are three zones: the cluster's domain, and both reverse trees, which pass on what they do not know, so that an address of
@@ -75,14 +75,14 @@ extension NamePlan {
     private var apexes: [DomainName] { [settings.domain, Self.reverse.v4, Self.reverse.v6] }
 
     /// The zones with everything.
-    public func zones(of snapshot: Snapshot) -> Zones { whole(of: snapshot).zones }
+    public func zones(of objects: NamedObjects) -> Zones { whole(of: objects).zones }
 
     /// The zones with everything, and what is wrong with each subject.
-    public func whole(of snapshot: Snapshot) -> (zones: Zones, problems: [Snapshot.Subject: [Problem]]) {
+    public func whole(of objects: NamedObjects) -> (zones: Zones, problems: [Snapshot.Subject: [Problem]]) {
         var zones = zones(isComplete: true)
         var problems: [Snapshot.Subject: [Problem]] = [:]
-        for subject in subjects(of: snapshot) {
-            for part in parts(subject, of: snapshot) {
+        for subject in subjects(of: objects) {
+            for part in parts(subject, of: objects) {
                 for content in part.contents where !content.content.isEmpty {
                     guard let place = zones.firstIndex(where: { $0.apex == content.apex }) else { continue }
                     zones[place].replace(part.source, with: content.content)
@@ -94,10 +94,10 @@ extension NamePlan {
     }
 
     /// Everything that has a name, or could.
-    public func subjects(of snapshot: Snapshot) -> [Snapshot.Subject] {
-        let pods = settings.pods == .verified ? snapshot.everyPod.map { Snapshot.Subject.pod($0.key) } : []
-        return snapshot.services.names.map(Snapshot.Subject.service)
-            + snapshot.namespaceNames.map(Snapshot.Subject.namespace) + pods
+    public func subjects(of objects: NamedObjects) -> [Snapshot.Subject] {
+        let pods = settings.pods == .verified ? objects.everyPod.map { Snapshot.Subject.pod($0.key) } : []
+        return objects.serviceNames.map(Snapshot.Subject.service)
+            + objects.namespaceNames.map(Snapshot.Subject.namespace) + pods
     }
 
     /// Puts a part in place of what its object had.
@@ -113,29 +113,30 @@ extension NamePlan {
 // MARK: - Parts
 
 extension NamePlan {
-    /// What a subject has in the zones as the snapshot is now; what it had before goes with it. Empty for those that have no names.
-    public func parts(_ subject: Snapshot.Subject, of snapshot: Snapshot) -> [NamePart] {
+    /// What a subject has in the zones as the objects are now; what it had before goes with it. Empty for those that have no names.
+    public func parts(_ subject: Snapshot.Subject, of objects: NamedObjects) -> [NamePart] {
         switch subject {
         case .node: []
         case .service(let name):
-            [service(name, of: snapshot.services)] + (name == settings.server ? [serverPart(snapshot.services)] : [])
-        case .namespace(let name): [namespace(name, of: snapshot)]
-        case .pod(let key): settings.pods == .verified ? [pod(key.namespace, key.name, of: snapshot)] : []
+            [part(name, objects.service(name))] + (name == settings.server ? [serverPart(objects)] : [])
+        case .namespace(let name): [namespace(name, of: objects)]
+        case .pod(let key): settings.pods == .verified ? [pod(key.namespace, key.name, of: objects)] : []
         }
     }
 
     /// The addresses of the name server itself.
-    private func serverPart(_ services: ServiceIndex) -> NamePart {
-        let addresses = services.service(settings.server)?.spec.clusterIPs ?? []
+    private func serverPart(_ objects: NamedObjects) -> NamePart {
+        var addresses: [IPAddress] = []
+        if case .addressed(let own, _) = objects.service(settings.server)?.service.kind { addresses = own }
         let records = addresses.map { Record(server, .address($0), ttl: settings.ttl) }
         return part("name server", ZoneContent(records))
     }
 
     /// A namespace has a name as long as it is there, also without a service: nothing stands at it, but it exists. CoreDNS has it so,
     /// and the specification is silent.
-    private func namespace(_ name: String, of snapshot: Snapshot) -> NamePart {
+    private func namespace(_ name: String, of objects: NamedObjects) -> NamePart {
         var content: ZoneContent = []
-        if snapshot.hasNamespace(name), let label = NameLabel(name) {
+        if objects.hasNamespace(name), let label = NameLabel(name) {
             if let owner = services.child(label.bytes) { content.emptyNames.insert(owner) }
             if let owner = pods.child(label.bytes) {
                 switch settings.pods {
@@ -148,13 +149,11 @@ extension NamePlan {
         return part("namespace \(name)", content)
     }
 
-    private func pod(_ namespace: String, _ name: String, of snapshot: Snapshot) -> NamePart {
+    private func pod(_ namespace: String, _ name: String, of objects: NamedObjects) -> NamePart {
         var content: ZoneContent = []
-        if let pod = snapshot.pod(namespace: namespace, name: name), !pod.isTerminal, let label = NameLabel(namespace),
-            let owner = pods.child(label.bytes)
-        {
-            content.records = pod.status.podIPs.compactMap { address in
-                owner.child(DashedAddress.label(address)).map { Record($0, .address(address), ttl: settings.ttl) }
+        if let pod = objects.pod(namespace, name), let label = NameLabel(namespace), let owner = pods.child(label.bytes) {
+            content.records = pod.addresses.compactMap { address in
+                owner.child(DashedAddress.bytes(address)).map { Record($0, .address(address), ttl: settings.ttl) }
             }
         }
         return part("pod \(namespace)/\(name)", content)

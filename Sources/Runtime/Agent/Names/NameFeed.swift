@@ -23,7 +23,7 @@ public struct NameFeed: Sendable {
     /// knows until then what does not exist.
     public private(set) var zones: Zones
     private var custom: CustomNames?
-    private var snapshot = Snapshot()
+    private var objects = NamedObjects()
     private var clients: ClientBook?
     private let nodeSearches: [DomainName]
     private let waitsForObjects: Bool
@@ -100,18 +100,20 @@ public struct NameFeed: Sendable {
     /// - Returns: whether anything is to be served otherwise than before.
     public mutating func take(_ events: [ObjectEvent]) -> Bool {
         var isChanged = false
+        var touched: Set<Snapshot.Subject> = []
         for event in events {
             switch event {
             case .listed(let objects):
                 begin(with: objects)
                 isChanged = true
+                touched = []
             case .added(let object), .modified(let object):
-                isChanged = renew(snapshot.set(Self.trimmed(object))) || isChanged
-            case .deleted(let key, _): isChanged = renew(snapshot.remove(key)) || isChanged
+                touched.formUnion(change(object.key) { $0.set(object) })
+            case .deleted(let key, _): touched.formUnion(change(key) { $0.remove(key) })
             case .faults(let faults): sourceProblems = faults.map(Problem.init)
             }
         }
-        return isChanged
+        return renew(touched) || isChanged
     }
 
     /// Where we have the word, and not whoever is asked for other names. Not the reverse trees, which pass on what they do not know.
@@ -132,7 +134,7 @@ public struct NameFeed: Sendable {
     /// Everything that is wrong with the objects, the worst first.
     public var problems: [Problem] { (sourceProblems + nameProblems.values.joined()).sorted() }
 
-    public var serviceCount: Int { snapshot.services.count }
+    public var serviceCount: Int { objects.serviceCount }
 }
 
 // MARK: - Changes
@@ -140,7 +142,7 @@ public struct NameFeed: Sendable {
 extension NameFeed {
     /// The first list is everything there is.
     private mutating func begin(with objects: [any KubernetesObject]) {
-        snapshot.replace(with: objects.map(Self.trimmed))
+        self.objects = NamedObjects(objects)
         isComplete = true
         clients?.forget()
         build()
@@ -149,65 +151,39 @@ extension NameFeed {
     /// Everything, from the objects that are known.
     private mutating func build() {
         if isComplete {
-            (zones, nameProblems) = plan.whole(of: snapshot)
+            (zones, nameProblems) = plan.whole(of: objects)
         } else {
             (zones, nameProblems) = (Zones(plan.zones(isComplete: false)), [:])
         }
         custom?.apply(to: &zones, insteadOf: nil)
         if clients != nil {
-            for pod in snapshot.everyPod { clients?.set(pod.key, pod) }
+            for pod in objects.everyPod { clients?.change(from: nil, to: pod) }
         }
+    }
+
+    /// Changes an object; who asks is known at once, names only after ``renew(_:)``.
+    private mutating func change(
+        _ key: ObjectKey, _ body: (inout NamedObjects) -> Set<Snapshot.Subject>
+    ) -> Set<Snapshot.Subject> {
+        guard clients != nil, key.group == Pod.resource.kind.group, key.kind == Pod.resource.kind.kind else {
+            return body(&objects)
+        }
+        let before = objects.pod(key.namespace, key.name)
+        let touched = body(&objects)
+        if !touched.isEmpty { clients?.change(from: before, to: objects.pod(key.namespace, key.name)) }
+        return touched
     }
 
     private mutating func renew(_ subjects: Set<Snapshot.Subject>) -> Bool {
         for subject in subjects {
             var problems: [Problem] = []
-            for part in plan.parts(subject, of: snapshot) {
+            for part in plan.parts(subject, of: objects) {
                 plan.put(part, into: &zones)
                 problems += part.problems
             }
             nameProblems[subject] = problems.isEmpty ? nil : problems
-            if case .pod(let key) = subject { clients?.set(key, snapshot.pod(namespace: key.namespace, name: key.name)) }
         }
         return !subjects.isEmpty
-    }
-
-    /// An object without what names do not depend on: most of what there is, and most of what changes.
-    private static func trimmed(_ object: any KubernetesObject) -> any KubernetesObject {
-        func bare(_ metadata: ObjectMeta) -> ObjectMeta { ObjectMeta(name: metadata.name, namespace: metadata.namespace) }
-        switch object {
-        case let service as Service:
-            var spec = Service.Spec()
-            spec.exposure = service.spec.exposure
-            spec.clusterIPs = service.spec.clusterIPs
-            spec.isHeadless = service.spec.isHeadless
-            spec.ports = service.spec.ports.filter { !$0.name.isEmpty }
-            spec.externalName = service.spec.externalName
-            spec.publishesNotReadyAddresses = service.spec.publishesNotReadyAddresses
-            return Service(metadata: bare(service.metadata), spec: spec)
-        case var slice as EndpointSlice:
-            let service = slice.serviceName
-            slice.metadata = bare(slice.metadata)
-            if let service { slice.metadata.labels = [EndpointSlice.serviceLabel: service] }
-            slice.ports = slice.ports.filter { !$0.name.isEmpty }
-            slice.endpoints = slice.endpoints.map { endpoint in
-                var endpoint = endpoint
-                (endpoint.isServing, endpoint.isTerminating) = (endpoint.isReady, false)
-                (endpoint.nodeName, endpoint.zone, endpoint.zoneHints, endpoint.nodeHints) = ("", "", [], [])
-                endpoint.target = nil
-                return endpoint
-            }
-            return slice
-        case let pod as Pod:
-            var bare = Pod(metadata: bare(pod.metadata))
-            bare.spec.usesHostNetwork = pod.spec.usesHostNetwork
-            (bare.spec.dnsPolicy, bare.spec.dnsConfig) = (pod.spec.dnsPolicy, pod.spec.dnsConfig)
-            bare.status.podIPs = pod.status.podIPs
-            bare.status.phase = pod.isTerminal ? .failed : .running
-            return bare
-        case let namespace as Namespace: return Namespace(metadata: bare(namespace.metadata))
-        default: return object
-        }
     }
 }
 
@@ -217,33 +193,47 @@ extension NameFeed {
 private struct ClientBook: Sendable {
     private let plan: NamePlan
     private let nodeSearches: [DomainName]
-    private var known: [ObjectKey: PodClient] = [:]
-    private var claims: [IPAddress: [ObjectKey]] = [:]
     private(set) var names = ClientNames()
+    /// Of addresses that several claim, who does.
+    private var disputes: [IPAddress: [ClientNames.Client]] = [:]
+    /// The last search list in each namespace: mostly all its pods have the same, and keep it once.
+    private var lists: [String: [DomainName]] = [:]
     let collapsesSearches: Bool
 
     init(_ plan: NamePlan, _ nodeSearches: [DomainName], collapsesSearches: Bool = true) {
         (self.plan, self.nodeSearches, self.collapsesSearches) = (plan, nodeSearches, collapsesSearches)
     }
 
-    mutating func forget() { (known, claims, names) = ([:], [:], ClientNames()) }
+    mutating func forget() { (names, disputes, lists) = (ClientNames(), [:], [:]) }
 
-    /// - Parameter pod: `nil`: it is not there any more.
-    mutating func set(_ key: ObjectKey, _ pod: Pod?) {
-        let client = pod.flatMap { plan.client($0, nodeSearches: nodeSearches) }
-        let before = known[key]
-        guard client != before else { return }
-        known[key] = client
-        for address in before?.addresses ?? [] {
-            claims[address]?.removeAll { $0 == key }
-            if claims[address]?.isEmpty == true { claims[address] = nil }
+    /// - Parameters:
+    ///   - old: a pod as it was; `nil`: it was not there.
+    ///   - new: the same pod as it is; `nil`: it is not there any more.
+    mutating func change(from old: NamedPod?, to new: NamedPod?) {
+        if let old, let client = plan.client(old, nodeSearches: nodeSearches) {
+            for address in Set(client.addresses) { leave(address, client.name) }
         }
-        for address in client?.addresses ?? [] { claims[address, default: []].append(key) }
-        for address in Set((before?.addresses ?? []) + (client?.addresses ?? [])) {
-            let owner = claims[address].flatMap { $0.count == 1 ? known[$0[0]] : nil }
-            names[address] = owner.map {
-                ClientNames.Client($0.name, searchList: collapsesSearches && $0.dots > 1 ? $0.searches : [])
-            }
+        if let new, let client = plan.client(new, nodeSearches: nodeSearches) {
+            let searches = collapsesSearches && client.dots > 1 ? shared(client.searches, new.namespace) : []
+            for address in Set(client.addresses) { claim(address, ClientNames.Client(client.name, searchList: searches)) }
         }
+    }
+
+    private mutating func claim(_ address: IPAddress, _ client: ClientNames.Client) {
+        let others = disputes[address] ?? names[address].map { [$0] } ?? []
+        disputes[address] = others.isEmpty ? nil : others + [client]
+        names[address] = others.isEmpty ? client : nil
+    }
+
+    private mutating func leave(_ address: IPAddress, _ name: String) {
+        let others = (disputes[address] ?? []).filter { $0.name != name }
+        disputes[address] = others.count > 1 ? others : nil
+        names[address] = others.count == 1 ? others[0] : nil
+    }
+
+    private mutating func shared(_ list: [DomainName], _ namespace: String) -> [DomainName] {
+        if let known = lists[namespace], known.map(\.wire) == list.map(\.wire) { return known }
+        lists[namespace] = list
+        return list
     }
 }
