@@ -234,6 +234,8 @@ public struct NodeAgent: Service {
             yard.board.show(reconciler.state)
             alarm.set([next, schedule.waking, status.waking, desk.waking].compactMap(\.self).min())
         }
+        // The last status is of a node whose names are answered elsewhere.
+        reconciler.end()
         status.write(reconciler.report, waiting: waiting, isLast: true)
     }
 }
