@@ -64,7 +64,8 @@ extension KernelTests {
             return page.text.split(separator: "\n").first { $0.hasPrefix(name) }.map(String.init)
         }
 
-        @Test("files that the document names are followed, be it a ConfigMap or a file; a broken one changes nothing, and is told")
+        @Test(
+            "files that the document names are followed, be it a ConfigMap or a file; a broken one changes nothing, and is told")
         func files() throws {
             let text = """
                 forward: {upstreams: []}
@@ -128,7 +129,9 @@ extension KernelTests {
             var pod = Pod(metadata: ObjectMeta(name: "web", namespace: "shop"))
             pod.spec.nodeName = "n1"
             pod.status.podIPs = [try ip("10.244.1.7")]
-            for forward in ["{resolverFile: \(directory.path)/other.conf}", "{upstreams: []}", "{resolverFile: /etc/resolv.conf}"] {
+            for forward in [
+                "{resolverFile: \(directory.path)/other.conf}", "{upstreams: []}", "{resolverFile: /etc/resolv.conf}",
+            ] {
                 server.take([.listed([document("forward: \(forward)"), pod])])
                 try server.serve(at: [ip("127.0.0.1")])
                 _ = server.look()

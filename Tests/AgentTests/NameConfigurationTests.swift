@@ -232,7 +232,8 @@ extension KernelTests {
             try write(
                 NameObjects.service(at: [server]),
                 NameObjects.document(
-                    "forward: {upstreams: []}\nzones: [{name: a.example, text: \"0/25 A 192.0.2.7\\nlone CNAME nobody.example.\"}]"),
+                    "forward: {upstreams: []}\nzones: [{name: a.example, text: \"0/25 A 192.0.2.7\\nlone CNAME nobody.example.\"}]"
+                ),
                 objects)
             try eventually("it holds\n\(node.log)") { asker.addresses(of: "0/25.a.example.") == ["192.0.2.7"] }
             #expect(try page("/names/ask/A/0%2F25.a.example./default/web", at: socket).contains("\"found\":true"))

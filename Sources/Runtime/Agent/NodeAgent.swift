@@ -88,7 +88,7 @@ public struct NodeAgent: Service {
         }
         let policyLogger =
             settings.duties.contains(.policies)
-            ? PolicyLogger(in: namespace, policies: policies, counts: logCounts, logger: logger) : nil
+            ? PolicyLogger(in: namespace, policies: policies, names: names, counts: logCounts, logger: logger) : nil
         let doors = AgentDoors(settings, board: board, logger: logger)
         let people = nameServer.map { NameDesk(settings.node, $0, names) }
         let window = await people?.open(in: settings.stateDirectory, logger: logger)

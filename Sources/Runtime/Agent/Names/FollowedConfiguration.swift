@@ -130,7 +130,8 @@ struct FollowedResolvers: Sendable {
             var next = ResolverFile(text)
             if next.nameServers.isEmpty {
                 next.nameServers = before?.nameServers ?? []
-                let meanwhile = next.nameServers.isEmpty ? "names of the world outside are not found" : "those of before are asked"
+                let meanwhile =
+                    next.nameServers.isEmpty ? "names of the world outside are not found" : "those of before are asked"
                 logger?.warning("\(path) names no server: \(meanwhile)")
             }
             resolvers = next

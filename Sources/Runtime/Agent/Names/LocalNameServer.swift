@@ -439,7 +439,8 @@ extension LocalNameServer {
                 Problem(.nameConfigurationRefused, isFile ? nil : settings.configMap, text)
             }
             var problems: [Problem] = []
-            let stays = state.document.configuration == nil ? "the cluster's servers are asked" : "what was said before stays in force"
+            let stays =
+                state.document.configuration == nil ? "the cluster's servers are asked" : "what was said before stays in force"
             if let mistakes = state.document.mistakes {
                 problems.append(refused("\(mistakes.split(separator: "\n").joined(separator: "; ")); \(stays)"))
             }
