@@ -117,7 +117,7 @@ extension KernelTests {
 
                 """
             try node.directory.write(objects(["db", "web"], closing), to: "objects.yaml")
-            try node.start()
+            try node.start("--log-connections", "denied")
             try answers(try Pod(node, "web").namespace)
             let db = try Pod(node, "db")
             for server in Self.servers {
@@ -128,6 +128,20 @@ extension KernelTests {
                     of: "refused", in: Table.ID(family, PacketPath.nameTable))
                 #expect(counted.count == 2 && counted.values.allSatisfy { $0.packets > 0 }, "\(counted)")
             }
+            // Somebody who looks for it finds it: in the log with the pod and its policy, and among what policies refuse.
+            for transport in ["UDP", "TCP"] {
+                let words = [
+                    "outcome=denied", "direction=egress", "from=default/db", "to=kube-system/kube-dns",
+                    "policy=\"NetworkPolicy default/db\"", "protocol=\(transport)", "to-address=10.96.0.10:53",
+                ]
+                try eventually("\(transport) is in the log\n\(node.log)") {
+                    node.log.split(separator: "\n").contains { line in words.allSatisfy { line.contains($0) } }
+                }
+            }
+            let listing = try node.namespace.perform { () throws(KernelError) in try PolicyListing() }
+            let rows = listing.rows.filter { $0.rule == "questions for names, answered on the node" && $0.packets > 0 }
+            #expect(rows.map(\.family) == ["ip", "ip6"] && rows.allSatisfy { $0.outcome == "denied" }, "\(listing)")
+            #expect(listing.filtered(namespace: "default").rows.allSatisfy { !rows.contains($0) })
             // One transport is opened.
             let opening = closing.replacing("port: 5353", with: "port: 53").replacing("name: db,", with: "name: open,")
             try node.directory.write(objects(["db", "web"], closing, opening), to: "objects.yaml")
@@ -163,9 +177,9 @@ extension KernelTests {
         @Test("the table is read back as it was written")
         func table() throws {
             let refused = try [NameAsker(ip("10.244.1.2"), .udp), NameAsker(ip("fd00:10:244:1::2"), .tcp)]
-            for family in IPFamily.allCases {
+            for (family, isLogged) in [(IPFamily.v4, false), (.v6, false), (.v4, true), (.v6, true)] {
                 var tables = try KernelTables(in: node.namespace)
-                var table = try LocalNameTable(family, servers: Self.servers.map(ip), refused: refused)
+                var table = try LocalNameTable(family, servers: Self.servers.map(ip), refused: refused, isLogged: isLogged)
                 try tables.settle(table.id, to: table.table)
                 #expect(try tables.settle(table.id, to: table.table).isEmpty)
                 try tables.apply(table.refuse([]))

@@ -1,4 +1,5 @@
 import Addressing
+import CLinux
 import DNS
 import Glibc
 import HostNetwork
@@ -47,6 +48,7 @@ extension KernelTests {
             try eventually("the document holds\n\(node.log)") { asker.addresses(of: "printer.example.") == ["192.0.2.77"] }
             #expect(try held() == [server])
             #expect(node.directory.read("state/status").contains("names \(server)\n"))
+            #expect(try threads.contains("names-forward"))
             // What a document says of the cluster itself holds at once, too.
             try write(service, NameObjects.document("clusterDomain: corp.example\nttl: 30s\npods: insecure"))
             try eventually("the domain is another\n\(node.log)") {
@@ -57,6 +59,20 @@ extension KernelTests {
             try write(service)
             try eventuallyHeld()
             #expect(node.status.problems == [])
+            try eventually("nobody is left who would ask outside") { try !threads.contains("names-forward") }
+            // The next one finds everything anew.
+            try write(service, NameObjects.document("hosts: {entries: {printer.example: 192.0.2.78}}"))
+            try eventually("it holds\n\(node.log)") { asker.addresses(of: "printer.example.") == ["192.0.2.78"] }
+            #expect(try threads.contains("names-forward"))
+        }
+
+        /// Of the agent, by their names.
+        private var threads: Set<String> {
+            get throws {
+                let process = try #require(node.agent?.process)
+                let names = try Program.run(["sh", "-c", "cat /proc/\(process)/task/*/comm"]).output
+                return Set(names.split(separator: "\n").map(String.init))
+            }
         }
 
         @Test("a document with a mistake changes nothing, and the message says where the mistake is")
@@ -135,6 +151,9 @@ extension KernelTests {
             let tables = try KernelTables(in: node.namespace)
             #expect(throws: (any Error).self) { try tables.apply([.deleteTable(id)]) }
             #expect(try tables.tables().contains(id))
+            #expect(node.directory.read("state/status").contains("names \(server)\n"))
+            node.stop()
+            #expect(!node.directory.read("state/status").contains("names "), "the cluster's servers are asked from now on")
         }
 
         @Test("an agent that starts again leaves no question without an answer", arguments: [SIGTERM, SIGKILL])
@@ -209,9 +228,34 @@ extension KernelTests {
                 refused.output.contains("policies do not let the pod ask for names by UDP and TCP; if they did:"), "\(refused)")
             let nobody = try query("nobody.default.svc.cluster.local.", "--as", "pod/default/web")
             #expect(nobody.status == 1 && nobody.output.contains("no object gives it"), "\(nobody)")
+            // A slash in a name, and an alias that leads nowhere, as programs ask for them.
+            try write(
+                NameObjects.service(at: [server]),
+                NameObjects.document(
+                    "forward: {upstreams: []}\nzones: [{name: a.example, text: \"0/25 A 192.0.2.7\\nlone CNAME nobody.example.\"}]"
+                ),
+                objects)
+            try eventually("it holds\n\(node.log)") { asker.addresses(of: "0/25.a.example.") == ["192.0.2.7"] }
+            #expect(try page("/names/ask/A/0%2F25.a.example./default/web", at: socket).contains("\"found\":true"))
+            let lone = try page("/names/ask/A/lone.a.example.", at: socket)
+            #expect(lone.contains("\"found\":false") && lone.contains("IN CNAME nobody.example."), "\(lone)")
             // Who is no pod of this node, and a node that answers nobody, are the cluster's servers' to know.
             let stranger = try query("kube-dns", "--as", "pod/default/nobody")
             #expect(stranger.status == 64, "it would have to be read from an API server: \(stranger)")
+        }
+
+        /// What a socket's server says.
+        private func page(_ path: String, at socket: String) throws -> String {
+            let descriptor = Descriptor(owning: clinux_unix_socket())
+            try #require(clinux_unix_connect(descriptor.rawValue, socket) == 0)
+            let request = Array("GET \(path) HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n".utf8)
+            try #require(Glibc.write(descriptor.rawValue, request, request.count) == request.count)
+            var bytes = [UInt8](repeating: 0, count: 65536)
+            var text = ""
+            while case let count = read(descriptor.rawValue, &bytes, bytes.count), count > 0 {
+                text += String(decoding: bytes[..<count], as: UTF8.self)
+            }
+            return text
         }
 
         private static func clusterServer(in namespace: NetworkNamespace) throws -> DNSServer {

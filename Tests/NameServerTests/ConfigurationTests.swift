@@ -167,7 +167,16 @@ struct ConfigurationTests {
                 "zones:\n  - name: cluster.local\n    text: \"@ SOA ns admin 1 2 3 4 5\"",
                 "names.yaml:3:11: zones[0].text: cluster.local. is a part of cluster.local., which has an SOA record already: leave this one out"
             ),
-            ("ttl: 5s\nttl: 6s", "names.yaml:1:1: ttl: written twice in one map"),
+            ("ttl: 5s\nttl: 6s", "names.yaml:2:1: ttl: written twice in one map"),
+            (
+                "hosts: {text: \"size: 1\"}\ncache:\n  size: 8Mi\n  answers: {size: 1}\n  # size: 2\n  'size': 9Mi\n  size: 1Mi",
+                "names.yaml:6:3: size: written twice in one map"
+            ),
+            ("cache: {size: 8Mi, stale: 0, size: 9Mi}", "names.yaml:1:30: size: written twice in one map"),
+            // Other keys are found, with the first of them.
+            ("ttl: 5s\npods: disabled\npods: disabled\nttl: 6s", "names.yaml:3:1: pods, ttl: written twice in one map"),
+            // No place of it can be found in the text.
+            ("\"t\\u0074l\": 5s\n\"\\u0074tl\": 5s", "names.yaml:1:1: ttl: written twice in one map"),
             ("a: [", "names.yaml:2:1: did not find expected node content"),
             ("ttl: 5s\n---\nttl: 6s", "names.yaml:3:1: a second document; a configuration is one"),
         ] as [(String, String)])

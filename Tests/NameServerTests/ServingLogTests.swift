@@ -100,4 +100,19 @@ struct ServingLogTests {
         #expect(lines.prefix(4) == ["q1.example.", "q2.example.", "q3.example.", "q4.example."])
         #expect(log.leftOut == 96 && lines.dropFirst(4) == ["and 95", "and 1"])
     }
+
+    @Test("what is heard after the writer has ended is written by whoever ended it, and once")
+    func rest() async {
+        let log = QueryLog(linesPerSecond: 2, now: { .zero })
+        log.hear(Self.report(1))
+        let written = Written()
+        await withTaskGroup(of: Void.self) { group in
+            group.cancelAll()
+            group.addTask { await log.write(pause: {}) { written.add($0) } }
+        }
+        for number in 2...5 { log.hear(Self.report(number)) }
+        log.writeRest { written.add($0) }
+        log.writeRest { written.add($0) }
+        #expect(written.lines == ["q1.example.", "q2.example.", "q3.example.", "and 2"])
+    }
 }

@@ -1,6 +1,23 @@
 import Telemetry
 import Testing
 
+@Suite("a path that is asked for")
+struct HTTPQuestionTests {
+    @Test(
+        "its parts are decoded each for itself",
+        arguments: [
+            ("/explain/A/www.example.org", ["explain", "A", "www.example.org"]),
+            // A name may have a slash in it (RFC 2317).
+            ("/explain/PTR/0%2F25.2.0.192.in-addr.arpa", ["explain", "PTR", "0/25.2.0.192.in-addr.arpa"]),
+            ("/a%2fb%25/%C3%BC", ["a/b%", "ü"]), ("//a/", ["a"]), ("/", []),
+            // None of these is an escape.
+            ("/a%2", nil), ("/a%", nil), ("/a%zz", nil), ("/a%+1", nil),
+            // No text.
+            ("/%FF", nil),
+        ] as [(String, [String]?)])
+    func parts(_ path: String, _ expected: [String]?) { #expect(HTTPQuestion(path: path).parts == expected) }
+}
+
 @Suite("a page of figures") struct ExpositionTests {
     @Test("each family says what it is, then its samples, in the form of text format 0.0.4")
     func form() {

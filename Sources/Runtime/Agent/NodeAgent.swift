@@ -88,7 +88,7 @@ public struct NodeAgent: Service {
         }
         let policyLogger =
             settings.duties.contains(.policies)
-            ? PolicyLogger(in: namespace, policies: policies, counts: logCounts, logger: logger) : nil
+            ? PolicyLogger(in: namespace, policies: policies, names: names, counts: logCounts, logger: logger) : nil
         let doors = AgentDoors(settings, board: board, logger: logger)
         let people = nameServer.map { NameDesk(settings.node, $0, names) }
         let window = await people?.open(in: settings.stateDirectory, logger: logger)
@@ -234,6 +234,8 @@ public struct NodeAgent: Service {
             yard.board.show(reconciler.state)
             alarm.set([next, schedule.waking, status.waking, desk.waking].compactMap(\.self).min())
         }
+        // The last status is of a node whose names are answered elsewhere.
+        reconciler.end()
         status.write(reconciler.report, waiting: waiting, isLast: true)
     }
 }

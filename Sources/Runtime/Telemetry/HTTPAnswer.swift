@@ -4,6 +4,34 @@ public struct HTTPQuestion: Hashable, Sendable {
     public var path: String
 
     public init(path: String) { self.path = path }
+
+    /// What stands between the slashes, each part decoded (RFC 3986 §2.1), so that one may have a slash in it: `0%2F25`.
+    ///
+    /// - Returns: `nil` when an escape is none.
+    public var parts: [String]? {
+        var parts: [String] = []
+        for part in path.split(separator: "/") {
+            guard let part = Self.decoded(part) else { return nil }
+            parts.append(part)
+        }
+        return parts
+    }
+
+    private static func decoded(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var rest = text.utf8.makeIterator()
+        while let byte = rest.next() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.next().flatMap(digit), let low = rest.next().flatMap(digit) else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt8? { Character(UnicodeScalar(byte)).hexDigitValue.map { UInt8($0) } }
 }
 
 /// What is answered. Small, and made at once: whoever asks waits on the thread that makes it.

@@ -7,7 +7,7 @@ public import NFTables
 ///
 /// ```
 /// prerouting  to port 53 of an address that answers          → queries
-/// queries     from a pod that may not ask                    → drop
+/// queries     from a pod that may not ask                    → drop; logged before, where that is wanted
 ///             whoever else                                   → not tracked
 /// output      from port 53 of an address                     → not tracked; to the agent itself: the address answers, for a while
 ///             to port 53 of an address that answers          → not tracked
@@ -24,12 +24,16 @@ public struct LocalNameTable: Hashable, Sendable {
     public private(set) var servers: Set<IPAddress>
     /// Who may not ask.
     public private(set) var refused: Set<NameAsker>
+    /// Questions of those who may not ask are told in the log of policies.
+    public let isLogged: Bool
 
     /// - Parameters:
     ///   - servers: addresses of other families are left out.
     ///   - refused: those of other families are left out.
-    public init(_ family: IPFamily, servers: some Sequence<IPAddress> = [], refused: some Sequence<NameAsker> = []) {
-        self.family = family
+    public init(
+        _ family: IPFamily, servers: some Sequence<IPAddress> = [], refused: some Sequence<NameAsker> = [], isLogged: Bool = false
+    ) {
+        (self.family, self.isLogged) = (family, isLogged)
         self.servers = Set(servers.filter { $0.family == family })
         self.refused = Set(refused.filter { $0.address.family == family })
     }
@@ -38,6 +42,8 @@ public struct LocalNameTable: Hashable, Sendable {
 
     /// What the rule is called that counts queries of those who may not ask.
     public static let refusal = "a policy does not let it ask"
+    /// What the kernel says of such a query in the log of policies.
+    public static let word = "tulle names"
 
     /// From where the agent asks its own server: nobody else asks at these addresses from there.
     public static func prober(_ family: IPFamily) -> IPAddress {
@@ -68,7 +74,7 @@ extension LocalNameTable {
         for server in servers { known[Value(.address(server))] = NamedSet.Content() }
         for asker in refused { out[asker.key] = NamedSet.Content() }
         return Table(
-            id.family, id.name, chains: [prerouting, queries, output, answers],
+            id.family, id.name, chains: [prerouting, queries, output, answers] + (isLogged ? [refusals] : []),
             sets: [NamedSet(serversShape, known), NamedSet(answeringShape), NamedSet(refusedShape, out)], isOwned: true)
     }
 
@@ -98,10 +104,24 @@ extension LocalNameTable {
         Chain(
             "queries",
             rules: [
-                rule(
-                    .isIn([.sourceAddress, .transportProtocol], set: refusedShape.name), .counter, .decide(.drop),
-                    comment: Self.refusal),
+                isLogged
+                    ? rule(.isIn([.sourceAddress, .transportProtocol], set: refusedShape.name), .decide(.goto("refusals")))
+                    : rule(
+                        .isIn([.sourceAddress, .transportProtocol], set: refusedShape.name), .counter, .decide(.drop),
+                        comment: Self.refusal),
                 rule(.untrack),
+            ])
+    }
+
+    /// A chain of its own: what is looked up in a set that counts is counted each time.
+    private var refusals: Chain {
+        Chain(
+            "refusals",
+            rules: [
+                rule(
+                    .limit(perSecond: PacketPath.policyLogRate, burst: PacketPath.policyLogBurst),
+                    .log(group: PacketPath.policyLogGroup, prefix: Self.word)),
+                rule(.counter, .decide(.drop), comment: Self.refusal),
             ])
     }
 

@@ -127,6 +127,25 @@ extension NameRights {
         refused = refused.filter { index.isLocal($0.address) }
     }
 
+    /// Whose word it is that somebody may not ask: on the way to the first of the cluster's servers, where there is one.
+    public func refusal(of asker: NameAsker, _ index: PolicyIndex) -> PolicyTally {
+        func tally(_ policies: [ObjectKey], _ direction: NetworkPolicy.Direction) -> PolicyTally {
+            PolicyTally(policies: policies, direction: direction, place: "", outcome: .denied)
+        }
+        let endpoints = (endpoints[asker.transport] ?? []).filter { $0.address.family == asker.address.family }
+        guard let first = endpoints.min() else { return tally([], .egress) }
+        let verdict = index.world.verdict(
+            on: PolicyWorld.Conversation(from: asker.address, to: first.address, asker.transport, port: first.port))
+        for (direction, side) in [(NetworkPolicy.Direction.egress, verdict.egress), (.ingress, verdict.ingress)] {
+            switch side {
+            case .closed(_, let policies): return tally(policies, direction)
+            case .decided(_, let decision) where !decision.isAllowed: return tally([decision.policy], direction)
+            default: break
+            }
+        }
+        return tally([], .egress)
+    }
+
     private mutating func judge(_ address: IPAddress, _ index: PolicyIndex) {
         guard index.isLocal(address) else { return }
         for transport in NameAsker.transports {

@@ -1,3 +1,4 @@
+import Cluster
 import NFTablesKernel
 import Netlink
 import Plan
@@ -11,7 +12,8 @@ extension LocalNameKeeper {
     ) {
         self.init(
             settings.names.service, configMap: settings.names.configMap, node: settings.node, isOurs: serving != nil,
-            policies: settings.duties.contains(.policies) ? policies : nil, serving: serving,
+            policies: settings.duties.contains(.policies) ? policies : nil, isLogged: settings.policyLog != .none,
+            serving: serving,
             loopback: LoopbackAddresses(namespace: namespace),
             count: { try KernelTables(in: namespace).ruleCounters(in: $0) }
         ) { try KernelTables(in: namespace) }

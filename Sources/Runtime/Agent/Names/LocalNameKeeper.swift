@@ -37,6 +37,7 @@ final class LocalNameKeeper: Sendable {
     private let configMap: ObjectKey
     private let isOurs: Bool
     private let policies: PolicyKeeper?
+    private let isLogged: Bool
     private let serving: (any LocalNameServing)?
     private let loopback: any LoopbackHolding
     private let count: (@Sendable (Table.ID) throws -> [String: Counted])?
@@ -48,23 +49,26 @@ final class LocalNameKeeper: Sendable {
     ///   - configMap: what says how names are served.
     ///   - isOurs: without this duty the addresses are taken away; the tables went with their agent.
     ///   - policies: who may ask; `nil`: everybody.
+    ///   - isLogged: questions of those who may not are told in the log of policies.
     ///   - count: what the rules of a table have counted, by their comments.
     ///   - open: the tables of the node's namespace, by a socket that stays open.
     init(
         _ service: ServiceIndex.Name, configMap: ObjectKey, node: String, isOurs: Bool = true, policies: PolicyKeeper?,
-        serving: (any LocalNameServing)?,
+        isLogged: Bool = false, serving: (any LocalNameServing)?,
         loopback: any LoopbackHolding, count: (@Sendable (Table.ID) throws -> [String: Counted])? = nil,
         open: @escaping @Sendable () throws -> any NFTablesEnd
     ) {
         (self.service, self.configMap, self.isOurs) = (service, configMap, isOurs)
-        (self.policies, self.serving) = (policies, serving)
+        let isLogged = isLogged && policies != nil
+        (self.policies, self.isLogged, self.serving) = (policies, isLogged, serving)
         (self.loopback, self.count, self.open) = (loopback, count, open)
-        state = Mutex(State(rights: NameRights(node: node)))
+        let tables = IPFamily.allCases.map { LocalNameTable($0, isLogged: isLogged) }
+        state = Mutex(State(rights: NameRights(node: node), tables: tables))
     }
 
     private struct State {
         var rights: NameRights
-        var tables = IPFamily.allCases.map { LocalNameTable($0) }
+        var tables: [LocalNameTable]
         /// The socket that the tables live by.
         var kernel: (any NFTablesEnd)?
         /// Where the server answers.
@@ -236,6 +240,7 @@ extension LocalNameKeeper {
                 try move(&state, to: Set(asked.filter { families.contains($0.family) }), isWhole, &outcome, at: now)
                 outcome.tables += try state.isSaid && !isWhole ? refuse(&state) : compare(&state)
             }
+            if isLogged { policies?.log(names: state.isSaid) }
             return outcome
         }
     }
@@ -267,7 +272,7 @@ extension LocalNameKeeper {
     private func takeDown(_ state: inout State) throws -> [NFTables.Change] {
         guard var kernel = state.kernel else { return [] }
         state.isSaid = false
-        state.tables = IPFamily.allCases.map { LocalNameTable($0) }
+        state.tables = IPFamily.allCases.map { LocalNameTable($0, isLogged: isLogged) }
         var changes: [NFTables.Change] = []
         for id in NodePlan.nameTables where try kernel.observe(id) != nil { changes.append(.deleteTable(id)) }
         try commit(changes, &kernel, &state)
@@ -282,13 +287,15 @@ extension LocalNameKeeper {
         var kernel = try state.kernel ?? open()
         state.kernel = kernel
         var changes: [NFTables.Change] = []
-        for family in IPFamily.allCases {
-            let table = LocalNameTable(family, servers: state.servers, refused: state.rights.refused)
+        let tables = IPFamily.allCases.map {
+            LocalNameTable($0, servers: state.servers, refused: state.rights.refused, isLogged: isLogged)
+        }
+        for table in tables {
             let steps = difference(from: try kernel.observe(table.id), to: table.table)
             try commit(steps, &kernel, &state)
             changes += steps
         }
-        state.tables = IPFamily.allCases.map { LocalNameTable($0, servers: state.servers, refused: state.rights.refused) }
+        state.tables = tables
         state.isSaid = true
         return changes
     }
@@ -340,6 +347,17 @@ extension LocalNameKeeper {
             (state.kernel, state.isSaid) = (nil, false)
             try? serving?.serve(at: [])
             state.servers = []
+        }
+    }
+
+    /// What is to be written of a question that was refused.
+    func note(refused flow: LoggedPacket.Flow) -> PolicyNote? {
+        guard let transport = TransportProtocol(number: flow.transport) else { return nil }
+        let rights = state.withLock { $0.rights }
+        return policies?.ask { index in
+            PolicyNote(
+                tally: rights.refusal(of: NameAsker(flow.source, transport), index), flow: flow,
+                from: index.world.name(of: flow.source), to: "\(service.namespace)/\(service.name)")
         }
     }
 

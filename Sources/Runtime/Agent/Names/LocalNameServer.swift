@@ -26,7 +26,6 @@ final class LocalNameServer: LocalNameServing {
     private let node: String
     private let namespace: NetworkNamespace
     private let hasAllPods: Bool
-    private let forwarder: Forwarder
     private let surroundings: Surroundings
     private let logger: Logger
     private let log: QueryLog
@@ -40,23 +39,24 @@ final class LocalNameServer: LocalNameServing {
         var clients: LocalClients
         var names = ClientNames()
         var server: DNSServer?
+        /// Who asks for names of others, while somebody is served.
+        var forwarder: Forwarder?
         var addresses: Set<IPAddress> = []
-        /// `nil`: nothing says how names are to be served here.
-        var configuration: NameServerConfiguration?
-        /// What the ConfigMap says.
-        var document: NameDocument?
+        /// What says how names are to be served here.
+        var document: FollowedConfiguration
+        /// What was last put in force of it.
+        var served: NameServerConfiguration?
         var documentUID: String?
-        /// Why what is said now is not in force.
-        var mistakes: String?
-        /// What the node's own resolver is told.
-        var resolvers: ResolverFile?
-        var resolverFile: FollowedFile?
-        var file: FollowedFile?
+        /// What the ConfigMap has in the place of a document.
+        var strayKeys: [String] = []
+        /// Whom the document has us ask.
+        var resolvers = FollowedResolvers()
+        /// What the node's own resolver is told, whoever is asked.
+        var nodeResolvers = FollowedResolvers()
         /// Of this node and its pods.
         var ownNetworks: [IPPrefix] = []
         /// Pods that may have names are among the objects: all of the cluster's.
         var knowsAllPods = false
-        var isForwarderStarted = false
         var probe: NameProbe
         var programming = NameProgramming()
     }
@@ -70,27 +70,22 @@ final class LocalNameServer: LocalNameServing {
         (self.surroundings, self.logger) = (surroundings, logger)
         log = QueryLog(linesPerSecond: settings.configuration.logRate, now: surroundings.now)
         let plan = NamePlan(settings.names(settings.configuration))
-        forwarder = Forwarder(
-            ForwardingSettings(), memory: AnswerMemory(settings.configuration.cache), now: surroundings.now,
-            random: { surroundings.dice }, logger: logger,
-            report: { trouble in
-                // That nobody is asked for names outside is as the document wants it.
-                if trouble != .nobody(.root) { logger.warning("\(trouble)") }
-            })
         (beginnings, begin) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         var feed = NameFeed(plan, knowsClients: false, waitsForObjects: false)
         feed.use(settings.configuration.custom)
         state = Mutex(
             State(
                 feed: feed, clients: LocalClients(plan, node: node),
-                configuration: settings.configurationFile == nil ? nil : settings.configuration,
-                file: settings.configurationFile.map { FollowedFile($0) }, probe: NameProbe(plan.probe)))
+                document: FollowedConfiguration(
+                    settings.configurationFile, configuration: settings.configurationFile == nil ? nil : settings.configuration),
+                served: settings.configurationFile == nil ? nil : settings.configuration,
+                probe: NameProbe(plan.probe)))
     }
 
-    /// Nobody is answered any more.
+    /// Nobody is answered any more, and who wrote the log has ended: what is left of it is written.
     func stop() {
         try? serve(at: [])
-        forwarder.stop()
+        log.writeRest(write)
     }
 }
 
@@ -103,7 +98,7 @@ extension LocalNameServer {
         state.withLock { state in
             for event in events {
                 readDocument(in: event, &state)
-                if case .listed = event { state.knowsAllPods = hasAllPods && state.configuration?.pods == .verified }
+                if case .listed = event { state.knowsAllPods = hasAllPods && state.document.configuration?.pods == .verified }
                 note(nodeIn: event, &state)
             }
             let named = events.compactMap { feedable($0, state.knowsAllPods) }
@@ -155,7 +150,7 @@ extension LocalNameServer {
         let networks = own.spec.podCIDRs + own.internalAddresses.map { IPPrefix(host: $0) }
         guard networks != state.ownNetworks else { return }
         state.ownNetworks = networks
-        if state.configuration?.rateLimit != nil { serve(&state) }
+        if state.document.configuration?.rateLimit != nil { serve(&state) }
     }
 
     func admit(_ tenant: PolicyTenant) {
@@ -175,7 +170,7 @@ extension LocalNameServer {
     }
 
     private func refresh(_ addresses: some Sequence<IPAddress>, _ state: inout State) {
-        let collapses = settings.collapsesSearches && state.configuration?.collapsesSearch ?? false
+        let collapses = settings.collapsesSearches && state.document.configuration?.collapsesSearch ?? false
         for address in addresses {
             state.names[address] = state.clients[address].map { client in
                 ClientNames.Client(client.name, searchList: collapses ? client.searches : [])
@@ -189,13 +184,14 @@ extension LocalNameServer {
     }
 
     private func put(_ state: inout State, into names: inout ServedNames) {
+        let configuration = state.document.configuration
         state.feed.put(into: &names)
         names.clients = state.names
-        names.isLogged = state.configuration?.log == .all
-        names.forwards = state.configuration?.forwards ?? true
+        names.isLogged = configuration?.log == .all
+        names.forwards = configuration?.forwards ?? true
         let hosts = IPFamily.allCases.map(LocalNameTable.prober) + state.addresses + state.clients.addresses
         let own = state.ownNetworks + hosts.sorted().map { IPPrefix(host: $0) }
-        names.responseLimit = state.configuration?.rateLimit.map {
+        names.responseLimit = configuration?.rateLimit.map {
             ResponseLimit(rate: $0.responsesPerSecond, exempt: $0.exempt + own)
         }
     }
@@ -208,7 +204,7 @@ extension LocalNameServer {
     var isConfigured: Bool { state.withLock { Self.isConfigured($0) } }
 
     private static func isConfigured(_ state: borrowing State) -> Bool {
-        guard let configuration = state.configuration else { return false }
+        guard let configuration = state.document.configuration else { return false }
         return configuration.pods != .verified || state.knowsAllPods
     }
 
@@ -228,29 +224,28 @@ extension LocalNameServer {
     }
 
     private func use(_ map: ConfigMap?, _ state: inout State) {
-        let document = map.flatMap(NameDocument.init)
         state.documentUID = map?.metadata.uid
-        guard let document else {
+        state.strayKeys = map.map(NameDocument.strayKeys) ?? []
+        note(state.document.use(map.flatMap { NameDocument($0) }), &state)
+    }
+
+    private func note(_ news: FollowedConfiguration.News?, _ state: inout State) {
+        switch news {
+        case .inForce: put(&state)
+        case .takenBack:
             // Then the cluster's servers are somebody else's, or will be told otherwise.
-            if state.configuration != nil { logger.info("nothing says how names are served: the cluster's servers are asked") }
-            (state.document, state.configuration, state.mistakes) = (nil, nil, nil)
-            return
+            if state.served != nil { logger.info("nothing says how names are served: the cluster's servers are asked") }
+            state.served = nil
+        case .refused, nil: break
         }
-        guard document != state.document else { return }
-        state.document = document
-        do {
-            let configuration = try document.configuration()
-            state.mistakes = nil
-            put(configuration, &state)
-        } catch {
-            state.mistakes = "\(error)"
-        }
+        // Whoever looks at files is told that there are some.
+        if news != nil, state.document.hasFiles { begin.yield() }
     }
 
     /// From now on names are served so; a query keeps what it began with, and what is remembered stays.
-    private func put(_ configuration: NameServerConfiguration, _ state: inout State) {
-        guard state.configuration != configuration else { return }
-        state.configuration = configuration
+    private func put(_ state: inout State) {
+        guard let configuration = state.document.configuration, state.served != configuration else { return }
+        state.served = configuration
         let names = settings.names(configuration)
         if names != state.feed.plan.settings {
             let plan = NamePlan(names)
@@ -260,7 +255,8 @@ extension LocalNameServer {
         }
         state.feed.use(configuration.custom)
         log.use(linesPerSecond: configuration.logRate)
-        forwarder.memory.settings = configuration.cache
+        state.forwarder?.memory.settings = configuration.cache
+        if state.server != nil { _ = lookAtResolvers(&state) }
         forward(state)
         refresh(state.clients.addresses, &state)
         serve(&state)
@@ -268,10 +264,11 @@ extension LocalNameServer {
     }
 
     private func forward(_ state: borrowing State) {
-        guard state.isForwarderStarted, let configuration = state.configuration else { return }
+        guard let forwarder = state.forwarder, let configuration = state.document.configuration else { return }
         forwarder.use(
             configuration.forwarding(
-                state.resolvers, listening: Set(state.addresses.map { SocketAddress($0, 53) }), domains: state.feed.ownDomains))
+                state.resolvers.resolvers, listening: Set(state.addresses.map { SocketAddress($0, 53) }),
+                domains: state.feed.ownDomains))
     }
 }
 
@@ -281,18 +278,18 @@ extension LocalNameServer {
     /// Asks the server, so that the kernel sees that it answers, and looks at the files that say how it is to answer, until the task is
     /// cancelled. While nobody is served, and there is no such file, it wakes nobody.
     ///
-    /// - Parameter changed: the file says something else than before.
+    /// - Parameter changed: a file says something else than before.
     func run(_ changed: @escaping @Sendable () -> Void) async {
         var beginnings = beginnings.makeAsyncIterator()
         var turns = 0
         while !Task.isCancelled {
             if turns % Self.turnsOfFiles == 0, look() { changed() }
             turns += 1
-            let isServing = state.withLock { state in
+            let isBusy = state.withLock { state in
                 state.probe.ask(state.addresses, id: UInt16(truncatingIfNeeded: surroundings.dice), in: namespace)
-                return state.server != nil
+                return state.server != nil || state.document.hasFiles
             }
-            if isServing || settings.configurationFile != nil {
+            if isBusy {
                 try? await Task.sleep(for: NameProbe.pause)
             } else {
                 guard await beginnings.next() != nil else { return }
@@ -303,51 +300,41 @@ extension LocalNameServer {
 
     /// Writes the log of queries until the task is cancelled. Those who serve never wait for it.
     func writeLog() async {
-        await log.write(pause: { try await Task.sleep(for: .seconds(1)) }) { [logger] in logger.info("\($0)") }
+        await log.write(pause: { try await Task.sleep(for: .seconds(1)) }, write)
     }
+
+    private func write(_ line: QueryLog.Line) { logger.info("\(line)") }
 
     /// How often it asks for each time that it looks at files.
     private static let turnsOfFiles = 3
 
-    /// - Returns: whether the document is another.
-    private func look() -> Bool {
+    /// Looks at the files now.
+    ///
+    /// - Returns: whether the document says something else, or has other mistakes.
+    func look() -> Bool {
         state.withLock { state in
-            let before = (state.configuration, state.mistakes)
-            if let reading = state.file?.changed() { use(reading, &state) }
-            if state.server != nil { lookAtResolvers(&state) }
-            return before != (state.configuration, state.mistakes)
+            let news = state.document.look()
+            note(news, &state)
+            if state.server != nil, lookAtResolvers(&state) { forward(state) }
+            return news != nil
         }
     }
 
-    private func use(_ reading: FollowedFile.Reading, _ state: inout State) {
-        let path = settings.configurationFile ?? ""
-        switch reading {
-        case .text(let text):
-            do {
-                put(try NameServerConfiguration(text, file: path), &state)
-                state.mistakes = nil
-            } catch { state.mistakes = "\(error)" }
-        case .unreadable(let code): state.mistakes = "\(NameConfigurationUnreadable(path: path, errno: code))"
-        }
-    }
-
-    /// Also where upstreams are chosen the node's search list stands in its own file.
-    private func lookAtResolvers(_ state: inout State) {
-        let named = state.configuration?.resolverFile ?? LocalNameSettings.usualResolverFile
+    /// Whoever is asked, pods have their copy of the search list from the node's own file.
+    ///
+    /// - Returns: whether there are others to be asked.
+    private func lookAtResolvers(_ state: inout State) -> Bool {
+        let named = state.document.configuration?.resolverFile
         let path = named == LocalNameSettings.usualResolverFile ? settings.resolverFile : named
-        if state.resolverFile?.path != path { state.resolverFile = FollowedFile(path) }
-        switch state.resolverFile?.changed() {
-        case .text(let text):
-            let file = ResolverFile(text)
-            state.resolvers = file
-            forward(state)
-            guard state.clients.use(nodeSearches: file.search) else { return }
+        let isOther = state.resolvers.look(at: path, logger)
+        // What is wrong with a file is told once.
+        if state.nodeResolvers.look(at: settings.resolverFile, path == settings.resolverFile ? nil : logger),
+            state.clients.use(nodeSearches: state.nodeResolvers.resolvers?.search ?? [])
+        {
             refresh(state.clients.addresses, &state)
             serve(&state)
-        case .unreadable(let code):
-            logger.warning("\(NameConfigurationUnreadable(path: path, errno: code)); what it said stays")
-        case nil: break
         }
+        return isOther
     }
 }
 
@@ -355,48 +342,66 @@ extension LocalNameServer {
 
 extension LocalNameServer {
     func serve(at addresses: [IPAddress]) throws {
+        let old = state.withLock { state -> (server: DNSServer?, forwarder: Forwarder?) in
+            guard state.addresses != Set(addresses) else { return (nil, nil) }
+            defer { (state.server, state.addresses) = (nil, []) }
+            guard addresses.isEmpty else { return (state.server, nil) }
+            defer { state.forwarder = nil }
+            return (state.server, state.forwarder)
+        }
+        // It answers what it has received, and whoever comes meanwhile, as a pod does that is added, waits for nothing of it.
+        old.server?.stop()
+        old.forwarder?.stop()
         try state.withLock { state in
             guard state.addresses != Set(addresses) else { return }
-            state.server?.stop()
-            (state.server, state.addresses) = (nil, [])
-            guard !addresses.isEmpty else { return }
-            try startForwarder(&state)
-            let server = DNSServer(
-                NameServerSettings(
-                    addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now,
-                    report: { [log] in log.hear($0) }),
-                outside: forwarder, logger: logger)
-            state.addresses = Set(addresses)
-            do {
-                var names = ServedNames()
-                put(&state, into: &names)
-                server.serve(names)
-                let failure = try namespace.perform { () throws(KernelError) -> (any Error)? in
-                    do {
-                        try server.start()
-                        return nil
-                    } catch { return error }
-                }
-                if let failure { throw failure }
-            } catch {
-                state.addresses = []
+            do { try open(at: addresses, &state) } catch {
+                (state.forwarder, state.addresses) = (nil, [])
                 throw error
             }
-            state.server = server
-            lookAtResolvers(&state)
-            forward(state)
-            begin.yield()
         }
     }
 
-    private func startForwarder(_ state: inout State) throws {
-        guard !state.isForwarderStarted else { return }
+    private func open(at addresses: [IPAddress], _ state: inout State) throws {
+        let forwarder = try state.forwarder ?? startedForwarder(state)
+        state.forwarder = forwarder
+        let server = DNSServer(
+            NameServerSettings(
+                addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now,
+                report: { [log] in log.hear($0) }),
+            outside: forwarder, logger: logger)
+        state.addresses = Set(addresses)
+        var names = ServedNames()
+        put(&state, into: &names)
+        server.serve(names)
+        let failure = try namespace.perform { () throws(KernelError) -> (any Error)? in
+            do {
+                try server.start()
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw failure }
+        state.server = server
+        _ = lookAtResolvers(&state)
+        forward(state)
+        begin.yield()
+    }
+
+    /// It remembers nothing yet, and asks nobody.
+    private func startedForwarder(_ state: borrowing State) throws -> Forwarder {
+        let memory = AnswerMemory((state.document.configuration ?? settings.configuration).cache)
+        let forwarder = Forwarder(
+            ForwardingSettings(), memory: memory, now: surroundings.now, random: { [surroundings] in surroundings.dice },
+            logger: logger,
+            report: { [logger] trouble in
+                // That nobody is asked for names outside is as the document wants it.
+                if trouble != .nobody(.root) { logger.warning("\(trouble)") }
+            })
         try namespace.perform { () throws(KernelError) in
             do { try forwarder.start() } catch {
                 throw KernelError(Errno(rawValue: EMFILE), "ask for names of the world outside", explanation: "\(error)")
             }
         }
-        state.isForwarderStarted = true
+        return forwarder
     }
 }
 
@@ -414,7 +419,7 @@ extension LocalNameServer {
     func answer(_ question: Question, from client: IPAddress, _ answered: @escaping @Sendable ([UInt8]?, JSONValue) -> Void)
         -> Bool
     {
-        let (server, zones) = state.withLock { ($0.server, $0.feed.zones) }
+        let (server, forwarder, zones) = state.withLock { ($0.server, $0.forwarder, $0.feed.zones) }
         guard let server else { return false }
         // Asked before: afterwards the answer is always remembered.
         let why = NameExplanation(question, zones, forwarder, now: surroundings.now()).json
@@ -429,22 +434,27 @@ extension LocalNameServer {
 extension LocalNameServer {
     var problems: [Problem] {
         state.withLock { state in
-            var problems: [Problem] = []
             let isFile = settings.configurationFile != nil
-            let stays = state.configuration == nil ? "the cluster's servers are asked" : "what was said before stays in force"
-            if let mistakes = state.mistakes {
-                let told = mistakes.split(separator: "\n").joined(separator: "; ")
-                problems.append(Problem(.nameConfigurationRefused, isFile ? nil : settings.configMap, "\(told); \(stays)"))
+            func refused(_ text: String) -> Problem {
+                Problem(.nameConfigurationRefused, isFile ? nil : settings.configMap, text)
             }
-            if state.configuration != nil, !Self.isConfigured(state) {
+            var problems: [Problem] = []
+            let stays =
+                state.document.configuration == nil ? "the cluster's servers are asked" : "what was said before stays in force"
+            if let mistakes = state.document.mistakes {
+                problems.append(refused("\(mistakes.split(separator: "\n").joined(separator: "; ")); \(stays)"))
+            }
+            if !state.strayKeys.isEmpty {
+                let keys = state.strayKeys.prefix(8).joined(separator: ", ") + (state.strayKeys.count > 8 ? ", …" : "")
+                problems.append(
+                    refused("it has no key \(NameDocument.key), where the document would be; its keys are \(keys): \(stays)"))
+            }
+            if state.document.configuration != nil, !Self.isConfigured(state) {
                 let why =
                     hasAllPods
                     ? "“pods: verified” holds from the agent's next start on"
                     : "“pods: verified” needs to know all pods, as the part policies does"
-                problems.append(
-                    Problem(
-                        .nameConfigurationRefused, isFile ? nil : settings.configMap,
-                        "\(why): the cluster's servers are asked on node \(node)"))
+                problems.append(refused("\(why): the cluster's servers are asked on node \(node)"))
             }
             let silent = state.probe.silences.filter { $0.value >= 3 }.keys.sorted()
             if !silent.isEmpty {
@@ -459,11 +469,14 @@ extension LocalNameServer {
     }
 
     func addFigures(to page: inout Exposition) {
-        let (server, programming) = state.withLock { ($0.server, $0.programming) }
+        let (server, forwarder, document, programming) = state.withLock { state in
+            (state.server, state.forwarder, state.document, state.programming)
+        }
+        page.add(document)
         guard let server else { return }
         programming.add(to: &page)
         page.add(server.figures, server: "dns://:53")
-        page.add(forwarder.figures, server: "dns://:53")
+        if let forwarder { page.add(forwarder.figures, server: "dns://:53") }
         page.add(
             "tulle_dns_log_left_out_total", .counter, "Queries that are not in the log, as there were too many.",
             .init(Double(log.leftOut)))

@@ -15,7 +15,7 @@ import Telemetry
 /// | `/health` | 200 while it serves; 503 from when it was asked to stop |
 /// | `/ready` | 200 once the cluster's names are known, with what is wrong with the configuration; else 503 |
 /// | `/metrics` | the figures, under CoreDNS's names where they have one |
-/// | `/explain/<type>/<name>` | the answer that a name gets, and which objects gave it, as JSON |
+/// | `/explain/<type>/<name>` | the answer that a name gets, and which objects gave it, as JSON; a slash in a name is `%2F` |
 final class NameBoard: Sendable {
     private let state: Mutex<State>
     private let server: DNSServer
@@ -200,8 +200,9 @@ final class NameBoard: Sendable {
             return readiness
         case "/metrics" where shows(.metrics): return HTTPAnswer(200, page.text, contentType: Exposition.contentType)
         default:
-            let words = question.path.split(separator: "/").map(String.init)
-            guard words.count == 3, words[0] == "explain", shows(.explain) else { return .notFound }
+            guard let words = question.parts, words.count == 3, words[0] == "explain", shows(.explain) else {
+                return .notFound
+            }
             guard let type = RecordType(words[1]), let name = DomainName(words[2]) else {
                 return HTTPAnswer(
                     400, "ask for /explain/<type>/<name>, such as /explain/A/kubernetes.default.svc.cluster.local\n")
@@ -235,14 +236,7 @@ final class NameBoard: Sendable {
         page.add(
             "tulle_dns_log_left_out_total", .counter, "Queries that are not in the log, as there were too many.",
             .init(Double(log.leftOut)))
-        if let configuration = state.withLock({ $0.configuration }) {
-            page.add(
-                "coredns_reload_failed_total", .counter, "Configurations that were not put in force, as they have mistakes.",
-                .init(Double(configuration.failures)))
-            page.add(
-                "coredns_reload_version_info", .gauge, "1, with the hash of the configuration that is in force.",
-                .init(1, ["hash": "fnv1a", "value": String(configuration.version, radix: 16)]))
-        }
+        if let document = state.withLock({ $0.configuration?.document }) { page.add(document) }
         page.add("tulle_dns_services", .gauge, "Services that are known.", .init(feed.serviceCount))
         page.add(
             "tulle_dns_names", .gauge, "Names that exist, by zone.",

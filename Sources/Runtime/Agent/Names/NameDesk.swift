@@ -14,7 +14,7 @@ import Telemetry
 /// | `/names/ask/<type>/<name>` | an answer, as the node itself gets it, and where it comes from |
 /// | `/names/ask/<type>/<name>/<namespace>/<pod>` | the same as the pod gets it |
 ///
-/// 404 with a sentence: this node answers nobody, or has no such pod.
+/// A slash in a name is `%2F`, as in `0%2F25.2.0.192.in-addr.arpa`. 404 with a sentence: this node answers nobody, or has no such pod.
 struct NameDesk {
     private let node: String
     private let server: LocalNameServer
@@ -36,8 +36,7 @@ struct NameDesk {
     }
 
     private func answer(_ question: HTTPQuestion, _ answered: @escaping @Sendable (HTTPAnswer) -> Void) {
-        let words = question.path.split(separator: "/").map(String.init)
-        guard words.count >= 3, words[0] == "names" else { return answered(.notFound) }
+        guard let words = question.parts, words.count >= 3, words[0] == "names" else { return answered(.notFound) }
         switch (words[1], words.count) {
         case ("pod", 4): answered(pod(ObjectKey(Pod.resource.kind, namespace: words[2], name: words[3])))
         case ("ask", 4), ("ask", 6):
@@ -71,11 +70,12 @@ struct NameDesk {
         }
         let isAsked = server.answer(question, from: client) { [node] bytes, why in
             guard let bytes else { return answered(HTTPAnswer(503, "the question is one that nobody answers\n")) }
+            let isFound = (try? Message(bytes))?.tells(question.type) ?? false
             answered(
                 HTTPAnswer(
                     200,
                     [
-                        "node": .string(node), "server": .string("\(place)"), "explanation": why,
+                        "node": .string(node), "server": .string("\(place)"), "found": .bool(isFound), "explanation": why,
                         "message": .array(bytes.map { .number(JSONNumber(Int64($0))) }),
                     ]))
         }
@@ -84,6 +84,13 @@ struct NameDesk {
 
     private func absent(_ pod: ObjectKey) -> HTTPAnswer {
         HTTPAnswer(404, "node \(node) has no pod \(pod.namespace)/\(pod.name)\n")
+    }
+}
+
+extension Message {
+    /// Whether something of the type is told: an alias alone tells nothing of the name that it leads to.
+    func tells(_ type: RecordType) -> Bool {
+        responseCode == .noError && answers.contains { type == .any || $0.type == type }
     }
 }
 

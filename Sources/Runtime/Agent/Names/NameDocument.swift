@@ -3,27 +3,65 @@ import Glibc
 import KubeAPI
 import NameServer
 
-/// The document that says how names are served, as it stands in a ConfigMap: the same that the cluster's servers have mounted.
+/// The document that says how names are served: a file, or a key of a ConfigMap, the same that the cluster's servers have mounted.
 struct NameDocument: Hashable {
     /// The key under which it stands.
     static let key = "names.yaml"
 
-    private let text: String
-    /// What stands beside it, which the servers of the cluster find as files beside theirs.
-    private let others: [String: String]
+    let text: String
+    /// What it is called in what is said of its mistakes.
+    private let name: String
+    /// What stands beside it in the ConfigMap, which the servers of the cluster find as files beside theirs; `nil`: it is a file.
+    private let others: [String: String]?
 
     /// `nil`: the ConfigMap has none.
     init?(_ map: ConfigMap) {
         guard let text = map.texts[Self.key] else { return nil }
-        (self.text, others) = (text, map.texts)
+        (self.text, name, others) = (text, Self.key, map.texts)
     }
 
-    /// - Throws: every mistake in it.
-    func configuration() throws(NameServerConfigurationError) -> NameServerConfiguration {
-        try NameServerConfiguration(text, file: Self.key) { [others] path in
-            let name = path.split(separator: "/").last.map(String.init) ?? path
-            if let text = others[name] { return .text(text) }
-            return path.hasPrefix("/") ? FollowedFile.read(path) : .unreadable(ENOENT)
+    /// - Parameter path: where it stands.
+    init(_ text: String, path: String) { (self.text, name, others) = (text, path, nil) }
+
+    /// What stands in a file that it names.
+    enum Named {
+        /// In the same ConfigMap, or nowhere: it does not change as long as the document does not.
+        case here(FollowedFile.Reading)
+        /// In a file that others may replace.
+        case inFile(FollowedFile.Reading)
+
+        var reading: FollowedFile.Reading {
+            switch self {
+            case .here(let reading), .inFile(let reading): reading
+            }
         }
+    }
+
+    /// - Parameter read: called with each file that it names.
+    /// - Throws: every mistake in it.
+    func configuration(_ read: (String, Named) -> Void) throws(NameServerConfigurationError) -> NameServerConfiguration {
+        try NameServerConfiguration(text, file: name) { path in
+            let named = self.named(path)
+            read(path, named)
+            return named.reading
+        }
+    }
+
+    private func named(_ path: String) -> Named {
+        guard let others else { return .inFile(FollowedFile.read(path)) }
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        if let text = others[name] { return .here(.text(text)) }
+        return path.hasPrefix("/") ? .inFile(FollowedFile.read(path)) : .here(.unreadable(ENOENT))
+    }
+}
+
+extension NameDocument {
+    /// Keys of the name server that was before CoreDNS: its ConfigMap has the same name, and is none of ours.
+    private static let othersKeys: Set = ["federations", "stubDomains", "upstreamNameservers"]
+
+    /// The keys of a ConfigMap without a document; none when nobody can have meant one.
+    static func strayKeys(_ map: ConfigMap) -> [String] {
+        guard map.texts[key] == nil else { return [] }
+        return (Set(map.texts.keys).union(map.binaries.keys)).subtracting(othersKeys).sorted()
     }
 }

@@ -83,6 +83,8 @@ public struct NameService: ServiceLifecycle.Service {
         let end: Result<Void, any Error>
         do { end = .success(try await follow()) } catch { end = .failure(error) }
         server.stop()
+        // What it answered last was reported after the writer had ended.
+        log.writeRest(write)
         for door in doors { await door.close() }
         try end.get()
         logger.info("stopped; what was received is answered")
@@ -94,7 +96,7 @@ public struct NameService: ServiceLifecycle.Service {
             group.addTask { await followObjects() }
             group.addTask { await followConfiguration() }
             group.addTask {
-                await log.write(pause: { try await Task.sleep(for: .seconds(1)) }) { [logger] in logger.info("\($0)") }
+                await log.write(pause: { try await Task.sleep(for: .seconds(1)) }, write)
             }
             group.addTask {
                 try await gracefulShutdown()
@@ -105,6 +107,8 @@ public struct NameService: ServiceLifecycle.Service {
             try await group.next()
         }
     }
+
+    private func write(_ line: QueryLog.Line) { logger.info("\(line)") }
 
     /// How often files are looked at: those of a mounted ConfigMap come minutes late anyway.
     private static let pause = Duration.seconds(2)
@@ -185,7 +189,13 @@ extension NameService {
         let source = sources(turn.collections)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await source.run() }
-            group.addTask { for await events in source.events { take(events, turn) } }
+            group.addTask {
+                for await events in source.events {
+                    take(events, turn)
+                    // What is there already is taken without a pause: others, as who reads the configuration, have their turn too.
+                    await Task.yield()
+                }
+            }
             group.addTask { for await _ in turn.end {} }
             await group.next()
             group.cancelAll()

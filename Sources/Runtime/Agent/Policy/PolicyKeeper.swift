@@ -75,6 +75,8 @@ final class PolicyKeeper: Sendable {
         var words: [String: PolicyTally] = [:]
         var haveWordsChanged = true
         var conditions = PolicyConditions()
+        /// Questions for names that policies refuse are logged.
+        var isNameLogged = false
         var isLogging = false
     }
 
@@ -322,7 +324,20 @@ extension PolicyKeeper {
     /// The rules are others.
     private func noteWords(_ state: inout State) {
         state.haveWordsChanged = true
-        let isLogging = state.tables.contains(where: \.isLogging)
+        noteLogging(&state)
+    }
+
+    /// Questions for names that policies refuse are logged beside what their own tables log, or not any more.
+    func log(names isLogged: Bool) {
+        guard isOurs else { return }
+        state.withLock { state in
+            state.isNameLogged = isLogged
+            noteLogging(&state)
+        }
+    }
+
+    private func noteLogging(_ state: inout State) {
+        let isLogging = state.isNameLogged || state.tables.contains(where: \.isLogging)
         guard state.isLogging != isLogging else { return }
         state.isLogging = isLogging
         tellLogging.yield()

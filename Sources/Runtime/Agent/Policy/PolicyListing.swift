@@ -30,8 +30,16 @@ public struct PolicyListing: Sendable {
         let kernel = try KernelTables(in: NetworkNamespace.current())
         for family in [TableFamily.ip, .ip6] {
             let id = Table.ID(family, PacketPath.policyTable)
-            guard let table = try kernel.observe(id)?.table else { continue }
-            add(table, try kernel.ruleCounts(in: id))
+            if let table = try kernel.observe(id)?.table { add(table, try kernel.ruleCounts(in: id)) }
+        }
+        for id in NodePlan.nameTables where try kernel.observe(id) != nil {
+            // Which policies it was is in no rule: who may not ask is in a set.
+            guard let count = try kernel.ruleCounters(in: id)[LocalNameTable.refusal], count.packets > 0 else { continue }
+            rows.append(
+                Row(
+                    family: id.family.name, direction: "egress", kind: "", tier: "",
+                    rule: "questions for names, answered on the node",
+                    outcome: "denied", packets: count.packets))
         }
     }
 

@@ -16,6 +16,7 @@ actor PolicyLogger {
     private let executor = SessionExecutor(name: "policy-log")
     private let namespace: NetworkNamespace
     private let policies: PolicyKeeper
+    private let names: LocalNameKeeper
     private let counts: Counts
     private let logger: Logger
     private var room = LineRoom()
@@ -41,8 +42,9 @@ actor PolicyLogger {
     /// How much of a packet is looked at: an IPv6 header, some of its extensions, and ports.
     private static var bytes: UInt32 { 128 }
 
-    init(in namespace: NetworkNamespace, policies: PolicyKeeper, counts: Counts, logger: Logger) {
-        (self.namespace, self.policies, self.counts, self.logger) = (namespace, policies, counts, logger)
+    init(in namespace: NetworkNamespace, policies: PolicyKeeper, names: LocalNameKeeper, counts: Counts, logger: Logger) {
+        (self.namespace, self.policies, self.names) = (namespace, policies, names)
+        (self.counts, self.logger) = (counts, logger)
     }
 
     /// Writes lines until its task is cancelled. What goes wrong ends the log alone, and for a while.
@@ -91,7 +93,10 @@ actor PolicyLogger {
     }
 
     private func write(_ packet: LoggedPacket, at time: Duration) {
-        guard let flow = packet.flow, let note = policies.note(of: packet.prefix, flow), room.takes(at: time) else {
+        func note(_ flow: LoggedPacket.Flow) -> PolicyNote? {
+            packet.prefix == LocalNameTable.word ? names.note(refused: flow) : policies.note(of: packet.prefix, flow)
+        }
+        guard let flow = packet.flow, let note = note(flow), room.takes(at: time) else {
             counts.dropped.add(1, ordering: .relaxed)
             return
         }

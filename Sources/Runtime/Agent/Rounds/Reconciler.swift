@@ -361,6 +361,12 @@ extension Reconciler {
         return outcome
     }
 
+    /// Nobody is answered here any more, and the report says so.
+    func end() {
+        names?.end()
+        report.names = []
+    }
+
     private func publish(and more: [Problem] = []) {
         let problems = Array(
             Set(

@@ -28,21 +28,20 @@ final class ConfigurationReader {
             if root.scalar?.string.isEmpty ?? false { return nil }
             return ConfigurationField(self, root, "")
         } catch let error as YamlError {
-            report(error)
+            report(error, text)
         } catch {
             mistake("", line: 1, column: 1, "\(error)")
         }
         return nil
     }
 
-    private func report(_ error: YamlError) {
+    private func report(_ error: YamlError, _ text: String) {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
             mistake("", line: mark.line, column: mark.column, problem)
         case .duplicatedKeysInMapping(let keys, let context):
-            mistake(
-                "", line: context.mark.line, column: context.mark.column,
-                "\(keys.joined(separator: ", ")): written twice in one map")
+            let place = RepeatedKey(keys.first ?? "", context.mark).second(in: text)
+            mistake("", line: place.line, column: place.column, "\(keys.joined(separator: ", ")): written twice in one map")
         default: mistake("", line: 1, column: 1, "\(error)")
         }
     }

@@ -3,8 +3,7 @@ public import DNS
 /// Names that people add to those of the cluster: lines of hosts, and zones.
 ///
 /// A record whose name is inside a zone that is there anyway, such as the cluster's, stands beside what that zone has: sets of
-/// one
-/// name and type are one set, so custom names add and never hide. All others are served from zones of their own.
+/// one name and type are one set, so custom names add and never hide. All others are served from zones of their own.
 public struct CustomNames: Hashable, Sendable {
     public var hosts: HostsFile
     /// TTL of hosts.

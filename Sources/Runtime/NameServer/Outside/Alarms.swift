@@ -1,5 +1,4 @@
-/// Moments at which something is to be looked at, the earliest first. What is no longer wanted is not taken out: whoever is
-/// called
+/// Moments at which something is to be looked at, the earliest first. What is no longer wanted is not taken out: whoever is called
 /// looks whether it is still so.
 struct Alarms<Subject> {
     /// Sorted; most are set for later than all others.

@@ -1,4 +1,5 @@
 internal import Addressing
+internal import CLinux
 public import DNS
 public import Logging
 internal import NIOPosix
@@ -6,8 +7,7 @@ internal import Synchronization
 
 /// Asks resolvers for the names of the world outside, and remembers what they say.
 ///
-/// One thread has all sockets; each question has a fresh one, connected, from a port that the kernel chooses at random. Whoever
-/// asks
+/// One thread has all sockets; each question has a fresh one, connected, from a port that the kernel chooses at random. Whoever asks
 /// for what somebody else has asked for already waits for the same answer. Every wish is answered within the settings' patience:
 /// with what was heard, with an answer of the past whose time is over (RFC 8767), or with SERVFAIL and the reason.
 public final class Forwarder: OutsideNames {
@@ -50,6 +50,7 @@ public final class Forwarder: OutsideNames {
         pool.start()
         let (inbox, memory, now, random, logger, report) = (inbox, memory, now, random, logger, report)
         pool.submit { _ in
+            clinux_name_thread("names-forward")
             let loop = ForwarderLoop(
                 ForwarderSockets(epoll, wakes: wakes), inbox, memory, now: now, dice: Dice(random: random), logger, report)
             loop.run()

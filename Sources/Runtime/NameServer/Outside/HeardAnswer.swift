@@ -1,12 +1,9 @@
 internal import DNS
 
-/// What an upstream's message is worth: the part of it that answers the question, that the upstream may speak of, and nothing
-/// else.
+/// What an upstream's message is worth: the part of it that answers the question, that the upstream may speak of, and nothing else.
 ///
-/// Believed are the records along the chain of aliases that begins with the question's name, as long as the chain stays with
-/// names
-/// that this upstream is asked for. Where it leaves them, the rest is asked of whoever is asked for the target. So an upstream
-/// of a
+/// Believed are the records along the chain of aliases that begins with the question's name, as long as the chain stays with names
+/// that this upstream is asked for. Where it leaves them, the rest is asked of whoever is asked for the target. So an upstream of a
 /// stub cannot answer for the world, nor the world's for a stub, and nobody for our own zones. Of the authority section the SOA
 /// record of a denial is taken, with its proofs when DNSSEC is wanted; additional records never.
 struct HeardAnswer {

@@ -3,8 +3,7 @@ public import DNS
 /// Names that are in none of our zones, as the server asks for them: from a memory, from resolvers, from whoever knows.
 public protocol OutsideNames: Sendable {
     /// The answer when it is known already, written whole for this very query: its id, its question's case, its EDNS part, no
-    /// more
-    /// bytes than its transport carries. It never waits, and is called on the threads that serve.
+    /// more bytes than its transport carries. It never waits, and is called on the threads that serve.
     ///
     /// - Parameter memory: as ``Answering`` takes it; it does not overlap the packet.
     /// - Returns: the bytes that were written; `nil` when somebody has to be asked.

@@ -88,7 +88,7 @@ public final class QueryLog: Sendable {
         if isNews { call.yield() }
     }
 
-    /// Writes what comes until the task is cancelled; then what is there yet.
+    /// Writes what comes until the task is cancelled; then what is there yet. What is heard later is ``writeRest(_:)``'s.
     ///
     /// - Parameters:
     ///   - pause: waits for a second.
@@ -110,9 +110,15 @@ public final class QueryLog: Sendable {
                 }
             }
         }
+        writeRest(line)
+    }
+
+    /// Writes what is there yet, those that were left out included: for who has ended what reports queries here, and the writer.
+    public func writeRest(_ line: (Line) -> Void) {
         let now = now()
         let rest = state.withLock { state in
             state.turn(now)
+            defer { state.waiting = [] }
             return state.waiting
         }
         for each in rest { line(each) }

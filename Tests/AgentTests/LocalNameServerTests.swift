@@ -1,0 +1,262 @@
+import Addressing
+import CLinux
+import Cluster
+import DNS
+import Glibc
+import KubeAPI
+import KubeClient
+import Logging
+import NIOPosix
+import NameServer
+import Netlink
+import Plan
+import Synchronization
+import Telemetry
+import Testing
+
+@testable import Agent
+
+extension KernelTests {
+    @Suite("a node's own name server, by itself", .timeLimit(.minutes(5)))
+    struct LocalNameServerTests {
+        private let namespace: NetworkNamespace
+        private let directory: TemporaryDirectory
+        private let lines = Lines()
+
+        init() throws {
+            namespace = try .new()
+            directory = try TemporaryDirectory()
+            try namespace.perform { () throws(KernelError) in
+                if clinux_loopback_up() < 0 { throw KernelError(Errno(rawValue: errno), "set lo up") }
+            }
+            try directory.write("nameserver 192.0.2.53\nsearch node.example\n", to: "node.conf")
+        }
+
+        private var usual: LocalNameSettings {
+            var settings = LocalNameSettings()
+            settings.resolverFile = "\(directory.path)/node.conf"
+            return settings
+        }
+
+        private func server(
+            _ settings: LocalNameSettings, now: @escaping @Sendable () -> Duration = { .zero }
+        ) -> LocalNameServer {
+            let lines = lines
+            return LocalNameServer(
+                settings, node: "n1", namespace: namespace, knowsAllPods: false,
+                surroundings: Surroundings(now: now, random: { .random(in: 0..<1) }),
+                logger: Logger(label: "test", factory: { _ in Handler(lines: lines) }))
+        }
+
+        private func map(_ texts: [String: String]) -> ConfigMap {
+            ConfigMap(metadata: ObjectMeta(name: "kube-dns", namespace: "kube-system"), texts: texts)
+        }
+
+        private func document(_ text: String) -> ConfigMap { map([NameDocument.key: text]) }
+
+        private func ask(_ name: String) throws -> String {
+            NameProgram.text(try #require(NameCaller(namespace, ip("127.0.0.1")).ask(name), "nobody answers\n\(lines.all)"))
+        }
+
+        private func figure(_ name: String, of server: LocalNameServer) -> String? {
+            var page = Exposition()
+            server.addFigures(to: &page)
+            return page.text.split(separator: "\n").first { $0.hasPrefix(name) }.map(String.init)
+        }
+
+        @Test(
+            "files that the document names are followed, be it a ConfigMap or a file; a broken one changes nothing, and is told")
+        func files() throws {
+            let text = """
+                forward: {upstreams: []}
+                hosts: {file: \(directory.path)/hosts}
+                zones: [{name: lab.example, file: \(directory.path)/zone}]
+
+                """
+            for isFile in [false, true] {
+                try directory.write("192.0.2.1 printer.example\n", to: "hosts")
+                try directory.write("door A 192.0.2.1\n", to: "zone")
+                try directory.write(text, to: "names.yaml")
+                var settings = usual
+                if isFile {
+                    settings.configurationFile = "\(directory.path)/names.yaml"
+                    settings.configuration = try NameServerConfiguration(text)
+                }
+                let server = server(settings)
+                server.take([.listed(isFile ? [] : [document(text)])])
+                try server.serve(at: [ip("127.0.0.1")])
+                #expect(server.look() == isFile, "a file is read now")
+                #expect(try ask("printer.example") == "NOERROR 192.0.2.1" && ask("door.lab.example") == "NOERROR 192.0.2.1")
+                let version = figure("coredns_reload_version_info", of: server)
+                #expect(version?.hasSuffix(" 1") == true && version?.contains(#"value="0""#) == false)
+                try directory.write("192.0.2.2 printer.example\n", to: "hosts")
+                #expect(server.look() && !server.look())
+                #expect(try ask("printer.example") == "NOERROR 192.0.2.2")
+                let second = figure("coredns_reload_version_info", of: server)
+                #expect(second != version && figure("coredns_reload_failed_total", of: server)?.hasSuffix(" 0") == true)
+                try directory.write("door A 192.0.2\n", to: "zone")
+                #expect(server.look())
+                #expect(server.problems.contains { "\($0)".contains("zone:1:8: ") && "\($0)".contains("stays in force") })
+                #expect(try ask("door.lab.example") == "NOERROR 192.0.2.1")
+                #expect(figure("coredns_reload_failed_total", of: server)?.hasSuffix(" 1") == true)
+                #expect(figure("coredns_reload_version_info", of: server) == second)
+                try directory.write("door A 192.0.2.3\n", to: "zone")
+                #expect(server.look())
+                #expect(try ask("door.lab.example") == "NOERROR 192.0.2.3" && server.problems == [])
+                server.stop()
+            }
+        }
+
+        @Test("a file that is missing at first is looked for also while nobody is served", .timeLimit(.minutes(1)))
+        func missing() async throws {
+            let server = server(usual)
+            let (changes, changed) = AsyncStream.makeStream(of: Void.self)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await server.run { changed.yield() } }
+                server.take([.listed([document("hosts: {file: \(directory.path)/hosts}")])])
+                #expect(!server.isConfigured && server.problems.contains { "\($0)".contains("No such file") })
+                try directory.write("192.0.2.1 printer.example\n", to: "hosts")
+                for await _ in changes { break }
+                #expect(server.isConfigured && server.problems == [])
+                group.cancelAll()
+            }
+        }
+
+        @Test("whoever is asked, a pod's copy of the node's search list is from the node's own file")
+        func searches() throws {
+            try directory.write("nameserver 192.0.2.54\nsearch other.example\n", to: "other.conf")
+            let server = server(usual)
+            var pod = Pod(metadata: ObjectMeta(name: "web", namespace: "shop"))
+            pod.spec.nodeName = "n1"
+            pod.status.podIPs = [try ip("10.244.1.7")]
+            for forward in [
+                "{resolverFile: \(directory.path)/other.conf}", "{upstreams: []}", "{resolverFile: /etc/resolv.conf}",
+            ] {
+                server.take([.listed([document("forward: \(forward)"), pod])])
+                try server.serve(at: [ip("127.0.0.1")])
+                _ = server.look()
+                let list = try #require(server.searchList(of: pod.key)).searches.map { "\($0)" }
+                #expect(list.last == "node.example.", "\(forward): \(list)")
+            }
+            // It is followed.
+            try directory.write("nameserver 192.0.2.53\nsearch moved.example\n", to: "node.conf")
+            _ = server.look()
+            #expect(server.searchList(of: pod.key)?.searches.last == DomainName("moved.example"))
+            server.stop()
+        }
+
+        @Test("a server that ends, however long that takes, holds up nobody who says something of pods")
+        func slowEnd() throws {
+            let gate = Gate()
+            let server = server(usual, now: { gate.time() })
+            server.take([.listed([document("forward: {upstreams: []}")])])
+            try server.serve(at: [ip("127.0.0.1")])
+            gate.close()
+            let caller = try NameCaller(namespace, ip("127.0.0.1"))
+            #expect(caller.send("web.example", id: 1))
+            try eventually("a thread that serves stands still") { gate.isHolding }
+            let (ended, admitted) = (Flag(), Flag())
+            try withThread({
+                try? server.serve(at: [])
+                ended.raise()
+            }) {
+                try withThread({
+                    let question = Question(.root, .ns)
+                    while server.answer(question, from: .v4(.loopback), { _, _ in }) { poll(nil, 0, 5) }
+                    let key = ObjectKey(Pod.resource.kind, namespace: "shop", name: "web")
+                    server.admit(PolicyTenant(id: id("web"), pod: key, uid: "", addresses: []))
+                    admitted.raise()
+                }) {
+                    defer { gate.open() }
+                    try eventually("the pod is admitted", within: .seconds(10)) { admitted.isUp }
+                    #expect(!ended.isUp)
+                }
+            }
+            #expect(ended.isUp && caller.receive() != nil, "and what was asked is answered")
+        }
+
+        @Test("what was asked last is in the log, also when nobody writes it any more")
+        func lastLines() throws {
+            let server = server(usual)
+            server.take([.listed([document("forward: {upstreams: []}\nlog: all")])])
+            try server.serve(at: [ip("127.0.0.1")])
+            _ = try ask("printer.example")
+            server.stop()
+            #expect(lines.all.contains { $0.contains("udp printer.example. IN A REFUSED") }, "\(lines.all)")
+        }
+
+        @Test("a ConfigMap without the document's key is told with the keys that it has, but for another maker's")
+        func keys() throws {
+            let server = server(usual)
+            func told(_ texts: [String: String]) -> [String] {
+                server.take([.modified(map(texts))])
+                return server.problems.map { "\($0)" }
+            }
+            let problems = told(["names.yml": "{}", "hosts": ""])
+            #expect(
+                problems.count == 1 && problems[0].contains("ConfigMap kube-system/kube-dns")
+                    && problems[0].contains("no key names.yaml") && problems[0].contains("its keys are hosts, names.yml")
+                    && problems[0].contains("the cluster's servers are asked"), "\(problems)")
+            #expect(told([:]) == [])
+            #expect(told(["stubDomains": "{}", "upstreamNameservers": "[]"]) == [])
+            #expect(told(["names.yaml": "{}", "names.yml": "{}"]) == [])
+            #expect(told(["names.yml": "{}"]).count == 1)
+            server.take([.deleted(map([:]).key, uid: "")])
+            #expect(server.problems == [])
+        }
+    }
+}
+
+/// Runs something on a thread of its own beside the body, and waits for its end.
+private func withThread(_ work: @escaping @Sendable () -> Void, _ body: () throws -> Void) throws {
+    let pool = NIOThreadPool(numberOfThreads: 1)
+    pool.start()
+    pool.submit { _ in work() }
+    defer { try? pool.syncShutdownGracefully() }
+    try body()
+}
+
+private final class Flag: Sendable {
+    private let state = Atomic(false)
+    var isUp: Bool { state.load(ordering: .acquiring) }
+    func raise() { state.store(true, ordering: .releasing) }
+}
+
+/// A clock at which threads that serve names stand still while it is closed.
+private final class Gate: Sendable {
+    private let state = Mutex((isClosed: false, isHolding: false))
+
+    func close() { state.withLock { $0.isClosed = true } }
+    func open() { state.withLock { $0.isClosed = false } }
+    var isHolding: Bool { state.withLock { $0.isHolding } }
+
+    func time() -> Duration {
+        guard FollowedFile.read("/proc/thread-self/comm") == .text("names\n") else { return .zero }
+        while state.withLock({ state in
+            state.isHolding = state.isClosed
+            return state.isClosed
+        }) { poll(nil, 0, 5) }
+        return .zero
+    }
+}
+
+/// What was logged.
+private final class Lines: Sendable {
+    private let lines = Mutex<[String]>([])
+    var all: [String] { lines.withLock { $0 } }
+    func add(_ line: String) { lines.withLock { $0.append(line) } }
+}
+
+private struct Handler: LogHandler {
+    let lines: Lines
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+    var metadataProvider: Logger.MetadataProvider?
+
+    func log(event: LogEvent) { lines.add("\(event.message)") }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+}
