@@ -44,7 +44,7 @@ struct NameInquiry {
             last.said.explanation?["code"]?.string == "\(ResponseCode.nameError)",
             case .cname(let target)? = last.answer.answers.first?.data
         {
-            var explanation = node.ask(Question(target, type))?.explanation
+            var explanation = (try? node.ask(Question(target, type)))?.explanation
             // By now it is remembered in any case.
             explanation?[at: "memory"] = nil
             shortcut = (target, explanation)
@@ -55,7 +55,7 @@ struct NameInquiry {
         _ question: Question, _ places: [NameServerPlace], _ isStream: Bool, _ asksWhy: Bool, _ now: () -> Duration
     ) throws -> Round {
         for place in places {
-            if let said = place.answer(question, overTCP: isStream, asksWhy: asksWhy, now: now) {
+            if let said = try place.answer(question, overTCP: isStream, asksWhy: asksWhy, now: now) {
                 return Round(question: question, place: place, said: said)
             }
         }
@@ -81,14 +81,23 @@ extension NameInquiry: CustomStringConvertible {
     var description: String {
         var lines = rounds.enumerated().map { number, round in "\(number + 1)/\(most)  \(Self.line(round))" }
         guard let last = rounds.last else { return "" }
-        if !refused.isEmpty {
-            let transports = refused.map { $0.uppercased() }.joined(separator: " and ")
-            lines.insert("policies do not let the pod ask for names by \(transports); if they did:", at: 0)
-        }
+        if let refusal { lines.insert(refusal, at: 0) }
         lines.append("")
         lines += last.answer.answers.map(\.description)
         if !isFound { lines.append(absence(last)) }
         return (lines + why(last)).joined(separator: "\n")
+    }
+
+    /// What policies keep from the pod of all that follows; resolvers ask by UDP, and by TCP what did not fit.
+    private var refusal: String? {
+        switch (refused.contains("udp"), refused.contains("tcp")) {
+        case (true, true): "policies do not let the pod ask for names: it hears nothing. Without them it would hear:"
+        case (true, false):
+            "policies do not let the pod ask for names by UDP, as resolvers do at first: so it hears nothing. By TCP it hears:"
+        case (false, true):
+            "policies do not let the pod ask for names by TCP: it does not hear what is too large for UDP. By UDP it hears:"
+        case (false, false): nil
+        }
     }
 
     private static func line(_ round: Round) -> String {
@@ -107,14 +116,40 @@ extension NameInquiry: CustomStringConvertible {
         case .nameError where most > 1:
             return "There is no \(name): none of the \(most) names that the search list makes of it exists; \(remedy(rounds[0]))."
         case .nameError: return "There is no \(whole); \(remedy(last))."
-        case .serverFailure:
-            let error = last.answer.edns?.options.compactMap(\.extendedError).first
-            let told = error.map { ", extended error \($0.rawValue)\($0.text.isEmpty ? "" : ": \($0.text)")" } ?? ""
-            return
-                "\(last.said.who) could not find out what \(whole) is\(told); look at its log, and at /ready beside its figures."
-        case .refused: return "\(last.said.who) does not answer for \(whole); name a server that does with --server."
+        case .serverFailure: return failure(last)
+        case .refused:
+            if let alias = alias(last) { return "\(whole) is an alias of \(alias), and \(last.said.who) asks nobody for that." }
+            return "\(last.said.who) does not answer for \(whole); name a server that does with --server."
         default: return "\(last.said.who) answers \(last.answer.responseCode) for \(whole)."
         }
+    }
+
+    /// What could not be found out, and who said what when it was asked.
+    private func failure(_ last: Round) -> String {
+        let error = last.answer.edns?.options.compactMap(\.extendedError).first
+        let code = error.map { "extended error \($0.rawValue)" }
+        let upstreams = (explanation?["upstreams"]?.array ?? []).map(Self.upstream)
+        let why: String? =
+            if let error, !error.text.isEmpty {
+                "\(error.text) (extended error \(error.rawValue))"
+            } else if explanation?[at: "memory", "kind"] == "failure" {
+                "that was so some seconds ago, and is remembered; ask again"
+            } else if !upstreams.isEmpty {
+                (["asked was \(upstreams.joined(separator: ", "))"] + [code].compactMap(\.self)).joined(separator: ", ")
+            } else {
+                code
+            }
+        let (who, whole) = (last.said.who, "\(last.question.name)")
+        let what = alias(last).map { "\(whole) is an alias of \($0), and \(who) could not find out what that is" }
+        return (what ?? "\(who) could not find out what \(whole) is") + (why.map { ": \($0)" } ?? "")
+            + (last.place.pages == nil ? "; look at its log." : "; look at its log, and at /ready beside its figures.")
+    }
+
+    /// The name outside that the one that was asked for leads to.
+    private func alias(_ last: Round) -> String? {
+        let aliases = last.answer.answers.compactMap { record in if case .cname(let target) = record.data { target } else { nil } }
+        let target = explanation?["outside"]?.string ?? aliases.last.map { "\($0)" }
+        return target == "\(last.question.name)" ? nil : target
     }
 
     /// Where somebody looks who misses a name.
