@@ -63,6 +63,11 @@ struct NameInquiry {
     }
 
     var isFound: Bool { rounds.last?.isFound ?? false }
+
+    /// The one that says what came of it: the one that found something, or else the first name that is there, or may be.
+    private var decisive: Round? {
+        isFound ? rounds.last : rounds.first { $0.answer.responseCode != .nameError } ?? rounds.last
+    }
 }
 
 /// Said in one sentence; the program ends with 2.
@@ -80,7 +85,7 @@ struct NobodyAnswers: Error, CustomStringConvertible {
 extension NameInquiry: CustomStringConvertible {
     var description: String {
         var lines = rounds.enumerated().map { number, round in "\(number + 1)/\(most)  \(Self.line(round))" }
-        guard let last = rounds.last else { return "" }
+        guard let last = decisive else { return "" }
         if let refusal { lines.insert(refusal, at: 0) }
         lines.append("")
         lines += last.answer.answers.map(\.description)
@@ -129,21 +134,24 @@ extension NameInquiry: CustomStringConvertible {
         let error = last.answer.edns?.options.compactMap(\.extendedError).first
         let code = error.map { "extended error \($0.rawValue)" }
         let upstreams = (explanation?["upstreams"]?.array ?? []).map(Self.upstream)
-        let why: String? =
+        let whom = upstreams.isEmpty ? "" : ", asked was \(upstreams.joined(separator: ", "))"
+        let why =
             if let error, !error.text.isEmpty {
-                "\(error.text) (extended error \(error.rawValue))"
-            } else if explanation?[at: "memory", "kind"] == "failure" {
-                "that was so some seconds ago, and is remembered; ask again"
-            } else if !upstreams.isEmpty {
-                (["asked was \(upstreams.joined(separator: ", "))"] + [code].compactMap(\.self)).joined(separator: ", ")
-            } else {
-                code
-            }
+                ": \(error.text) (\(code ?? ""))"
+            } else if let error {
+                // What is remembered of a failure has no text.
+                ": \(Self.words[error] ?? "no reason is told") (\(code ?? ""))\(whom)"
+            } else { whom }
         let (who, whole) = (last.said.who, "\(last.question.name)")
-        let what = alias(last).map { "\(whole) is an alias of \($0), and \(who) could not find out what that is" }
-        return (what ?? "\(who) could not find out what \(whole) is") + (why.map { ": \($0)" } ?? "")
-            + (last.place.pages == nil ? "; look at its log." : "; look at its log, and at /ready beside its figures.")
+        let what = alias(last).map { "\(whole) is an alias of \($0), and what that is could not be found out" }
+        return (what ?? "What \(whole) is could not be found out") + why + "; see the log of \(who)"
+            + (last.place.pages == nil ? "." : ", and /ready beside its figures.")
     }
+
+    private static let words: [ExtendedError: String] = [
+        .notReady: "it does not know the cluster's objects yet", .noReachableAuthority: "nobody answered",
+        .networkError: "the network says that nobody is there",
+    ]
 
     /// The name outside that the one that was asked for leads to.
     private func alias(_ last: Round) -> String? {
@@ -163,7 +171,7 @@ extension NameInquiry: CustomStringConvertible {
     }
 
     /// Of the answer that counts.
-    private var explanation: JSONValue? { shortcut?.explanation ?? rounds.last?.said.explanation }
+    private var explanation: JSONValue? { shortcut?.explanation ?? decisive?.said.explanation }
 
     private func why(_ last: Round) -> [String] {
         guard let tree = explanation else {
@@ -229,7 +237,7 @@ extension NameInquiry {
                     "microseconds": .number(JSONNumber(round.said.time.wholeMicroseconds)),
                 ]
             })
-        guard let last = rounds.last else { return tree }
+        guard let last = decisive else { return tree }
         tree[at: "found"] = .bool(isFound)
         tree[at: "code"] = .string("\(last.answer.responseCode)")
         tree[at: "server"] = .string(last.said.who)
