@@ -11,7 +11,10 @@ struct NameInquiry {
         let said: NameServerPlace.Answer
         var answer: Message { said.message }
 
-        var isFound: Bool { answer.responseCode == .noError && !answer.answers.isEmpty }
+        /// An alias alone tells nothing of the name that it leads to.
+        var isFound: Bool {
+            answer.responseCode == .noError && answer.answers.contains { question.type == .any || $0.type == question.type }
+        }
     }
 
     /// As it was written.
@@ -106,8 +109,8 @@ extension NameInquiry: CustomStringConvertible {
     }
 
     private static func line(_ round: Round) -> String {
-        let (code, isEmpty) = (round.answer.responseCode, round.answer.answers.isEmpty)
-        let what = code == .noError && isEmpty ? "NOERROR, nothing of the type" : "\(code)"
+        let code = round.answer.responseCode
+        let what = code == .noError && !round.isFound ? "NOERROR, nothing of the type" : "\(code)"
         return "\(round.question.name)  \(what)  (\(round.said.who), \(round.said.time.wholeMicroseconds) µs)"
     }
 
@@ -116,7 +119,7 @@ extension NameInquiry: CustomStringConvertible {
         let whole = last.question.name
         switch last.answer.responseCode {
         case .noError:
-            guard last.answer.answers.isEmpty else { return "" }
+            if let alias = alias(last) { return "\(whole) is an alias of \(alias), of which nothing of the type \(type) is told." }
             return "\(whole) exists and has nothing of the type \(type); ask for another type with --type."
         case .nameError where most > 1:
             return "There is no \(name): none of the \(most) names that the search list makes of it exists; \(remedy(rounds[0]))."

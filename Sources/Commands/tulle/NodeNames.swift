@@ -57,7 +57,8 @@ struct NodeNames {
 
     func ask(_ question: Question) throws -> Answer {
         let suffix = pod.map { "/\($0.namespace)/\($0.name)" } ?? ""
-        let tree = try page("/names/ask/\(question.type)/\(question.name)\(suffix)")
+        let name = "\(question.name)".replacing("%", with: "%25").replacing("/", with: "%2F")
+        let tree = try page("/names/ask/\(question.type)/\(name)\(suffix)")
         let bytes = (tree["message"]?.array ?? []).compactMap { $0.number?.integer.flatMap { UInt8(exactly: $0) } }
         guard let message = try? Message(bytes) else { throw silent("what is said there is no answer") }
         let (node, server) = (tree["node"]?.string ?? "", tree["server"]?.string ?? "")
