@@ -16,7 +16,8 @@ extension KernelTests {
         private var socket: String { "\(node.directory.path)/\(LocalNameSettings.socket(in: "state"))" }
 
         private func write(_ document: String?, _ parts: [String] = []) throws {
-            let names = [NameObjects.service(at: [server])] + NameObjects.endpoints + (document.map { [NameObjects.document($0)] } ?? [])
+            let names =
+                [NameObjects.service(at: [server])] + NameObjects.endpoints + (document.map { [NameObjects.document($0)] } ?? [])
             let objects = [TestNode.objects(1, 2), NameObjects.namespace] + names + parts
             try node.directory.write(objects.joined(separator: "---\n"), to: "objects.yaml")
         }
@@ -58,7 +59,10 @@ extension KernelTests {
             try untilAnswered()
             for (pod, said) in [
                 ("none", "policies do not let the pod ask for names: it hears nothing. Without them it would hear:\n1/4  "),
-                ("tcp", "policies do not let the pod ask for names by UDP, as resolvers do at first: so it hears nothing. By TCP "),
+                (
+                    "tcp",
+                    "policies do not let the pod ask for names by UDP, as resolvers do at first: so it hears nothing. By TCP "
+                ),
                 ("udp", "policies do not let the pod ask for names by TCP: it does not hear what is too large for UDP. By UDP "),
                 ("free", "1/4  kube-dns.kube-system.default.svc.cluster.local.  NOERROR"),
             ] {
@@ -89,7 +93,8 @@ extension KernelTests {
             #expect(resolver.status != 0 && !resolver.output.contains("agent"), "\(resolver)")
             try write(nil)
             try eventually("it leaves names to others\n\(node.log)") {
-                try query(["web.example."]).error.contains("node n1 leaves names to the cluster's servers; name one of them with --server")
+                try query(["web.example."]).error.contains(
+                    "node n1 leaves names to the cluster's servers; name one of them with --server")
             }
         }
 
@@ -113,7 +118,8 @@ extension KernelTests {
                 #expect(outcome.status == 1, "\(outcome)")
                 #expect(
                     outcome.output.contains(
-                        "shop.default.svc.cluster.local. is an alias of www.example.org., and what that is could not be found out: ")
+                        "shop.default.svc.cluster.local. is an alias of www.example.org., and what that is could not be found out: "
+                    )
                         && outcome.output.contains("127.0.0.9") && outcome.output.contains("(extended error 23)"), "\(outcome)")
                 #expect(outcome.output.contains("is from service default/shop"), "\(outcome)")
             }
@@ -126,7 +132,8 @@ extension KernelTests {
                 node.directory.remove("error")
                 let command = [try Program.product("tulle"), "dns", "query", "web"] + words
                 // A file of this machine's, seen otherwise by this command alone.
-                let shell = "mount --bind \(node.directory.path)/resolv.conf /etc/resolv.conf && exec \(command.joined(separator: " "))"
+                let shell =
+                    "mount --bind \(node.directory.path)/resolv.conf /etc/resolv.conf && exec \(command.joined(separator: " "))"
                 let outcome = try Program(
                     ["/usr/bin/unshare", "-m", "sh", "-c", shell],
                     environment: ["TULLE_AGENT_SOCKET": "/no/agent", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"],
@@ -134,7 +141,8 @@ extension KernelTests {
                 ).finish()
                 return (outcome.status, node.directory.read("error"))
             }
-            let remedy = "the question would leave the cluster; ask on a node (in a lab: tulle lab node node-1 -- tulle dns query web), "
+            let remedy =
+                "the question would leave the cluster; ask on a node (in a lab: tulle lab node node-1 -- tulle dns query web), "
             for (words, why) in [
                 ([], "there is no agent's socket /no/agent, and"), (["--tcp"], "--tcp asks over the network, and"),
                 (["--agent", "off"], "no agent is to be asked, and"),
@@ -144,7 +152,8 @@ extension KernelTests {
             }
             #expect(try query(["--agent", "/no/agent"]).status == 2)
             for (words, why) in [
-                (["--agent", "/a", "--server", "127.0.0.9"], "both say who is asked"), (["--agent", "/a", "--tcp"], "give one of them"),
+                (["--agent", "/a", "--server", "127.0.0.9"], "both say who is asked"),
+                (["--agent", "/a", "--tcp"], "give one of them"),
                 (["--agent", "/a", "--as", "a/b", "--resolver", "/r"], "nothing of --resolver would"),
                 (["--server", "127.0.0.9", "--as", "a/b", "--resolver", "/r"], "nothing of --resolver would"),
             ] {

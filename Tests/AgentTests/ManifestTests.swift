@@ -78,7 +78,8 @@ struct ManifestTests {
         #expect(told("names") == "listing: status 403: configmaps is forbidden")
         // The help says it before.
         let help = try Program.run([try Program.product("tulle"), "agent", "--help"])
-        #expect(help.output.split(whereSeparator: \.isWhitespace).joined(separator: " ").contains("needs a Role and a RoleBinding"))
+        #expect(
+            help.output.split(whereSeparator: \.isWhitespace).joined(separator: " ").contains("needs a Role and a RoleBinding"))
     }
 
     @Test("its objects belong together: account, role, binding and pods that select themselves")

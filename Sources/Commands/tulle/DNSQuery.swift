@@ -187,7 +187,8 @@ struct DNSQuery: AsyncParsableCommand {
     }
 
     private func askAgent(
-        _ socket: String, _ type: RecordType, _ file: ResolverFile, _ subject: (namespace: String?, name: String)?, _ home: PodHome
+        _ socket: String, _ type: RecordType, _ file: ResolverFile, _ subject: (namespace: String?, name: String)?,
+        _ home: PodHome
     ) async throws -> NameInquiry {
         var (list, refused) = ((file.search, file.dots), [String]())
         var pod: (namespace: String, name: String)?
@@ -222,7 +223,9 @@ struct DNSQuery: AsyncParsableCommand {
             let pod = try await home.pod(subject.name, in: subject.namespace)
             let (key, node) = (pod.metadata, pod.spec.nodeName)
             why += ", the pod \(key.namespace)/\(key.name) is on \(node.isEmpty ? "no node" : node)"
-            if !node.isEmpty { words = ["tulle lab node \(node) -- tulle dns query \(name) --as pod/\(key.namespace)/\(key.name)"] }
+            if !node.isEmpty {
+                words = ["tulle lab node \(node) -- tulle dns query \(name) --as pod/\(key.namespace)/\(key.name)"]
+            }
         }
         words += ["name a server with --server ADDRESS", "ask whom this machine asks, with --resolver \(Self.usualResolver)"]
         return "\(why), and \(Self.usualResolver) is no pod's: the question would leave the cluster; ask on a node (in a lab: "

@@ -28,7 +28,8 @@ enum LabAgentOptions {
             let command = try AgentCommand.parse(["--node", "node-1", "--kubeconfig", "kubeconfig"] + settings.agentOptions)
             let agent = try command.settings(node: "node-1", origin: "kubeconfig")
             guard agent.duties.contains(.pods) else {
-                return "--agent-option --parts \(command.parts): nodes of a lab become Ready by the part pods; let it be one of them"
+                return
+                    "--agent-option --parts \(command.parts): nodes of a lab become Ready by the part pods; let it be one of them"
             }
             if let path = command.names.dnsConfig, !path.hasPrefix("/") {
                 return "--agent-option --dns-config \(path): agents do not start in this directory; give the path from / on"

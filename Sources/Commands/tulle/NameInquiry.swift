@@ -119,7 +119,9 @@ extension NameInquiry: CustomStringConvertible {
         let whole = last.question.name
         switch last.answer.responseCode {
         case .noError:
-            if let alias = alias(last) { return "\(whole) is an alias of \(alias), of which nothing of the type \(type) is told." }
+            if let alias = alias(last) {
+                return "\(whole) is an alias of \(alias), of which nothing of the type \(type) is told."
+            }
             return "\(whole) exists and has nothing of the type \(type); ask for another type with --type."
         case .nameError where most > 1:
             return "There is no \(name): none of the \(most) names that the search list makes of it exists; \(remedy(rounds[0]))."
@@ -158,7 +160,8 @@ extension NameInquiry: CustomStringConvertible {
 
     /// The name outside that the one that was asked for leads to.
     private func alias(_ last: Round) -> String? {
-        let aliases = last.answer.answers.compactMap { record in if case .cname(let target) = record.data { target } else { nil } }
+        let aliases = last.answer.answers.compactMap { record in if case .cname(let target) = record.data { target } else { nil }
+        }
         let target = explanation?["outside"]?.string ?? aliases.last.map { "\($0)" }
         return target == "\(last.question.name)" ? nil : target
     }

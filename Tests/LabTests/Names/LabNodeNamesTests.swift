@@ -71,8 +71,10 @@ struct LabNodeNamesTests {
         let refused = try query(["web", "--as", "kube-system/\(pod)"], on: other, bench)
         #expect(
             refused.status == 64
-                && refused.error.contains("node \(other) has no pod kube-system/\(pod): it is on \(home); ask there (in a lab: "
-                    + "tulle lab node \(home) -- tulle dns query "), "\(refused)")
+                && refused.error.contains(
+                    "node \(other) has no pod kube-system/\(pod): it is on \(home); ask there (in a lab: "
+                        + "tulle lab node \(home) -- tulle dns query "),
+            "\(refused)")
         let host = try query(["web", "--as", "pod/default/host"], on: "node-2", bench)
         #expect(host.status == 64 && host.error.contains("it is on the node's network: ask without --as"), "\(host)")
     }
@@ -97,7 +99,9 @@ struct LabNodeNamesTests {
                 "search default.svc.cluster.local svc.cluster.local cluster.local corp.example", "nameserver 10.96.0.10",
                 "options ndots:5",
             ], "\(resolver)")
-        for (name, address) in [("kubernetes", "10.96.0.1"), ("kube-dns.kube-system", "10.96.0.10"), ("printer.example", "192.0.2.77")] {
+        for (name, address) in [
+            ("kubernetes", "10.96.0.1"), ("kube-dns.kube-system", "10.96.0.10"), ("printer.example", "192.0.2.77"),
+        ] {
             let found = try bench.tulle("exec", "host", "--", "getent", "hosts", name)
             #expect(found.status == 0 && found.output.hasPrefix("\(address) "), "\(name): \(found)")
         }

@@ -74,7 +74,8 @@ struct LabUpTests {
             #expect(outcome.lines.count == 4 && outcome.lines.allSatisfy { $0.hasSuffix(word) }, "\(outcome)")
             let errors = outcome.error.split(separator: "\n")
             #expect(
-                errors.count == 2 && errors.allSatisfy { $0.hasSuffix(" is forbidden: every token may do everything here: leave it out") },
+                errors.count == 2
+                    && errors.allSatisfy { $0.hasSuffix(" is forbidden: every token may do everything here: leave it out") },
                 "\(outcome)")
         }
         let service = try run("--namespace", "kube-system", "get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")

@@ -108,7 +108,8 @@ extension LabDirectory {
     func keepLogs() -> String? {
         forgetLogs()
         guard mkdir(failed, 0o700) == 0,
-            (try? Files.write("Logs of a lab of Tulle's that did not come up; tulle lab down removes them.\n".utf8, to: failedMark))
+            (try? Files.write(
+                "Logs of a lab of Tulle's that did not come up; tulle lab down removes them.\n".utf8, to: failedMark))
                 != nil
         else { return nil }
         rename(supervisorLog, failed + "/supervisor.log")
