@@ -57,6 +57,8 @@ public struct LabLauncher: Sendable {
             let logs = (error as? LabError)?.code == .processFailed ? directory.keepLogs() : nil
             directory.remove()
             guard let logs, var error = error as? LabError else { throw error }
+            // Where it was when somebody named it.
+            error.message.replace(directory.supervisorLog, with: "\(logs)/supervisor.log")
             error.remedy = "its logs are in \(logs)"
             throw error
         }
