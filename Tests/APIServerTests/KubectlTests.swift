@@ -29,7 +29,7 @@ struct Kubectl: Sendable {
         guard let child = popen("\(program) version --client -o json 2>/dev/null", "r") else { return nil }
         defer { pclose(child) }
         var bytes = [UInt8](repeating: 0, count: 4096)
-        let text = String(decoding: bytes.prefix(fread(&bytes, 1, bytes.count, child)), as: UTF8.self)
+        let text = String(decoding: bytes[..<fread(&bytes, 1, bytes.count, child)], as: UTF8.self)
         return text.split(separator: "\n").first { $0.contains("\"minor\"") }.flatMap { Int($0.filter(\.isNumber)) }
     }
 

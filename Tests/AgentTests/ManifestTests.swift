@@ -60,6 +60,28 @@ struct ManifestTests {
         #expect(AgentSettings(node: "n1", duties: [.overlay]).collections.map(\.resource.plural) == ["nodes"])
     }
 
+    @Test("an agent that may not read the document it was told of says by which role it may, and another fault stays as it is")
+    func documentElsewhere() throws {
+        var settings = AgentSettings(node: "n1", duties: .all)
+        func told(_ namespace: String, _ message: String = "listing: status 403: configmaps is forbidden") -> String {
+            settings.remarked(SourceFault(origin: "/api/v1/namespaces/\(namespace)/configmaps", message: message)).message
+        }
+        #expect(told("kube-system").contains("; apply the Role tulle of deploy/tulle.yaml, by which the agent may read it"))
+        settings.names.configMap.namespace = "names"
+        settings.names.configMap.name = "corp"
+        #expect(
+            told("names").contains(
+                "make a Role and a RoleBinding in the namespace names as in deploy/tulle.yaml, with resourceNames [corp]"))
+        #expect(told("kube-system") == "listing: status 403: configmaps is forbidden")
+        #expect(told("names", "listing: status 500: down") == "listing: status 500: down")
+        settings.duties = [.pods]
+        #expect(told("names") == "listing: status 403: configmaps is forbidden")
+        // The help says it before.
+        let help = try Program.run([try Program.product("tulle"), "agent", "--help"])
+        #expect(
+            help.output.split(whereSeparator: \.isWhitespace).joined(separator: " ").contains("needs a Role and a RoleBinding"))
+    }
+
     @Test("its objects belong together: account, role, binding and pods that select themselves")
     func together() throws {
         #expect(

@@ -94,6 +94,11 @@ struct CommandLineTests {
             (["pause", "--new", "net,,uts"], "“net,,uts”: “” is no namespace", "tulle-pod pause --help"),
             (["pause", "--hostname", String(repeating: "a", count: 65)], "has 65 bytes", "tulle-pod pause --help"),
             (["run", "--join", "zero"], "“zero”", "tulle-pod run --help"),
+            (
+                ["run", "--join", "1", "--namespaces", "net", "--mount", "/a:/b", "--", "true"], "pid and not mnt",
+                "tulle-pod run --help"
+            ),
+            (["run", "--join", "1", "--mount", "a:/b", "--", "true"], "SOURCE:TARGET", "tulle-pod run --help"),
             (["dance"], "“dance”", "tulle-pod --help"), (["help", "dance"], "“dance”", "tulle-pod --help"),
             ([], "pause, run", "tulle-pod --help"),
         ])

@@ -59,13 +59,15 @@ extension Help {
 
     private static let run = """
         tulle-pod run --join PID [--namespaces net,mnt,uts,pid,ipc]
-                      [--workdir DIRECTORY] [--user USER[:GROUP]] [--tty]
-                      -- COMMAND [ARGUMENT …]
+                      [--mount SOURCE:TARGET[:ro] …] [--workdir DIRECTORY]
+                      [--user USER[:GROUP]] [--tty] -- COMMAND [ARGUMENT …]
 
         Runs a command in the namespaces of a process.
 
           --join PID            whose namespaces
           --namespaces LIST     which of them [default: those that differ from ours]
+          --mount SOURCE:TARGET a file or directory that the command sees in the place
+                                of another that is there; with pid and without mnt
           --workdir DIRECTORY   where the command starts
           --user USER[:GROUP]   who it runs as, in numbers
           --tty                 makes standard input, a terminal, the one that

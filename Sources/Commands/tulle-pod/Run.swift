@@ -8,6 +8,7 @@ struct Run {
     private var directory: String?
     private var identity: Identity?
     private var takesTerminal = false
+    private var mounts: [ContainerRoot.Mount] = []
     private var command: [String] = []
 
     static let notEntered: Int32 = 125
@@ -21,6 +22,7 @@ struct Run {
             case "--namespaces": namespaces = try Namespaces(words.value(of: word), option: word)
             case "--workdir": directory = try words.value(of: word)
             case "--user": identity = try Identity(words.value(of: word), in: "run")
+            case "--mount": mounts.append(try ContainerRoot.Mount(words.value(of: word)))
             case "--tty": takesTerminal = true
             case "--": command = words.rest()
             default: throw .usage("run: “\(word)” is not understood; the command comes after --")
@@ -33,19 +35,23 @@ struct Run {
     func run() throws(Refusal) -> Int32 {
         let namespaces = if let namespaces { namespaces } else { try Namespaces(differingFrom: target) }
         let wantsChild = namespaces.contains(.process)
+        let hasOwnMounts = wantsChild && !namespaces.contains(.mount)
+        guard mounts.isEmpty || hasOwnMounts else {
+            throw .usage("run: --mount goes with --namespaces that have pid and not mnt: else others would see it")
+        }
         let signals = wantsChild ? try Signals(SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGCHLD) : nil
         try namespaces.join(target)
         guard let signals else { throw execute() }
-        return try runAsChild(signals, withOwnProc: !namespaces.contains(.mount))
+        return try runAsChild(signals, withOwnMounts: hasOwnMounts)
     }
 }
 
 extension Run {
     /// A joined PID namespace begins with the next child.
     ///
-    /// - Parameter withOwnProc: `/proc` would show another PID namespace, where the child's number is somebody else's or nobody's.
-    ///   Programs trust it: libdispatch ends a process whose threads it does not find there.
-    private func runAsChild(_ signals: Signals, withOwnProc: Bool) throws(Refusal) -> Int32 {
+    /// - Parameter withOwnMounts: what is mounted is the child's alone. `/proc` would show another PID namespace, where the child's number
+    ///   is somebody else's or nobody's. Programs trust it: libdispatch ends a process whose threads it does not find there.
+    private func runAsChild(_ signals: Signals, withOwnMounts: Bool) throws(Refusal) -> Int32 {
         let go = try Pipe()
         let child = clinux_fork()
         guard child >= 0 else { throw .last("fork", status: Self.notEntered) }
@@ -56,10 +62,11 @@ extension Run {
             close(go.output)
             close(signals.descriptor)
             Signals.unblockAll()
-            if withOwnProc {
+            if withOwnMounts {
                 guard clinux_namespaces_new(Namespaces.mount.rawValue) == 0, clinux_mounts_private() == 0,
                     clinux_mount_proc() == 0
                 else { throw .last("mounting /proc", status: Self.notEntered) }
+                for mount in mounts { try Self.bind(mount) }
             }
             throw execute()
         }
@@ -73,6 +80,12 @@ extension Run {
                 if signal != SIGCHLD { kill(child, signal) }
             }
             if waitpid(child, &status, WNOHANG) == child { return exitStatus(ofWait: status) }
+        }
+    }
+
+    private static func bind(_ mount: ContainerRoot.Mount) throws(Refusal) {
+        guard clinux_bind(mount.source, mount.target) == 0, !mount.isReadOnly || clinux_bind_read_only(mount.target) == 0 else {
+            throw .last("mounting \(mount.source) on \(mount.target)", status: notEntered)
         }
     }
 

@@ -18,7 +18,8 @@ struct AgentNameOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             With the part dns: the ConfigMap whose key names.yaml says how names are served, the same that the cluster's servers have \
-            (docs/dns.md). It is followed. Without it the cluster's servers answer.
+            (docs/dns.md). It is followed. Without it the cluster's servers answer. deploy/tulle.yaml lets the agent read \
+            kube-system/kube-dns alone: elsewhere it needs a Role and a RoleBinding there, with resourceNames of that name.
             """, valueName: "namespace/name"))
     var dnsConfigMap = "kube-system/kube-dns"
 

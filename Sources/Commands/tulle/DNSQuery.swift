@@ -1,13 +1,8 @@
-import Addressing
 import Agent
 import ArgumentParser
-import CLinux
-import Cluster
 import DNS
 import Glibc
 import KubeAPI
-import KubeClient
-import Logging
 import NameServer
 import Plan
 
@@ -22,18 +17,20 @@ struct DNSQuery: AsyncParsableCommand {
             asked for them and what was remembered before (a page beside the server's figures; of another program's server nothing \
             is known).
 
-            On a node whose agent answers names, that agent is asked (--agent), as the node or as one of its pods; else the cluster's \
-            servers. Each round says who answered.
+            On a node whose agent answers names, that agent is asked (--agent), as the node or as one of its pods; in a pod, the \
+            cluster's servers, as its resolv.conf says. Elsewhere nobody is asked who is not named: the question would leave the \
+            cluster. Each round says who answered.
 
-            --as takes the search list that the pod's resolver has, from the agent or the pod's object; a cluster's server is asked from \
-            here.
+            --as takes the search list that the pod's resolver has: from the agent of its node, or, with --server, from the pod's \
+            object; then the server is asked from here.
 
             Examples:
-              tulle dns query web.shop.svc.cluster.local
-              tulle dns query web --as pod/shop/cart-0 --kubeconfig $(tulle lab kubeconfig) --server 10.96.0.10
-              tulle dns query _http._tcp.web.shop.svc.cluster.local --type SRV --tcp
-              tulle dns query www.example.org --server 10.96.0.10 --output json
-              kubectl exec cart-0 -- tulle dns query web AAAA
+              tulle dns query web.shop.svc.cluster.local                     on a node
+              tulle dns query web --as pod/shop/cart-0                       on that pod's node
+              tulle lab node node-1 -- tulle dns query kubernetes.default.svc.cluster.local
+              kubectl exec cart-0 -- tulle dns query web AAAA --output json
+              kubectl exec cart-0 -- tulle dns query _http._tcp.web --type SRV --tcp
+              tulle dns query www.example.org --server 127.0.0.1:5353
 
             Exit codes: 0 there is an answer, 1 there is none, 2 nobody answered, 64 wrong usage.
             """)
@@ -57,8 +54,8 @@ struct DNSQuery: AsyncParsableCommand {
         name: .customLong("as"),
         help: ArgumentHelp(
             """
-            Whose search list counts: pod/NAMESPACE/NAME, NAMESPACE/NAME, or a pod of the kubeconfig's namespace by its name. \
-            [default: that of --resolver]
+            Whose search list counts: pod/NAMESPACE/NAME, NAMESPACE/NAME, or a pod of the kubeconfig's namespace by its name; the \
+            kubeconfig is --kubeconfig or KUBECONFIG. [default: that of --resolver]
             """, valueName: "pod"))
     var subject: String?
 
@@ -69,19 +66,27 @@ struct DNSQuery: AsyncParsableCommand {
     var output = OutputForm.text
 
     @Option(
-        help: ArgumentHelp("Who is asked, such as 10.96.0.10 or [::1]:5353. [default: those of --resolver]", valueName: "server"))
+        help: ArgumentHelp(
+            "Who is asked, such as 10.96.0.10 or [::1]:5353. [default: the agent, or those of --resolver]", valueName: "server"))
     var server: String?
 
     @Option(
         help: ArgumentHelp(
-            "The socket of this node's agent, which is asked where neither --server nor --tcp is given; “off”: it is not asked.",
-            valueName: "socket"),
+            """
+            The socket of this node's agent, which is asked where none of --server, --resolver and --tcp is given; “off”: it is not \
+            asked. [default: TULLE_AGENT_SOCKET in the environment, or \(LocalNameSettings.socket(in: "/run/tulle"))]
+            """, valueName: "socket"),
         completion: .file())
-    var agent = LocalNameSettings.socket(in: "/run/tulle")
+    var agent: String?
 
     @Option(
-        help: ArgumentHelp("The file that says who is asked, and the search list.", valueName: "file"), completion: .file())
-    var resolver = "/etc/resolv.conf"
+        help: ArgumentHelp(
+            """
+            The file that says who is asked, and the search list; with --agent or --server the search list alone. \
+            [default: \(usualResolver), where it is a pod's]
+            """, valueName: "file"), completion: .file())
+    var resolver: String?
+    private static let usualResolver = "/etc/resolv.conf"
 
     @Option(help: ArgumentHelp("Where the server shows its figures; 0: it is not asked why.", valueName: "port"))
     var metricsPort: UInt16 = 9153
@@ -100,11 +105,27 @@ struct DNSQuery: AsyncParsableCommand {
         if let server, Upstream(server) == nil {
             throw ValidationError("--server \(server): an address, and perhaps a port, such as 10.96.0.10 or [::1]:5353")
         }
+        try validateAsked()
         if let subject, pod(subject) == nil {
             throw ValidationError("--as \(subject): write it as pod/NAMESPACE/NAME, NAMESPACE/NAME or NAME")
         }
         guard NameServerConfiguration.clusterDomain(domain) != nil else {
             throw ValidationError("--domain \(domain): a domain name of at most 150 characters, such as cluster.local")
+        }
+    }
+
+    /// Nothing that is said is passed over.
+    private func validateAsked() throws {
+        let asked = agent.flatMap { $0 == "off" ? nil : "--agent" } ?? server.map { _ in "--server" }
+        if let agent, agent != "off" {
+            if let server { throw ValidationError("--agent and --server \(server) both say who is asked; give one of them") }
+            if tcp {
+                throw ValidationError("--tcp asks over the network, and --agent by a socket of this machine; give one of them")
+            }
+        }
+        if let asked, subject != nil, resolver != nil {
+            throw ValidationError(
+                "\(asked) says who is asked, and --as whose search list counts: nothing of --resolver would; leave it out")
         }
     }
 
@@ -130,37 +151,85 @@ struct DNSQuery: AsyncParsableCommand {
     }
 
     private func ask() async throws {
-        let file = ResolverFile(Self.text(of: resolver) ?? "")
+        let path = resolver ?? Self.usualResolver
+        let file = ResolverFile(Self.text(of: path) ?? "")
         guard let type = RecordType(type.uppercased()) else { return }
-        if let inquiry = askAgent(type, file) { return try say(inquiry) }
-        let places = try NameServerPlace.places(server: server, resolver: (resolver, file), metricsPort: metricsPort)
+        let subject = subject.flatMap(pod)
+        let home = PodHome(subject == nil ? nil : try PodHome.access(source), domain: domain)
+        if let socket = try agentSocket() { return try say(try await askAgent(socket, type, file, subject, home)) }
+        // A pod's own resolver leads to the cluster's servers; any other one to the world outside.
+        guard server != nil || resolver != nil || file.isOfPod else {
+            throw AgentUsage(try await unasked(subject, home))
+        }
+        let places = try NameServerPlace.places(server: server, resolver: (path, file), metricsPort: metricsPort)
         var (searches, dots) = (file.search, file.dots)
-        if let subject, let pod = pod(subject) {
-            (searches, dots) = try await searchList(namespace: pod.namespace, pod: pod.name)
+        if let subject {
+            guard home.isKnown else { throw AgentUsage("--as reads the pod from an API server; give --kubeconfig") }
+            (searches, dots) = home.searchList(of: try await home.pod(subject.name, in: subject.namespace))
         }
         let names = SearchRounds(name, searches: searches, dots: dots).names
         try say(try NameInquiry(name, type, names, at: places, overTCP: tcp, now: Surroundings.real.now))
     }
 
-    /// `nil` when it is not to be asked, when nobody answers names at its socket, or when the pod is not one of its node.
-    private func askAgent(_ type: RecordType, _ file: ResolverFile) -> NameInquiry? {
-        guard server == nil, !tcp, agent != "off" else { return nil }
-        let subject = subject.flatMap(pod)
+    /// Of the agent that is to be asked; `nil` when somebody else is, or when there is none where agents usually are.
+    private func agentSocket() throws -> String? {
+        if let agent {
+            guard agent != "off" else { return nil }
+            guard NodeNames.isThere(agent) else { throw NobodyAnswers(places: [.agent(NodeNames(socket: agent, pod: nil))]) }
+            return agent
+        }
+        guard server == nil, resolver == nil, !tcp else { return nil }
+        return NodeNames.isThere(Self.usualSocket) ? Self.usualSocket : nil
+    }
+
+    private static var usualSocket: String {
+        environmentVariable("TULLE_AGENT_SOCKET").flatMap { $0.isEmpty ? nil : $0 } ?? LocalNameSettings.socket(in: "/run/tulle")
+    }
+
+    private func askAgent(
+        _ socket: String, _ type: RecordType, _ file: ResolverFile, _ subject: (namespace: String?, name: String)?,
+        _ home: PodHome
+    ) async throws -> NameInquiry {
         var (list, refused) = ((file.search, file.dots), [String]())
         var pod: (namespace: String, name: String)?
         if let subject {
-            guard let namespace = subject.namespace else { return nil }
+            guard let namespace = subject.namespace ?? home.namespace else {
+                throw AgentUsage("--as \(subject.name): in which namespace? Write it as pod/NAMESPACE/\(subject.name)")
+            }
             pod = (namespace, subject.name)
         }
-        let node = NodeNames(socket: agent, pod: pod)
-        if pod != nil {
-            guard let known = node.searchList else { return nil }
+        let node = NodeNames(socket: socket, pod: pod)
+        if let pod {
+            let known: NodeNames.SearchList
+            do {
+                known = try node.searchList()
+            } catch let silence as NodeNames.Silence where silence.isRefusal {
+                throw AgentUsage("--as: \(try await home.whereabouts(of: pod.name, in: pod.namespace, from: silence.said))")
+            }
             (list, refused) = ((known.searches, known.dots), known.refused)
         }
         let names = SearchRounds(name, searches: list.0, dots: list.1).names
-        var inquiry = try? NameInquiry(name, type, names, at: [.agent(node)], overTCP: false, now: Surroundings.real.now)
-        inquiry?.refused = refused
+        var inquiry = try NameInquiry(name, type, names, at: [.agent(node)], overTCP: false, now: Surroundings.real.now)
+        inquiry.refused = refused
         return inquiry
+    }
+
+    /// Why nobody is asked, and what to do.
+    private func unasked(_ subject: (namespace: String?, name: String)?, _ home: PodHome) async throws -> String {
+        var why = tcp ? "--tcp asks over the network" : "there is no agent's socket \(Self.usualSocket)"
+        if agent == "off" { why = "no agent is to be asked" }
+        var words = ["tulle lab node node-1 -- tulle dns query \(name)"]
+        if let subject, home.isKnown {
+            let pod = try await home.pod(subject.name, in: subject.namespace)
+            let (key, node) = (pod.metadata, pod.spec.nodeName)
+            why += ", the pod \(key.namespace)/\(key.name) is on \(node.isEmpty ? "no node" : node)"
+            if !node.isEmpty {
+                words = ["tulle lab node \(node) -- tulle dns query \(name) --as pod/\(key.namespace)/\(key.name)"]
+            }
+        }
+        words += ["name a server with --server ADDRESS", "ask whom this machine asks, with --resolver \(Self.usualResolver)"]
+        return "\(why), and \(Self.usualResolver) is no pod's: the question would leave the cluster; ask on a node (in a lab: "
+            + "\(words[0])), \(words[1]), or \(words[2])"
     }
 
     private func say(_ inquiry: NameInquiry) throws {
@@ -174,36 +243,11 @@ struct DNSQuery: AsyncParsableCommand {
         var bytes = [UInt8](repeating: 0, count: 65536)
         return String(decoding: bytes[..<fread(&bytes, 1, bytes.count, file)], as: UTF8.self)
     }
+}
 
-    /// What the kubelet of a pod wrote for it, but for what it took over from its node.
-    private func searchList(namespace: String?, pod name: String) async throws -> ([DomainName], Int) {
-        let origin = try source.origin(environment: environmentVariable)
-        guard case .server(let access, _) = origin else {
-            throw AgentUsage("--as reads the pod from an API server; give --kubeconfig")
-        }
-        let clock = ContinuousClock()
-        let transport = try access.transport(clock: clock)
-        let client = APIClient(
-            transport: transport, fieldManager: "tulle-dns", clock: clock, random: { Double.random(in: 0..<1) },
-            logger: Logger(label: "tulle.dns", factory: { _ in SwiftLogNoOpLogHandler() }))
-        let outcome: Result<JSONValue, any Error>
-        let namespace = namespace ?? access.namespace
-        do {
-            outcome = .success(try await client.get(Pod.resource, name, in: namespace))
-        } catch APIFailure.notFound {
-            outcome = .failure(
-                AgentUsage(
-                    "--as: there is no pod \(name) in the namespace \(namespace); see kubectl get pods --namespace \(namespace)"))
-        } catch {
-            outcome = .failure(error)
-        }
-        try await transport.shutdown()
-        var fields = FieldReader(try outcome.get())
-        let pod = Pod(reading: &fields)
-        let plan = NamePlan(NameSettings(domain: DomainName(domain) ?? NameSettings.usualDomain))
-        let list = plan.searchList(of: NamedPod(pod))
-        return (list.searches, list.dots)
-    }
+extension ResolverFile {
+    /// As kubelets write it: with the part of the cluster's names that are services.
+    fileprivate var isOfPod: Bool { search.contains { "\($0)".hasPrefix("svc.") } }
 }
 
 /// The names that a resolver asks for, one after the other, until one has what is looked for (resolv.conf(5), `ndots`).

@@ -1,5 +1,7 @@
+import Agent
 import ArgumentParser
 import Lab
+import Plan
 
 /// Words that a lab puts on the command lines of its agents.
 enum LabAgentOptions {
@@ -24,7 +26,11 @@ enum LabAgentOptions {
         }
         do {
             let command = try AgentCommand.parse(["--node", "node-1", "--kubeconfig", "kubeconfig"] + settings.agentOptions)
-            _ = try command.settings(node: "node-1", origin: "kubeconfig")
+            let agent = try command.settings(node: "node-1", origin: "kubeconfig")
+            guard agent.duties.contains(.pods) else {
+                return
+                    "--agent-option --parts \(command.parts): nodes of a lab become Ready by the part pods; let it be one of them"
+            }
             if let path = command.names.dnsConfig, !path.hasPrefix("/") {
                 return "--agent-option --dns-config \(path): agents do not start in this directory; give the path from / on"
             }

@@ -33,11 +33,13 @@ struct LabNodeRun: AsyncParsableCommand {
                                <node> -- <command> ...
             """,
         discussion: """
-            From a terminal the command gets one of its own. Ends as the command does.
+            From a terminal the command gets one of its own. Ends as the command does. It has the node's own /etc/resolv.conf, \
+            Tulle's programs first in PATH, the agent's socket in TULLE_AGENT_SOCKET, and the node's KUBECONFIG.
 
             Examples:
               tulle lab node node-1 -- ip route
               tulle lab node node-1 -- nft list ruleset
+              tulle lab node node-1 -- tulle dns query kubernetes.default.svc.cluster.local
 
             \(LabExit.codes)
             """)

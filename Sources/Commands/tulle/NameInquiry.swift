@@ -11,7 +11,10 @@ struct NameInquiry {
         let said: NameServerPlace.Answer
         var answer: Message { said.message }
 
-        var isFound: Bool { answer.responseCode == .noError && !answer.answers.isEmpty }
+        /// An alias alone tells nothing of the name that it leads to.
+        var isFound: Bool {
+            answer.responseCode == .noError && answer.answers.contains { question.type == .any || $0.type == question.type }
+        }
     }
 
     /// As it was written.
@@ -44,7 +47,7 @@ struct NameInquiry {
             last.said.explanation?["code"]?.string == "\(ResponseCode.nameError)",
             case .cname(let target)? = last.answer.answers.first?.data
         {
-            var explanation = node.ask(Question(target, type))?.explanation
+            var explanation = (try? node.ask(Question(target, type)))?.explanation
             // By now it is remembered in any case.
             explanation?[at: "memory"] = nil
             shortcut = (target, explanation)
@@ -55,7 +58,7 @@ struct NameInquiry {
         _ question: Question, _ places: [NameServerPlace], _ isStream: Bool, _ asksWhy: Bool, _ now: () -> Duration
     ) throws -> Round {
         for place in places {
-            if let said = place.answer(question, overTCP: isStream, asksWhy: asksWhy, now: now) {
+            if let said = try place.answer(question, overTCP: isStream, asksWhy: asksWhy, now: now) {
                 return Round(question: question, place: place, said: said)
             }
         }
@@ -63,6 +66,11 @@ struct NameInquiry {
     }
 
     var isFound: Bool { rounds.last?.isFound ?? false }
+
+    /// The one that says what came of it: the one that found something, or else the first name that is there, or may be.
+    private var decisive: Round? {
+        isFound ? rounds.last : rounds.first { $0.answer.responseCode != .nameError } ?? rounds.last
+    }
 }
 
 /// Said in one sentence; the program ends with 2.
@@ -80,20 +88,29 @@ struct NobodyAnswers: Error, CustomStringConvertible {
 extension NameInquiry: CustomStringConvertible {
     var description: String {
         var lines = rounds.enumerated().map { number, round in "\(number + 1)/\(most)  \(Self.line(round))" }
-        guard let last = rounds.last else { return "" }
-        if !refused.isEmpty {
-            let transports = refused.map { $0.uppercased() }.joined(separator: " and ")
-            lines.insert("policies do not let the pod ask for names by \(transports); if they did:", at: 0)
-        }
+        guard let last = decisive else { return "" }
+        if let refusal { lines.insert(refusal, at: 0) }
         lines.append("")
         lines += last.answer.answers.map(\.description)
         if !isFound { lines.append(absence(last)) }
         return (lines + why(last)).joined(separator: "\n")
     }
 
+    /// What policies keep from the pod of all that follows; resolvers ask by UDP, and by TCP what did not fit.
+    private var refusal: String? {
+        switch (refused.contains("udp"), refused.contains("tcp")) {
+        case (true, true): "policies do not let the pod ask for names: it hears nothing. Without them it would hear:"
+        case (true, false):
+            "policies do not let the pod ask for names by UDP, as resolvers do at first: so it hears nothing. By TCP it hears:"
+        case (false, true):
+            "policies do not let the pod ask for names by TCP: it does not hear what is too large for UDP. By UDP it hears:"
+        case (false, false): nil
+        }
+    }
+
     private static func line(_ round: Round) -> String {
-        let (code, isEmpty) = (round.answer.responseCode, round.answer.answers.isEmpty)
-        let what = code == .noError && isEmpty ? "NOERROR, nothing of the type" : "\(code)"
+        let code = round.answer.responseCode
+        let what = code == .noError && !round.isFound ? "NOERROR, nothing of the type" : "\(code)"
         return "\(round.question.name)  \(what)  (\(round.said.who), \(round.said.time.wholeMicroseconds) µs)"
     }
 
@@ -102,19 +119,51 @@ extension NameInquiry: CustomStringConvertible {
         let whole = last.question.name
         switch last.answer.responseCode {
         case .noError:
-            guard last.answer.answers.isEmpty else { return "" }
+            if let alias = alias(last) {
+                return "\(whole) is an alias of \(alias), of which nothing of the type \(type) is told."
+            }
             return "\(whole) exists and has nothing of the type \(type); ask for another type with --type."
         case .nameError where most > 1:
             return "There is no \(name): none of the \(most) names that the search list makes of it exists; \(remedy(rounds[0]))."
         case .nameError: return "There is no \(whole); \(remedy(last))."
-        case .serverFailure:
-            let error = last.answer.edns?.options.compactMap(\.extendedError).first
-            let told = error.map { ", extended error \($0.rawValue)\($0.text.isEmpty ? "" : ": \($0.text)")" } ?? ""
-            return
-                "\(last.said.who) could not find out what \(whole) is\(told); look at its log, and at /ready beside its figures."
-        case .refused: return "\(last.said.who) does not answer for \(whole); name a server that does with --server."
+        case .serverFailure: return failure(last)
+        case .refused:
+            if let alias = alias(last) { return "\(whole) is an alias of \(alias), and \(last.said.who) asks nobody for that." }
+            return "\(last.said.who) does not answer for \(whole); name a server that does with --server."
         default: return "\(last.said.who) answers \(last.answer.responseCode) for \(whole)."
         }
+    }
+
+    /// What could not be found out, and who said what when it was asked.
+    private func failure(_ last: Round) -> String {
+        let error = last.answer.edns?.options.compactMap(\.extendedError).first
+        let code = error.map { "extended error \($0.rawValue)" }
+        let upstreams = (explanation?["upstreams"]?.array ?? []).map(Self.upstream)
+        let whom = upstreams.isEmpty ? "" : ", asked was \(upstreams.joined(separator: ", "))"
+        let why =
+            if let error, !error.text.isEmpty {
+                ": \(error.text) (\(code ?? ""))"
+            } else if let error {
+                // What is remembered of a failure has no text.
+                ": \(Self.words[error] ?? "no reason is told") (\(code ?? ""))\(whom)"
+            } else { whom }
+        let (who, whole) = (last.said.who, "\(last.question.name)")
+        let what = alias(last).map { "\(whole) is an alias of \($0), and what that is could not be found out" }
+        return (what ?? "What \(whole) is could not be found out") + why + "; see the log of \(who)"
+            + (last.place.pages == nil ? "." : ", and /ready beside its figures.")
+    }
+
+    private static let words: [ExtendedError: String] = [
+        .notReady: "it does not know the cluster's objects yet", .noReachableAuthority: "nobody answered",
+        .networkError: "the network says that nobody is there",
+    ]
+
+    /// The name outside that the one that was asked for leads to.
+    private func alias(_ last: Round) -> String? {
+        let aliases = last.answer.answers.compactMap { record in if case .cname(let target) = record.data { target } else { nil }
+        }
+        let target = explanation?["outside"]?.string ?? aliases.last.map { "\($0)" }
+        return target == "\(last.question.name)" ? nil : target
     }
 
     /// Where somebody looks who misses a name.
@@ -128,7 +177,7 @@ extension NameInquiry: CustomStringConvertible {
     }
 
     /// Of the answer that counts.
-    private var explanation: JSONValue? { shortcut?.explanation ?? rounds.last?.said.explanation }
+    private var explanation: JSONValue? { shortcut?.explanation ?? decisive?.said.explanation }
 
     private func why(_ last: Round) -> [String] {
         guard let tree = explanation else {
@@ -194,7 +243,7 @@ extension NameInquiry {
                     "microseconds": .number(JSONNumber(round.said.time.wholeMicroseconds)),
                 ]
             })
-        guard let last = rounds.last else { return tree }
+        guard let last = decisive else { return tree }
         tree[at: "found"] = .bool(isFound)
         tree[at: "code"] = .string("\(last.answer.responseCode)")
         tree[at: "server"] = .string(last.said.who)

@@ -32,7 +32,7 @@ enum NameServerPlace: CustomStringConvertible {
     ) throws -> [NameServerPlace] {
         let servers = server.flatMap { Upstream($0) }.map { [$0] } ?? resolver.file.nameServers
         guard !servers.isEmpty else {
-            throw AgentUsage("\(resolver.path) names no server; name one with --server, such as --server 10.96.0.10")
+            throw AgentUsage("\(resolver.path) names no server; name one with --server ADDRESS")
         }
         return servers.map { .server($0, metricsPort: metricsPort) }
     }
@@ -46,7 +46,8 @@ enum NameServerPlace: CustomStringConvertible {
 
     /// - Parameter asksWhy: false where it showed nothing before; an agent says why with its answer.
     /// - Returns: `nil` when nobody answers there.
-    func answer(_ question: Question, overTCP isStream: Bool, asksWhy: Bool, now: () -> Duration) -> Answer? {
+    /// - Throws: why an agent does not.
+    func answer(_ question: Question, overTCP isStream: Bool, asksWhy: Bool, now: () -> Duration) throws -> Answer? {
         switch self {
         case .server(let server, _):
             // Asked before: afterwards the answer is always remembered.
@@ -56,7 +57,7 @@ enum NameServerPlace: CustomStringConvertible {
             return Answer(who: server.description, message: message, time: now() - begin, explanation: explanation)
         case .agent(let node):
             let begin = now()
-            guard let answer = node.ask(question) else { return nil }
+            let answer = try node.ask(question)
             return Answer(who: answer.who, message: answer.message, time: now() - begin, explanation: answer.explanation)
         }
     }

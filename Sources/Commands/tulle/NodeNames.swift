@@ -18,36 +18,65 @@ struct NodeNames {
         let explanation: JSONValue
     }
 
-    /// What the pod appends to short names, and by which transports no policy lets it ask; `nil` when nobody answers at the socket or
-    /// knows the pod.
-    var searchList: (searches: [DomainName], dots: Int, refused: [String])? {
-        guard let pod, let tree = page("/names/pod/\(pod.namespace)/\(pod.name)") else { return nil }
-        let searches = (tree["searches"]?.array ?? []).compactMap { $0.string.flatMap { DomainName($0) } }
-        let refused = (tree["refused"]?.array ?? []).compactMap(\.string)
-        return (searches, Int(tree["ndots"]?.number?.integer ?? 1), refused)
+    /// What a pod appends to short names, and by which transports no policy lets it ask.
+    struct SearchList {
+        let searches: [DomainName]
+        let dots: Int
+        let refused: [String]
     }
 
-    /// `nil` when nobody answers at the socket, or the node leaves names to the cluster's servers.
-    func ask(_ question: Question) -> Answer? {
+    /// There was no answer.
+    struct Silence: Error, CustomStringConvertible {
+        /// Somebody is there, and says why there is none.
+        let isRefusal: Bool
+        /// `node n1 has no pod shop/cart-0`
+        let said: String
+
+        var description: String {
+            isRefusal
+                ? "\(said); name one of them with --server: kubectl --namespace kube-system get service kube-dns tells its address"
+                : said
+        }
+    }
+
+    /// Whether somebody takes connections at a socket.
+    static func isThere(_ socket: String) -> Bool {
+        let descriptor = clinux_unix_socket()
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return clinux_unix_connect(descriptor, socket) == 0
+    }
+
+    /// Of the pod.
+    func searchList() throws -> SearchList {
+        let tree = try page("/names/pod/\(pod.map { "\($0.namespace)/\($0.name)" } ?? "")")
+        let searches = (tree["searches"]?.array ?? []).compactMap { $0.string.flatMap { DomainName($0) } }
+        let refused = (tree["refused"]?.array ?? []).compactMap(\.string)
+        return SearchList(searches: searches, dots: Int(tree["ndots"]?.number?.integer ?? 1), refused: refused)
+    }
+
+    func ask(_ question: Question) throws -> Answer {
         let suffix = pod.map { "/\($0.namespace)/\($0.name)" } ?? ""
-        guard let tree = page("/names/ask/\(question.type)/\(question.name)\(suffix)"),
-            let message = try? Message(
-                (tree["message"]?.array ?? []).compactMap { $0.number?.integer.flatMap { UInt8(exactly: $0) } })
-        else { return nil }
+        let name = "\(question.name)".replacing("%", with: "%25").replacing("/", with: "%2F")
+        let tree = try page("/names/ask/\(question.type)/\(name)\(suffix)")
+        let bytes = (tree["message"]?.array ?? []).compactMap { $0.number?.integer.flatMap { UInt8(exactly: $0) } }
+        guard let message = try? Message(bytes) else { throw silent("what is said there is no answer") }
         let (node, server) = (tree["node"]?.string ?? "", tree["server"]?.string ?? "")
         return Answer(who: "the agent of \(node), at \(server)", message: message, explanation: tree["explanation"] ?? .null)
     }
 
-    private func page(_ path: String) -> JSONValue? {
+    private func silent(_ why: String) -> Silence { Silence(isRefusal: false, said: "the agent's socket \(socket): \(why)") }
+
+    private func page(_ path: String) throws -> JSONValue {
         let descriptor = clinux_unix_socket()
-        guard descriptor >= 0 else { return nil }
+        guard descriptor >= 0 else { throw silent("no socket: \(String(cString: strerror(errno)))") }
         defer { close(descriptor) }
         // An outside name takes as long as a client waits for it.
         _ = clinux_socket_receive_timeout(descriptor, 6000)
         _ = clinux_socket_send_timeout(descriptor, 1000)
-        guard clinux_unix_connect(descriptor, socket) == 0 else { return nil }
+        guard clinux_unix_connect(descriptor, socket) == 0 else { throw silent(String(cString: strerror(errno))) }
         let request = Array("GET \(path) HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n".utf8)
-        guard write(descriptor, request, request.count) == request.count else { return nil }
+        guard write(descriptor, request, request.count) == request.count else { throw silent("nobody listens") }
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 65536)
         while bytes.count < 1 << 22 {
@@ -56,7 +85,11 @@ struct NodeNames {
             bytes += piece[..<count]
         }
         let text = String(decoding: bytes, as: UTF8.self)
-        guard text.hasPrefix("HTTP/1.1 200 "), let end = text.firstRange(of: "\r\n\r\n") else { return nil }
-        return try? JSONReader().value(String(text[end.upperBound...]))
+        guard text.hasPrefix("HTTP/1.1 "), let end = text.firstRange(of: "\r\n\r\n") else {
+            throw silent("no answer within six seconds")
+        }
+        let body = text[end.upperBound...]
+        guard text.hasPrefix("HTTP/1.1 200 ") else { throw Silence(isRefusal: true, said: String(body.prefix { $0 != "\n" })) }
+        do { return try JSONReader().value(String(body)) } catch { throw silent("what is said there is no JSON") }
     }
 }

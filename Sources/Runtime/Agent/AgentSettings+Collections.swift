@@ -37,6 +37,22 @@ extension AgentSettings {
         return [nodes] + namespaces + pods + services + document
     }
 
+    /// A fault of what is followed, with what to do where the agent's own role does not let it read what it was told to.
+    func remarked(_ fault: SourceFault) -> SourceFault {
+        guard duties.contains(.dns), names.configurationFile == nil, !fault.isAboutObject, fault.message.contains("403"),
+            fault.origin == "/api/v1/namespaces/\(names.configMap.namespace)/configmaps"
+        else { return fault }
+        var fault = fault
+        let usual = LocalNameSettings().configMap == names.configMap
+        fault.message +=
+            usual
+            ? "; apply the Role tulle of deploy/tulle.yaml, by which the agent may read it"
+            : "; make a Role and a RoleBinding in the namespace \(names.configMap.namespace) as in deploy/tulle.yaml, with resourceNames "
+                + "[\(names.configMap.name)], by which the agent may read it"
+        fault.message += "; names are left to the cluster's servers meanwhile"
+        return fault
+    }
+
     /// The pods of all nodes come with the objects.
     var knowsAllPods: Bool {
         duties.contains(.policies)

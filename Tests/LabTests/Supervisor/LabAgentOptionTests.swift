@@ -10,7 +10,8 @@ struct LabAgentOptionTests {
         "what no agent would start with is refused in its words, before anything is made",
         arguments: [
             (["--no-such"], "--no-such"), (["--log-connections=some"], "log-connections"),
-            (["--parts=roads"], "“roads” is no part"),
+            (["--parts=roads"], "“roads” is no part"), (["--parts=policies"], "nodes of a lab become Ready by the part pods"),
+            (["--parts", "overlay,services,dns"], "nodes of a lab become Ready by the part pods"),
             (["--metrics-address=x"], "an address and a port"), (["--vxlan-vni=7"], "--vxlan-vni goes with --backend vxlan"),
             (["word"], "word"), (["--log-connections"], "log-connections"), (["--dns-config=/no/such"], "cannot be read"),
             (["--node=n"], "for the lab itself to say"), (["--state", "/x"], "for the lab itself to say"),

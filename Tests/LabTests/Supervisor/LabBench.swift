@@ -208,7 +208,7 @@ enum LabKubectl {
         guard let path, let child = popen("\(path) version --client -o json 2>/dev/null", "r") else { return false }
         defer { pclose(child) }
         var bytes = [UInt8](repeating: 0, count: 4096)
-        let text = String(decoding: bytes.prefix(fread(&bytes, 1, bytes.count, child)), as: UTF8.self)
+        let text = String(decoding: bytes[..<fread(&bytes, 1, bytes.count, child)], as: UTF8.self)
         guard let minor = text.split(separator: "\n").first(where: { $0.contains("\"minor\"") }) else { return false }
         return (Int(minor.filter(\.isNumber)) ?? 0) >= 30
     }()

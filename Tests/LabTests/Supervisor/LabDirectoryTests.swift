@@ -48,4 +48,36 @@ import Testing
         other.nodes = 4
         #expect(!other.isSame(as: LabSettings(name: "one", nodes: 3)))
     }
+
+    // Whoever was told to look into a log found nothing: it had gone with the lab's directory.
+    @Test("the logs of a lab that did not come up are kept beside it until the next one, and go when it is taken down")
+    func logs() throws {
+        let scratch = try Scratch()
+        let lab = LabDirectory(scratch.path + "/data")
+        func fail() throws -> String? {
+            try lab.make(for: LabSettings())
+            try Files.makeDirectories(lab.node("node-1"))
+            for log in [lab.supervisorLog, lab.agentLog("node-1")] { try Files.write("why of \(log)".utf8, to: log) }
+            defer { lab.remove() }
+            return lab.keepLogs()
+        }
+        for _ in 0..<2 {
+            #expect(try fail() == lab.failed)
+            #expect(access(lab.path, F_OK) != 0)
+            #expect(Files.text(of: lab.failed + "/supervisor.log") == "why of \(lab.supervisorLog)")
+            #expect(Files.text(of: lab.failed + "/agent-of-node-1.log") == "why of \(lab.agentLog("node-1"))")
+        }
+        try lab.make(for: LabSettings())
+        #expect(access(lab.failed, F_OK) != 0)
+        lab.remove()
+        _ = try fail()
+        try lab.takeDown()
+        #expect(access(lab.failed, F_OK) != 0)
+        // What somebody else calls so is his.
+        try Files.makeDirectories(lab.failed)
+        try Files.write("mine".utf8, to: lab.failed + "/supervisor.log")
+        #expect(try fail() == nil)
+        try lab.takeDown()
+        #expect(Files.text(of: lab.failed + "/supervisor.log") == "mine")
+    }
 }

@@ -42,6 +42,7 @@ actor Reconciler {
     private var flannel: FlannelWriter?
     private var isListed = false
     private let node: String
+    private let settings: AgentSettings
     /// The node's object neither ends nor is about to be taken away by an autoscaler.
     private var isNodeEligible = true
     private(set) var report = Report()
@@ -56,7 +57,7 @@ actor Reconciler {
     ) throws(KernelError) {
         executor = SessionExecutor(name: "reconciler")
         thread = SessionTasks(on: executor)
-        node = settings.node
+        (node, self.settings) = (settings.node, settings)
         self.surroundings = surroundings
         self.tell = tell
         self.tellStatus = tellStatus
@@ -127,7 +128,7 @@ extension Reconciler {
             if key == ObjectKey(Node.resource.kind, namespace: "", name: node) { isNodeEligible = false }
             note(keeper.remove(key)) { $0.note(key, at: $1) }
         case .faults(let faults):
-            sourceProblems = faults.map(Problem.init)
+            sourceProblems = faults.map { Problem(settings.remarked($0)) }
             // Said at once: before the first list there is no round that would say it.
             publish()
         }

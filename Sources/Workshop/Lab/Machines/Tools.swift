@@ -5,6 +5,8 @@ struct Tools: Sendable {
     var tulle: String
     var plugin: String
     var pod: String
+    /// Where they are.
+    let directory: String
 
     /// - Parameter directory: where they are.
     init(directory: String) throws(LabError) {
@@ -17,6 +19,7 @@ struct Tools: Sendable {
             }
             return path
         }
+        self.directory = directory
         tulle = try find("tulle")
         plugin = try find("tulle-cni")
         pod = try find("tulle-pod")

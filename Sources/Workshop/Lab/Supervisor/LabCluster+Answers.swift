@@ -87,7 +87,8 @@ extension LabCluster {
         guard descriptors.count == 3 else { throw LabError(.processFailed, "a command needs three descriptors") }
         var words = [supervisor.tools.pod, "run", "--join", "\(node.holder.identifier)", "--namespaces", "net,uts,pid"]
         if tree["terminal"] == true { words.append("--tty") }
-        let environment = (tree["environment"] ?? [:]).strings.map { (name: $0.key, value: $0.value) }
+        words += LabNodeView.mounts(of: name, in: directory)
+        let environment = LabNodeView.environment(of: name, in: directory, supervisor.tools, (tree["environment"] ?? [:]).strings)
         let child = try Child(
             words + ["--"] + (tree["command"]?.array ?? []).compactMap(\.string), environment: environment,
             streams: Child.Streams(input: descriptors[0], output: descriptors[1], error: descriptors[2]))

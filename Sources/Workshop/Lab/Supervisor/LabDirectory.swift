@@ -62,6 +62,8 @@ public struct LabDirectory: Hashable, Sendable {
     /// What a node has as `/etc/resolv.conf`.
     func resolver(_ name: String) -> String { node(name) + "/resolv.conf" }
     func agentSocket(_ name: String) -> String { agentState(name) + "/cni.sock" }
+    /// Where the agent of a node is asked for names.
+    func nameSocket(_ name: String) -> String { agentState(name) + "/api.sock" }
     func agentLog(_ name: String) -> String { node(name) + "/agent.log" }
     func nodeKubeconfig(_ name: String) -> String { node(name) + "/kubeconfig" }
 }
@@ -91,8 +93,34 @@ extension LabDirectory {
             }
             chmod(path, 0o700)
         }
+        forgetLogs()
         // Before anything else: what is killed from here on left a lab's directory.
         try Files.write("A lab of Tulle's; tulle lab down removes all of this directory.\n".utf8, to: mark, mode: 0o600)
+    }
+
+    /// Where the logs of a lab are that could not come up.
+    public var failed: String { path + ".failed" }
+    private var failedMark: String { failed + "/.tulle-lab" }
+
+    /// Keeps what the parts of a lab wrote that is about to be removed, until the next one or `tulle lab down`.
+    ///
+    /// - Returns: where; `nil` when they cannot be kept.
+    func keepLogs() -> String? {
+        forgetLogs()
+        guard mkdir(failed, 0o700) == 0,
+            (try? Files.write(
+                "Logs of a lab of Tulle's that did not come up; tulle lab down removes them.\n".utf8, to: failedMark))
+                != nil
+        else { return nil }
+        rename(supervisorLog, failed + "/supervisor.log")
+        rename(serverLog, failed + "/api.log")
+        for name in Files.names(in: path + "/nodes") { rename(agentLog(name), "\(failed)/agent-of-\(name).log") }
+        return failed
+    }
+
+    /// Those of a lab alone: nothing of anybody else's that is called so.
+    private func forgetLogs() {
+        if access(failedMark, F_OK) == 0 { Files.remove(failed) }
     }
 
     /// Removes it when it is a lab's; nothing of what is mounted or linked there.
@@ -203,6 +231,7 @@ extension LabDirectory {
     @discardableResult
     public func takeDown() throws(LabError) -> Bool {
         let (wasUp, wasThere) = (!processes.isEmpty, access(path, F_OK) == 0)
+        forgetLogs()
         guard wasUp || !wasThere || isRemovable else {
             throw LabError(.notUp, "\(path) holds no lab, and is left as it is", remedy: "see --directory and --name")
         }

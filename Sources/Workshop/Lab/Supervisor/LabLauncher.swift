@@ -53,7 +53,13 @@ public struct LabLauncher: Sendable {
             throw error
         } catch {
             try? directory.endProcesses()
-            if kept == nil { directory.remove() }
+            guard kept == nil else { throw error }
+            let logs = (error as? LabError)?.code == .processFailed ? directory.keepLogs() : nil
+            directory.remove()
+            guard let logs, var error = error as? LabError else { throw error }
+            // Where it was when somebody named it.
+            error.message.replace(directory.supervisorLog, with: "\(logs)/supervisor.log")
+            error.remedy = "its logs are in \(logs)"
             throw error
         }
         return kept == nil ? .made : .resumed
@@ -97,12 +103,16 @@ public struct LabLauncher: Sendable {
         throw failure(LabError(.processFailed, "the supervisor ended before the lab was ready"))
     }
 
-    /// With the last lines of the log, which are gone soon.
+    /// With the last lines of the logs.
     private func failure(_ error: LabError) -> LabError {
         // Those that say what to do need no log.
         guard error.code == .processFailed else { return error }
         var lines = directory.lastLines(of: directory.supervisorLog)
         lines += directory.lastLines(of: directory.serverLog, count: 4)
+        // What is wrong with one agent is mostly wrong with all.
+        if let node = Files.names(in: directory.path + "/nodes").first {
+            lines += directory.lastLines(of: directory.agentLog(node), count: 4)
+        }
         return LabError(error.code, ([error.message] + lines.map { "  │ \($0)" }).joined(separator: "\n"), remedy: error.remedy)
     }
 
