@@ -353,7 +353,7 @@ extension LocalNameServer {
         old.server?.stop()
         old.forwarder?.stop()
         try state.withLock { state in
-            guard state.addresses != Set(addresses) else { return }
+            guard state.server == nil, state.addresses != Set(addresses) else { return }
             do { try open(at: addresses, &state) } catch {
                 (state.forwarder, state.addresses) = (nil, [])
                 throw error
