@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import KubeAPI
 
 /// What tells a change of an object from a repetition: a hash of each object that is there, and whose name it is.
