@@ -175,6 +175,53 @@ extension KernelTests {
             #expect(ended.isUp && caller.receive() != nil, "and what was asked is answered")
         }
 
+        @Test("whoever waits for a name outside gets it, though the document goes meanwhile")
+        func lateAnswer() throws {
+            let upstream = try namespace.perform { () throws(KernelError) in
+                Descriptor(owning: socket(AF_INET, CInt(SOCK_DGRAM.rawValue), 0))
+            }
+            var place = sockaddr_in()
+            (place.sin_family, place.sin_port) = (sa_family_t(AF_INET), UInt16(5353).bigEndian)
+            place.sin_addr.s_addr = in_addr_t(0x7F00_0009).bigEndian
+            var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let isBound = withUnsafePointer(to: &place) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(upstream.rawValue, $0, size) }
+            }
+            try #require(isBound == 0)
+            var limit = timeval(tv_sec: 20, tv_usec: 0)
+            setsockopt(upstream.rawValue, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+
+            let server = server(usual)
+            defer { server.stop() }
+            server.take([.listed([document("forward: {upstreams: '127.0.0.9:5353'}")])])
+            try server.serve(at: [ip("127.0.0.1")])
+            let caller = try NameCaller(namespace, ip("127.0.0.1"))
+            #expect(caller.send("www.example.org", id: 7))
+            var (heard, bytes) = (DNS.Message?.none, [UInt8](repeating: 0, count: 2048))
+            // It is asked for a name that nobody has, too.
+            while heard?.questions.first?.name != DomainName("www.example.org") {
+                let count = withUnsafeMutablePointer(to: &place) {
+                    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        recvfrom(upstream.rawValue, &bytes, bytes.count, 0, $0, &size)
+                    }
+                }
+                try #require(count > 0, "the upstream is not asked\n\(lines.all)")
+                heard = try DNS.Message(Array(bytes[..<count]))
+            }
+            try server.serve(at: [])
+            var answer = try #require(heard)
+            answer.header.isResponse = true
+            let name = try #require(answer.questions.first?.name)
+            let data = RecordData.address(try ip("192.0.2.80"))
+            answer.answers = [Record(name, data, ttl: 30)]
+            let sent = answer.bytes()
+            _ = withUnsafePointer(to: &place) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { sendto(upstream.rawValue, sent, sent.count, 0, $0, size) }
+            }
+            let told = try #require(caller.receive(), "nobody answers\n\(lines.all)")
+            #expect(told.header.id == 7 && told.answers.map(\.data) == [data], "\(told)")
+        }
+
         @Test("what was asked last is in the log, also when nobody writes it any more")
         func lastLines() throws {
             let server = server(usual)

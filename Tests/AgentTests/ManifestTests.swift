@@ -63,8 +63,10 @@ struct ManifestTests {
     @Test("an agent that may not read the document it was told of says by which role it may, and another fault stays as it is")
     func documentElsewhere() throws {
         var settings = AgentSettings(node: "n1", duties: .all)
-        func told(_ namespace: String, _ message: String = "listing: status 403: configmaps is forbidden") -> String {
-            settings.remarked(SourceFault(origin: "/api/v1/namespaces/\(namespace)/configmaps", message: message)).message
+        func told(_ namespace: String, status: Int = 403, _ message: String = "listing: forbidden") -> String {
+            var fault = SourceFault(origin: "/api/v1/namespaces/\(namespace)/configmaps", message: message)
+            fault.status = status
+            return settings.remarked(fault).message
         }
         #expect(told("kube-system").contains("; apply the Role tulle of deploy/tulle.yaml, by which the agent may read it"))
         settings.names.configMap.namespace = "names"
@@ -72,10 +74,10 @@ struct ManifestTests {
         #expect(
             told("names").contains(
                 "make a Role and a RoleBinding in the namespace names as in deploy/tulle.yaml, with resourceNames [corp]"))
-        #expect(told("kube-system") == "listing: status 403: configmaps is forbidden")
-        #expect(told("names", "listing: status 500: down") == "listing: status 500: down")
+        #expect(told("kube-system") == "listing: forbidden")
+        #expect(told("names", status: 500, "listing: 403 things are down") == "listing: 403 things are down")
         settings.duties = [.pods]
-        #expect(told("names") == "listing: status 403: configmaps is forbidden")
+        #expect(told("names") == "listing: forbidden")
         // The help says it before.
         let help = try Program.run([try Program.product("tulle"), "agent", "--help"])
         #expect(

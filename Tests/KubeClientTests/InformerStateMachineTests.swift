@@ -67,6 +67,8 @@ struct InformerStateMachineTests {
         #expect(
             texts(first.events) == ["faults /api/v1/configmaps: listing: status 403: configmaps is forbidden", "listed "]
                 && first.action == .wait(.seconds(20)))
+        guard case .faults(let faults)? = first.events.first else { return #expect(Bool(false), "\(first.events)") }
+        #expect(faults.map(\.status) == [403])
         _ = machine.waited()
         #expect(texts(machine.listFailed(refusal, random: 0).events) == [])
         _ = machine.waited()

@@ -16,6 +16,15 @@ struct HTTPQuestionTests {
             ("/%FF", nil),
         ] as [(String, [String]?)])
     func parts(_ path: String, _ expected: [String]?) { #expect(HTTPQuestion(path: path).parts == expected) }
+
+    @Test(
+        "a text is a part again",
+        arguments: ["0/25.2.0.192.in-addr.arpa", "50%.example", "a?b.example.", "a#b", "a b", "ü\\.x", "%2F"])
+    func roundTrip(_ text: String) {
+        let path = "/explain/A/" + HTTPQuestion.part(text)
+        #expect(HTTPQuestion(path: path).parts == ["explain", "A", text])
+        #expect(path.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } && !path.contains("?") && !path.contains("#"))
+    }
 }
 
 @Suite("a page of figures") struct ExpositionTests {

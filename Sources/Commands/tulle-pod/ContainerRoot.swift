@@ -18,12 +18,15 @@ struct ContainerRoot {
 
         /// `SOURCE:TARGET`, `SOURCE:TARGET:ro`.
         init(_ text: String) throws(Refusal) {
-            let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-            guard parts.count == 2 || parts.count == 3 && parts[2] == "ro", parts.prefix(2).allSatisfy({ $0.hasPrefix("/") })
-            else {
+            var parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+            isReadOnly = parts.count > 2 && parts.last == "ro"
+            if isReadOnly { parts.removeLast() }
+            // Of colons in paths all are the source's.
+            target = parts.removeLast()
+            source = parts.joined(separator: ":")
+            guard source.hasPrefix("/"), target.hasPrefix("/") else {
                 throw .usage("--mount “\(text)” is not SOURCE:TARGET or SOURCE:TARGET:ro with two absolute paths")
             }
-            (source, target, isReadOnly) = (parts[0], parts[1], parts.count == 3)
         }
     }
 

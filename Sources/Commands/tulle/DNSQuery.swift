@@ -13,7 +13,7 @@ struct DNSQuery: AsyncParsableCommand {
         usage: "tulle dns query <name> [<type>] [--as pod/<namespace>/<name>] [--server <server>] [<option> ...]",
         discussion: """
             Goes through the search list as the C library does, and shows what each round was answered; a name with a dot at its \
-            end is asked for as it is. Of the last round it shows which objects the answer comes from, and of names outside who is \
+            end is asked for as it is. Of the round that counts it shows which objects the answer comes from, and of names outside who is \
             asked for them and what was remembered before (a page beside the server's figures; of another program's server nothing \
             is known).
 

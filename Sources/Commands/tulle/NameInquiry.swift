@@ -12,9 +12,7 @@ struct NameInquiry {
         var answer: Message { said.message }
 
         /// An alias alone tells nothing of the name that it leads to.
-        var isFound: Bool {
-            answer.responseCode == .noError && answer.answers.contains { question.type == .any || $0.type == question.type }
-        }
+        var isFound: Bool { answer.tells(question.type) }
     }
 
     /// As it was written.

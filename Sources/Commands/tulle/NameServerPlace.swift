@@ -3,6 +3,7 @@ import Agent
 import DNS
 import KubeAPI
 import NameServer
+import Telemetry
 
 /// Somebody who is asked for a name, and where it says why it answers so.
 enum NameServerPlace: CustomStringConvertible {
@@ -64,7 +65,8 @@ enum NameServerPlace: CustomStringConvertible {
 
     /// What the question comes to there: the page `/explain` of one of our servers, beside its figures; `nil` when nobody shows it.
     private func explanation(_ question: Question) -> JSONValue? {
-        guard let pages, let text = DNSAsker(pages).page("/explain/\(question.type)/\(question.name)") else { return nil }
+        guard let pages, let text = DNSAsker(pages).page("/explain/\(question.type)/\(HTTPQuestion.part("\(question.name)"))")
+        else { return nil }
         return try? JSONReader().value(text)
     }
 

@@ -3,6 +3,7 @@ import CLinux
 import DNS
 import Glibc
 import KubeAPI
+import Telemetry
 
 /// The name server of a node, asked by its agent's socket: what a pod would be answered there.
 struct NodeNames {
@@ -57,7 +58,7 @@ struct NodeNames {
 
     func ask(_ question: Question) throws -> Answer {
         let suffix = pod.map { "/\($0.namespace)/\($0.name)" } ?? ""
-        let name = "\(question.name)".replacing("%", with: "%25").replacing("/", with: "%2F")
+        let name = HTTPQuestion.part("\(question.name)")
         let tree = try page("/names/ask/\(question.type)/\(name)\(suffix)")
         let bytes = (tree["message"]?.array ?? []).compactMap { $0.number?.integer.flatMap { UInt8(exactly: $0) } }
         guard let message = try? Message(bytes) else { throw silent("what is said there is no answer") }

@@ -120,6 +120,8 @@ public enum PacketPath {
 
     /// Where the kernel sends what policies log (`NFLOG`): a group of nfnetlink_log.
     public static let policyLogGroup: UInt16 = 8484
+    /// What marks a question for names that is refused, among them.
+    public static let nameLogPrefix = "tulle names"
 
     /// How many new connections each rule logs in a second, and how many at once before that.
     public static let policyLogRate: UInt64 = 10

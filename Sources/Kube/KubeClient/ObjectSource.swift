@@ -47,6 +47,8 @@ public struct SourceFault: Hashable, Sendable, CustomStringConvertible {
     public var isAboutObject: Bool
     /// Whether the object is taken as it is, but for a field that its kind has not.
     public var isUnknownField = false
+    /// The HTTP status with which a server refused; `nil` when it is about something else.
+    public var status: Int?
 
     /// - Parameter isAboutObject: whether a key is given, unless said otherwise.
     public init(origin: String, key: ObjectKey? = nil, message: String, isAboutObject: Bool? = nil) {

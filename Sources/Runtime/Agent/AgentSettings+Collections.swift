@@ -39,7 +39,7 @@ extension AgentSettings {
 
     /// A fault of what is followed, with what to do where the agent's own role does not let it read what it was told to.
     func remarked(_ fault: SourceFault) -> SourceFault {
-        guard duties.contains(.dns), names.configurationFile == nil, !fault.isAboutObject, fault.message.contains("403"),
+        guard duties.contains(.dns), names.configurationFile == nil, !fault.isAboutObject, fault.status == 403,
             fault.origin == "/api/v1/namespaces/\(names.configMap.namespace)/configmaps"
         else { return fault }
         var fault = fault

@@ -17,6 +17,17 @@ public struct HTTPQuestion: Hashable, Sendable {
         return parts
     }
 
+    /// A text as a part of a path, whatever it has in it.
+    public static func part(_ text: String) -> String {
+        var part = ""
+        for byte in text.utf8 {
+            let isPlain = byte > 0x20 && byte < 0x7F && !"%/?#".utf8.contains(byte)
+            part +=
+                isPlain ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }
+        return part
+    }
+
     private static func decoded(_ text: Substring) -> String? {
         var bytes: [UInt8] = []
         var rest = text.utf8.makeIterator()

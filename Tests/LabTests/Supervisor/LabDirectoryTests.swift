@@ -73,6 +73,13 @@ import Testing
         _ = try fail()
         try lab.takeDown()
         #expect(access(lab.failed, F_OK) != 0)
+        // Another lab may be called so.
+        let other = LabDirectory(lab.failed)
+        try other.make(for: LabSettings())
+        try lab.make(for: LabSettings())
+        try lab.takeDown()
+        #expect(other.isLab)
+        try other.takeDown()
         // What somebody else calls so is his.
         try Files.makeDirectories(lab.failed)
         try Files.write("mine".utf8, to: lab.failed + "/supervisor.log")

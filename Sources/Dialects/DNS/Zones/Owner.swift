@@ -113,6 +113,9 @@ struct PackedOwner {
         return sets
     }
 
+    /// Whether a source has anything here.
+    func has(_ source: String) -> Bool { owner.shares.contains { $0.source == source } }
+
     /// Whether a source has just this here already.
     func has(_ share: Owner.Share) -> Bool {
         guard let known = owner.shares.first(where: { $0.source == share.source }) else { return false }

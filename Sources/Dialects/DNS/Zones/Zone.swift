@@ -90,7 +90,7 @@ extension Zone {
     public func content(_ source: String) -> ZoneContent? {
         guard source != Self.ownSource, let given = namesGiven(by: source) else { return nil }
         var content: ZoneContent = []
-        for entry in given.hashes.flatMap(owners.entries) {
+        for entry in Set(given.hashes).sorted().flatMap(owners.entries) {
             guard let share = PackedOwner(entry).owner.shares.first(where: { $0.source == source }) else { continue }
             let name = DomainName(checked: Array(entry.key))
             for set in share.sets {
@@ -130,15 +130,19 @@ extension Zone {
 
         let shares = Self.shares(source, held)
         var hashes: [UInt64] = []
+        var isNew = false
         for (name, share) in shares {
             let key = NameKey(name)
             let hash = key.hash
             hashes.append(hash)
-            if let there = owners.entry(hash, key, from: 0), PackedOwner(there).has(share) { continue }
+            let there = owners.entry(hash, key, from: 0).map(PackedOwner.init)
+            if let there, there.has(share) { continue }
+            isNew = isNew || there?.has(source) != true
             change(key, depth: key.labels) { $0.put(share) }
         }
         let before = namesGiven(by: source)?.hashes ?? []
-        guard before != hashes else { return leftOut }
+        // Of two names with one hash, one may have gone and the other come.
+        guard isNew || before != hashes else { return leftOut }
         removeRest(of: source, before, Set(hashes), shares)
         let after = GivenNames(hashes, by: source)
         if hashes.isEmpty { given.remove(after.packed.hash, Array(source.utf8)) } else { given.set(after.packed) }
@@ -152,7 +156,7 @@ extension Zone {
         for hash in before {
             let entries = owners.entries(hash)
             if entries.count == 1, after.contains(hash) { continue }
-            for entry in entries where PackedOwner(entry).owner.shares.contains(where: { $0.source == source }) {
+            for entry in entries where PackedOwner(entry).has(source) {
                 let name = DomainName(checked: Array(entry.key))
                 if after.contains(hash), shares.contains(where: { $0.name == name }) { continue }
                 let key = NameKey(name)

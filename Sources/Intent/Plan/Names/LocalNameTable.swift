@@ -42,8 +42,6 @@ public struct LocalNameTable: Hashable, Sendable {
 
     /// What the rule is called that counts queries of those who may not ask.
     public static let refusal = "a policy does not let it ask"
-    /// What the kernel says of such a query in the log of policies.
-    public static let word = "tulle names"
 
     /// From where the agent asks its own server: nobody else asks at these addresses from there.
     public static func prober(_ family: IPFamily) -> IPAddress {
@@ -120,7 +118,7 @@ extension LocalNameTable {
             rules: [
                 rule(
                     .limit(perSecond: PacketPath.policyLogRate, burst: PacketPath.policyLogBurst),
-                    .log(group: PacketPath.policyLogGroup, prefix: Self.word)),
+                    .log(group: PacketPath.policyLogGroup, prefix: PacketPath.nameLogPrefix)),
                 rule(.counter, .decide(.drop), comment: Self.refusal),
             ])
     }

@@ -250,7 +250,9 @@ extension InformerStateMachine {
 
     private func fault(_ doing: String, _ failure: Failure) -> SourceFault {
         let answer = failure.status.map { "status \($0): \(failure.message)" } ?? failure.message
-        return SourceFault(origin: origin, message: "\(doing): \(answer)")
+        var fault = SourceFault(origin: origin, message: "\(doing): \(answer)")
+        fault.status = failure.status
+        return fault
     }
 
     private mutating func pause(_ next: Next, random: Double) -> Step {

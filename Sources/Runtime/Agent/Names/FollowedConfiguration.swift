@@ -148,7 +148,7 @@ extension Exposition {
         add(
             "coredns_reload_failed_total", .counter, "Configurations that were not put in force, as they have mistakes.",
             .init(Double(followed.failures)))
-        guard followed.configuration != nil else { return }
+        guard followed.version != 0 else { return }
         add(
             "coredns_reload_version_info", .gauge, "1, with the hash of the configuration that is in force.",
             .init(1, ["hash": "fnv1a", "value": String(followed.version, radix: 16)]))

@@ -39,8 +39,10 @@ final class LocalNameServer: LocalNameServing {
         var clients: LocalClients
         var names = ClientNames()
         var server: DNSServer?
-        /// Who asks for names of others, while somebody is served.
+        /// Who asks for names of others, while somebody is served, and until whoever waits has his answer.
         var forwarder: Forwarder?
+        /// For how many more turns of ``run(_:)`` that is, once nobody is served any more.
+        var turnsLeft: Int?
         var addresses: Set<IPAddress> = []
         /// What says how names are to be served here.
         var document: FollowedConfiguration
@@ -85,6 +87,7 @@ final class LocalNameServer: LocalNameServing {
     /// Nobody is answered any more, and who wrote the log has ended: what is left of it is written.
     func stop() {
         try? serve(at: [])
+        endForwarder()
         log.writeRest(write)
     }
 }
@@ -285,9 +288,10 @@ extension LocalNameServer {
         while !Task.isCancelled {
             if turns % Self.turnsOfFiles == 0, look() { changed() }
             turns += 1
+            endForwarder(isTurn: true)
             let isBusy = state.withLock { state in
                 state.probe.ask(state.addresses, id: UInt16(truncatingIfNeeded: surroundings.dice), in: namespace)
-                return state.server != nil || state.document.hasFiles
+                return state.server != nil || state.document.hasFiles || state.forwarder != nil
             }
             if isBusy {
                 try? await Task.sleep(for: NameProbe.pause)
@@ -304,6 +308,9 @@ extension LocalNameServer {
     }
 
     private func write(_ line: QueryLog.Line) { logger.info("\(line)") }
+
+    /// Some seconds more than clients wait for an answer.
+    private static let turnsOfWaiting = 4
 
     /// How often it asks for each time that it looks at files.
     private static let turnsOfFiles = 3
@@ -342,16 +349,14 @@ extension LocalNameServer {
 
 extension LocalNameServer {
     func serve(at addresses: [IPAddress]) throws {
-        let old = state.withLock { state -> (server: DNSServer?, forwarder: Forwarder?) in
-            guard state.addresses != Set(addresses) else { return (nil, nil) }
+        let old = state.withLock { state -> DNSServer? in
+            guard state.addresses != Set(addresses) else { return nil }
             defer { (state.server, state.addresses) = (nil, []) }
-            guard addresses.isEmpty else { return (state.server, nil) }
-            defer { state.forwarder = nil }
-            return (state.server, state.forwarder)
+            if addresses.isEmpty, state.forwarder != nil { state.turnsLeft = Self.turnsOfWaiting }
+            return state.server
         }
-        // It answers what it has received, and whoever comes meanwhile, as a pod does that is added, waits for nothing of it.
-        old.server?.stop()
-        old.forwarder?.stop()
+        // It answers what it has received, without the lock: whoever says something of pods meanwhile waits for nothing of it.
+        old?.stop()
         try state.withLock { state in
             guard state.server == nil, state.addresses != Set(addresses) else { return }
             do { try open(at: addresses, &state) } catch {
@@ -363,13 +368,15 @@ extension LocalNameServer {
 
     private func open(at addresses: [IPAddress], _ state: inout State) throws {
         let forwarder = try state.forwarder ?? startedForwarder(state)
-        state.forwarder = forwarder
+        (state.forwarder, state.turnsLeft) = (forwarder, nil)
         let server = DNSServer(
             NameServerSettings(
                 addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now,
                 report: { [log] in log.hear($0) }),
             outside: forwarder, logger: logger)
         state.addresses = Set(addresses)
+        _ = lookAtResolvers(&state)
+        forward(state)
         var names = ServedNames()
         put(&state, into: &names)
         server.serve(names)
@@ -381,9 +388,19 @@ extension LocalNameServer {
         }
         if let failure { throw failure }
         state.server = server
-        _ = lookAtResolvers(&state)
-        forward(state)
         begin.yield()
+    }
+
+    /// - Parameter isTurn: not before whoever waits for a name of others has had the time for it.
+    private func endForwarder(isTurn: Bool = false) {
+        let old = state.withLock { state -> Forwarder? in
+            guard let left = state.turnsLeft else { return nil }
+            state.turnsLeft = left - 1
+            if isTurn, left > 0 { return nil }
+            defer { (state.forwarder, state.turnsLeft) = (nil, nil) }
+            return state.forwarder
+        }
+        old?.stop()
     }
 
     /// It remembers nothing yet, and asks nobody.

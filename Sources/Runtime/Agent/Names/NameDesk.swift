@@ -1,5 +1,5 @@
 import Addressing
-import DNS
+public import DNS
 import KubeAPI
 import Logging
 import NameServer
@@ -89,7 +89,7 @@ struct NameDesk {
 
 extension Message {
     /// Whether something of the type is told: an alias alone tells nothing of the name that it leads to.
-    func tells(_ type: RecordType) -> Bool {
+    public func tells(_ type: RecordType) -> Bool {
         responseCode == .noError && answers.contains { type == .any || $0.type == type }
     }
 }

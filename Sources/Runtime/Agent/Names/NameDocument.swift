@@ -62,6 +62,7 @@ extension NameDocument {
     /// The keys of a ConfigMap without a document; none when nobody can have meant one.
     static func strayKeys(_ map: ConfigMap) -> [String] {
         guard map.texts[key] == nil else { return [] }
-        return (Set(map.texts.keys).union(map.binaries.keys)).subtracting(othersKeys).sorted()
+        let bytes = map.binaries.keys.map { "\($0) (no text)" }
+        return Set(map.texts.keys).union(bytes).subtracting(othersKeys).sorted()
     }
 }

@@ -204,6 +204,8 @@ private struct ClientBook: Sendable {
         (self.plan, self.nodeSearches, self.collapsesSearches) = (plan, nodeSearches, collapsesSearches)
     }
 
+    private static let mostLists = 4096
+
     mutating func forget() { (names, disputes, lists) = (ClientNames(), [:], [:]) }
 
     /// - Parameters:
@@ -233,6 +235,8 @@ private struct ClientBook: Sendable {
 
     private mutating func shared(_ list: [DomainName], _ namespace: String) -> [DomainName] {
         if let known = lists[namespace], known.map(\.wire) == list.map(\.wire) { return known }
+        // Nobody says when a namespace has no pod any more; without its list the next pods have one of their own.
+        if lists.count >= Self.mostLists { lists = [:] }
         lists[namespace] = list
         return list
     }

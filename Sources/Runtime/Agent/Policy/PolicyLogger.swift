@@ -94,7 +94,7 @@ actor PolicyLogger {
 
     private func write(_ packet: LoggedPacket, at time: Duration) {
         func note(_ flow: LoggedPacket.Flow) -> PolicyNote? {
-            packet.prefix == LocalNameTable.word ? names.note(refused: flow) : policies.note(of: packet.prefix, flow)
+            packet.prefix == PacketPath.nameLogPrefix ? names.note(refused: flow) : policies.note(of: packet.prefix, flow)
         }
         guard let flow = packet.flow, let note = note(flow), room.takes(at: time) else {
             counts.dropped.add(1, ordering: .relaxed)

@@ -30,13 +30,18 @@ struct RepeatedKey {
     private func places(in scalars: [Unicode.Scalar]) -> [Int] {
         let word = Array(key.unicodeScalars)
         guard !word.isEmpty, scalars.count > word.count else { return [] }
-        return (0...(scalars.count - word.count)).filter { start in
-            guard scalars[start] == word[0], scalars[start..<(start + word.count)].elementsEqual(word) else { return false }
-            var rest = scalars[(start + word.count)...].drop { $0 == "\"" || $0 == "'" }
-            rest = rest.drop { $0 == " " }
-            let (line, column) = place(start, in: scalars)
-            return rest.first == ":" && (line, column) > (first.line, first.column + 1)
+        var (line, start) = (1, 0)
+        var places: [Int] = []
+        for index in 0...(scalars.count - word.count) {
+            if scalars[index] == word[0], (line, index - start + 1) > (first.line, first.column + 1),
+                scalars[index..<(index + word.count)].elementsEqual(word)
+            {
+                let rest = scalars[(index + word.count)...].drop { $0 == "\"" || $0 == "'" }.drop { $0 == " " }
+                if rest.first == ":" { places.append(index) }
+            }
+            if scalars[index] == "\n" { (line, start) = (line + 1, index + 1) }
         }
+        return places
     }
 
     private func place(_ index: Int, in scalars: [Unicode.Scalar]) -> (line: Int, column: Int) {

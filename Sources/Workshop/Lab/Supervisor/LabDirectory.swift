@@ -100,7 +100,7 @@ extension LabDirectory {
 
     /// Where the logs of a lab are that could not come up.
     public var failed: String { path + ".failed" }
-    private var failedMark: String { failed + "/.tulle-lab" }
+    private var failedMark: String { failed + "/.tulle-lab-logs" }
 
     /// Keeps what the parts of a lab wrote that is about to be removed, until the next one or `tulle lab down`.
     ///
@@ -231,10 +231,10 @@ extension LabDirectory {
     @discardableResult
     public func takeDown() throws(LabError) -> Bool {
         let (wasUp, wasThere) = (!processes.isEmpty, access(path, F_OK) == 0)
-        forgetLogs()
         guard wasUp || !wasThere || isRemovable else {
             throw LabError(.notUp, "\(path) holds no lab, and is left as it is", remedy: "see --directory and --name")
         }
+        forgetLogs()
         try endProcesses()
         remove()
         return wasUp || wasThere
