@@ -47,7 +47,7 @@ extension KernelTests {
             try write(service, NameObjects.document("hosts: {entries: {printer.example: 192.0.2.77}}"))
             try eventually("the document holds\n\(node.log)") { asker.addresses(of: "printer.example.") == ["192.0.2.77"] }
             #expect(try held() == [server])
-            #expect(node.directory.read("state/status").contains("names \(server)\n"))
+            try eventually("its status says so") { node.directory.read("state/status").contains("names \(server)\n") }
             try eventually("somebody would ask outside") { try threads.contains("names-forward") }
             // What a document says of the cluster itself holds at once, too.
             try write(service, NameObjects.document("clusterDomain: corp.example\nttl: 30s\npods: insecure"))
@@ -151,7 +151,7 @@ extension KernelTests {
             let tables = try KernelTables(in: node.namespace)
             #expect(throws: (any Error).self) { try tables.apply([.deleteTable(id)]) }
             #expect(try tables.tables().contains(id))
-            #expect(node.directory.read("state/status").contains("names \(server)\n"))
+            try eventually("its status says so") { node.directory.read("state/status").contains("names \(server)\n") }
             node.stop()
             #expect(!node.directory.read("state/status").contains("names "), "the cluster's servers are asked from now on")
         }
