@@ -3,9 +3,8 @@ internal import KubeAPI
 
 /// What tells a change of an object from a repetition: a hash of each object that is there, and whose name it is.
 ///
-/// The objects themselves are with whoever follows the source. Kept here as well they would be in memory twice: of 10,000 services
-/// with their endpoints that is 20 MiB. The hash is keyed by chance for each process (SipHash), so nobody can make an object that is
-/// taken for another, and by accident one change in 2⁶⁴ is.
+/// The objects themselves are with whoever follows the source; kept here as well they would be in memory twice. The hash is keyed by
+/// chance for each process (SipHash), so nobody can make an object that is taken for another, and by accident one change in 2⁶⁴ is.
 struct ObjectMarks: Sendable {
     /// Of one source all objects are mostly of one kind.
     private var marks: [Kind: [Name: Mark]] = [:]
