@@ -73,7 +73,7 @@ struct NamePlanBenchmark {
             let set = cpu
             let parts = touched.flatMap { plan.parts($0, of: objects) }
             let planned = cpu
-            for part in parts { plan.put(part, into: &zones) }
+            plan.put(parts, into: &zones)
             let put = cpu
             if number % 2 == 0 {
                 times.addressed.append((put - begin) / .microseconds(1))

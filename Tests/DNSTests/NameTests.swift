@@ -1,9 +1,24 @@
 import Addressing
-import DNS
 import Testing
+
+@testable import DNS
 
 @Suite("domain names")
 struct NameTests {
+    @Test("eight bytes at once become small as each would by itself")
+    func eightAtOnce() {
+        for byte in 0...UInt8.max {
+            for lane in 0..<8 as Range<UInt64> {
+                let neighbours = UInt64.random(in: 0...(.max)) & ~(0xFF << (8 * lane))
+                let small = lowercased(eight: neighbours | UInt64(byte) << (8 * lane))
+                for other in 0..<8 as Range<UInt64> {
+                    let before = other == lane ? byte : UInt8(truncatingIfNeeded: neighbours >> (8 * other))
+                    #expect(UInt8(truncatingIfNeeded: small >> (8 * other)) == lowercased(before), "\(neighbours) \(byte)")
+                }
+            }
+        }
+    }
+
     @Test(
         "a text that is no name is refused",
         arguments: [

@@ -44,11 +44,27 @@ struct NameTreeTests {
         #expect(before.count == 1000 && tree.count == 500)
     }
 
+    @Test("a tree that names left is as small as one that they never came to", arguments: [UInt64.max, 0xFFF])
+    func shrinks(_ mask: UInt64) {
+        var tree = NameTree()
+        let numbers = 0..<5000 as Range<Int>
+        for number in numbers { set(&tree, number, hash(key(number), mask), key(number)) }
+        let most = tree.leafCount
+        #expect(most > 5000 / 33)
+        for number in numbers where number % 100 != 0 { set(&tree, nil, hash(key(number), mask), key(number)) }
+        #expect(tree.count == 50 && tree.leafCount <= most / 10 + 1)
+        for number in numbers {
+            #expect(tree.entry(hash(key(number), mask), key(number)).map(read) == (number % 100 == 0 ? number : nil))
+        }
+        for number in numbers { set(&tree, nil, hash(key(number), mask), key(number)) }
+        #expect(tree.count == 0 && tree.leafCount == 1)
+    }
+
     private func set(_ tree: inout NameTree, _ value: Int?, _ hash: UInt64, _ key: [UInt8]) {
         guard let value else { return tree.remove(hash, key) }
-        var entry = Packed(hash, key: key)
+        var entry = PackedWriter(hash, key: key)
         entry.append(UInt64(value))
-        tree.set(entry)
+        tree.set(entry.finished())
     }
 
     private func read(_ entry: Packed) -> Int { Int(entry.load(entry.valueStart, as: UInt64.self)) }

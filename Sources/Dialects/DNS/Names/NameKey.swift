@@ -46,7 +46,7 @@ struct NameKey: ~Copyable {
             position += 1 + length
         }
         count = position - start + 1
-        for index in 0..<count { bytes[index] = lowercased(message[start + index]) }
+        copy(message.bytes, at: start)
     }
 
     /// Takes the name at a place in data whose form is known to be right.
@@ -59,7 +59,23 @@ struct NameKey: ~Copyable {
             position += 1 + Int(wire[position])
         }
         count = position - start + 1
-        for index in 0..<count { bytes[index] = lowercased(wire[start + index]) }
+        copy(wire.span.bytes, at: start)
+    }
+
+    /// In lower case.
+    @inline(__always)
+    private func copy(_ wire: RawSpan, at start: Int) {
+        var index = 0
+        while index + 8 <= count {
+            let word = wire.unsafeLoadUnaligned(fromByteOffset: start + index, as: UInt64.self)
+            bytes.storeBytes(of: lowercased(eight: word), toByteOffset: index, as: UInt64.self)
+            index += 8
+        }
+        while index < count {
+            let byte = wire.unsafeLoad(fromByteOffset: start + index, as: UInt8.self)
+            bytes.storeBytes(of: lowercased(byte), toByteOffset: index, as: UInt8.self)
+            index += 1
+        }
     }
 
     /// Where the last `depth` labels begin: all of them at 0, none of them at the root's byte.
@@ -142,7 +158,7 @@ extension NameKey {
     /// Whether an entry's key are the last bytes of the name.
     @inline(__always)
     func matches(_ entry: Packed, from start: Int) -> Bool {
-        matches(entry.bytes, Packed.keyStart..<entry.valueStart, from: start)
+        matches(entry.bytes, entry.keyRange, from: start)
     }
 }
 

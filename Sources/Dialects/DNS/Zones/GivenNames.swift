@@ -10,14 +10,14 @@ struct GivenNames {
     init(_ packed: Packed) { self.packed = packed }
 
     init(_ hashes: [UInt64], by source: String) {
-        var packed = Packed(Self.hash(source), key: Array(source.utf8))
+        var packed = PackedWriter(Self.hash(source), key: Array(source.utf8))
         for hash in hashes { packed.append(hash) }
-        self.packed = packed.fitted
+        self.packed = packed.finished()
     }
 
     static func hash(_ source: String) -> UInt64 { UInt64(bitPattern: Int64(source.hashValue)) }
 
     var hashes: [UInt64] {
-        stride(from: packed.valueStart, to: packed.bytes.count, by: 8).map { packed.load($0, as: UInt64.self) }
+        stride(from: packed.valueStart, to: packed.end, by: 8).map { packed.load($0, as: UInt64.self) }
     }
 }

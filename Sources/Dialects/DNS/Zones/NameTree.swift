@@ -1,33 +1,37 @@
 /// A map of packed entries, of which a changed copy shares all but one path with the original.
 ///
 /// A name server answers from a value while the next one is made from it by small changes: a dictionary would be copied whole for
-/// each. A tree of nodes with up to 64 children, six bits of the hash a level, is copied along one path: three nodes at 100,000
-/// names. It is asked with the key as it stands in a packet, which is why it is none of swift-collections'.
+/// each. A tree of nodes with 16 places, four bits of the hash a level, is copied along one path, and no node is copied that this
+/// tree alone has. At its ends stand leaves of some twenty entries in one piece: with 100,000 names a look-up passes three nodes, and
+/// a change copies a few thousand bytes without counting a reference for each entry. It is asked with the key as it stands in a
+/// packet, which is why it is none of swift-collections'.
 ///
 /// ```
-///   root ─┬─ node ─┬─ entry
-///         │        ├─ entries of the very same hash
-///         │        └─ node …
-///         └─ entry
+///   root ─┬─ leaf     whose entries' hashes end in the same bits: as many as lead to this place, or fewer, and then it
+///         ├─ leaf     stands in several places of a node
+///         └─ node ─┬─ leaf
+///                  └─ node …
 /// ```
 struct NameTree: Sendable {
-    private var root = Node(0, [])
+    private var root = Self.places(of: NameLeaf(bits: 0, []))
     private(set) var count = 0
 
-    /// Never changed once it is made. As an object a child is one word, as a value with its children beside it would be three.
-    fileprivate final class Node: Sendable {
-        /// A bit for each child that is there.
-        let map: UInt64
-        let children: [Child]
-
-        init(_ map: UInt64, _ children: [Child]) { (self.map, self.children) = (map, children) }
-    }
-
     fileprivate enum Child: Sendable {
-        case node(Node)
-        case entry(Packed)
-        case several([Packed])
+        case leaf(NameLeaf)
+        case node([Child])
     }
+
+    /// A leaf with more is split as long as there are bits left to split by.
+    private static let fullLeaf = 32
+    /// Two leaves that come to no more become one.
+    private static let lowLeaf = 16
+
+    private static let bitsPerLevel = 4
+
+    private static func places(of leaf: NameLeaf) -> [Child] { Array(repeating: .leaf(leaf), count: 1 << bitsPerLevel) }
+
+    @inline(__always)
+    private static func place(_ rest: UInt64) -> Int { Int(rest & (1 << UInt64(bitsPerLevel) - 1)) }
 }
 
 // MARK: - Asking
@@ -40,30 +44,31 @@ extension NameTree {
     }
 
     private static func entry(
-        _ node: Node, _ rest: UInt64, _ hash: UInt64, _ key: borrowing NameKey, _ start: Int
+        _ children: [Child], _ rest: UInt64, _ hash: UInt64, _ key: borrowing NameKey, _ start: Int
     ) -> Packed? {
-        let bit = UInt64(1) << (rest & 63)
-        guard node.map & bit != 0 else { return nil }
-        switch node.children[(node.map & (bit - 1)).nonzeroBitCount] {
-        case .node(let below): return entry(below, rest >> 6, hash, key, start)
-        case .entry(let found): return found.hash == hash && key.matches(found, from: start) ? found : nil
-        case .several(let all):
-            guard all[0].hash == hash else { return nil }
-            for found in all where key.matches(found, from: start) { return found }
+        switch children[place(rest)] {
+        case .node(let below): return entry(below, rest >> UInt64(bitsPerLevel), hash, key, start)
+        case .leaf(let leaf):
+            var candidates = leaf.candidates(hash)
+            while let place = candidates.next(leaf) {
+                let found = leaf.entry(at: place)
+                if key.matches(found, from: start) { return found }
+            }
             return nil
         }
     }
 
     /// All entries of a hash: for changes, not for answers.
     func entries(_ hash: UInt64) -> [Packed] {
-        var (rest, node) = (hash, root)
+        var (children, rest) = (root, hash)
         while true {
-            let bit = UInt64(1) << (rest & 63)
-            guard node.map & bit != 0 else { return [] }
-            switch node.children[(node.map & (bit - 1)).nonzeroBitCount] {
-            case .node(let below): (rest, node) = (rest >> 6, below)
-            case .entry(let found): return found.hash == hash ? [found] : []
-            case .several(let all): return all[0].hash == hash ? all : []
+            switch children[Self.place(rest)] {
+            case .node(let below): (children, rest) = (below, rest >> UInt64(Self.bitsPerLevel))
+            case .leaf(let leaf):
+                var candidates = leaf.candidates(hash)
+                var found: [Packed] = []
+                while let place = candidates.next(leaf) { found.append(leaf.entry(at: place)) }
+                return found
             }
         }
     }
@@ -72,14 +77,21 @@ extension NameTree {
     func entry(_ hash: UInt64, _ key: [UInt8]) -> Packed? { entries(hash).first { $0.key.elementsEqual(key) } }
 
     /// All entries, in no order.
-    func forEach(_ body: (Packed) -> Void) { Self.forEach(root, body) }
+    func forEach(_ body: (Packed) -> Void) { Self.forEachLeaf(root, level: 0) { $0.entries.forEach(body) } }
 
-    private static func forEach(_ node: Node, _ body: (Packed) -> Void) {
-        for child in node.children {
+    var leafCount: Int {
+        var count = 0
+        Self.forEachLeaf(root, level: 0) { _ in count += 1 }
+        return count
+    }
+
+    private static func forEachLeaf(_ children: [Child], level: Int, _ body: (NameLeaf) -> Void) {
+        for (place, child) in children.enumerated() {
             switch child {
-            case .node(let below): forEach(below, body)
-            case .entry(let entry): body(entry)
-            case .several(let entries): entries.forEach(body)
+            case .node(let below): forEachLeaf(below, level: level + 1, body)
+            // Where it stands first.
+            case .leaf(let leaf) where place < 1 << (leaf.bits - bitsPerLevel * level): body(leaf)
+            case .leaf: break
             }
         }
     }
@@ -90,76 +102,66 @@ extension NameTree {
 extension NameTree {
     /// Puts an entry in place of the one with its key.
     mutating func set(_ entry: Packed) {
-        change(entry.hash, Array(entry.key), entry)
+        count += Self.change(&root, level: 0, entry.hash, entry.key, entry)
     }
 
     mutating func remove(_ hash: UInt64, _ key: [UInt8]) {
-        change(hash, key, nil)
+        count += Self.change(&root, level: 0, hash, key[...], nil)
     }
 
-    private mutating func change(_ hash: UInt64, _ key: [UInt8], _ new: Packed?) {
-        let had = entry(hash, key) != nil
-        if new == nil, !had { return }
-        count += (new == nil ? 0 : 1) - (had ? 1 : 0)
-        switch Self.changed(.node(root), at: 0, hash, key, new) {
-        case .node(let node): root = node
-        case .entry(let entry): root = Node(Self.bit(entry.hash, 0), [.entry(entry)])
-        case .several(let all): root = Node(Self.bit(all[0].hash, 0), [.several(all)])
-        case nil: root = Node(0, [])
-        }
-    }
-
-    private static func bit(_ hash: UInt64, _ level: Int) -> UInt64 { 1 << (hash >> UInt64(6 * level) & 63) }
-
-    /// What stands in the place of a child after the change: nothing, entries, or a node that has more than one place taken below.
-    private static func changed(
-        _ child: Child?, at level: Int, _ hash: UInt64, _ key: [UInt8], _ new: Packed?
-    ) -> Child? {
-        switch child {
-        case nil: return new.map { .entry($0) }
-        case .entry(let entry): return changed([entry], at: level, hash, key, new)
-        case .several(let entries): return changed(entries, at: level, hash, key, new)
-        case .node(let node):
-            let bit = bit(hash, level)
-            let index = (node.map & (bit - 1)).nonzeroBitCount
-            let isThere = node.map & bit != 0
-            let after = changed(isThere ? node.children[index] : nil, at: level + 1, hash, key, new)
-            let map = after == nil ? node.map & ~bit : node.map | bit
-            let children = node.children.replaced(index..<(isThere ? index + 1 : index), by: after)
-            if children.isEmpty { return nil }
-            // A lone entry moves up, so that a tree has one form for one content, however it came about.
-            if children.count == 1 {
-                if case .node = children[0] {} else { return children[0] }
+    /// - Returns: how many entries there are more.
+    private static func change(
+        _ children: inout [Child], level: Int, _ hash: UInt64, _ key: ArraySlice<UInt8>, _ new: Packed?
+    ) -> Int {
+        let place = place(hash >> UInt64(bitsPerLevel * level))
+        switch children[place] {
+        case .leaf(let leaf):
+            let after = leaf.replacing(hash, key, with: new)
+            put(after.count < leaf.count ? merged(after, hash, children, level) : after, hash, &children, level)
+            return after.count - leaf.count
+        case .node(var below):
+            // So that the node is held here alone and changed where it is, unless another tree has it too.
+            children[place] = .leaf(.none)
+            let change = change(&below, level: level + 1, hash, key, new)
+            if case .leaf(let leaf) = below[0], leaf.bits == bitsPerLevel * (level + 1) {
+                put(merged(leaf, hash, children, level), hash, &children, level)
+            } else {
+                children[place] = .node(below)
             }
-            return .node(Node(map, children))
+            return change
         }
     }
 
-    /// The same for entries of one hash.
-    private static func changed(
-        _ entries: [Packed], at level: Int, _ hash: UInt64, _ key: [UInt8], _ new: Packed?
-    ) -> Child? {
-        if entries[0].hash == hash {
-            let all = entries.filter { !$0.key.elementsEqual(key) } + (new.map { [$0] } ?? [])
-            return all.count > 1 ? .several(all) : all.first.map { .entry($0) }
+    /// Puts a leaf in all places that its bits lead to, or what it is split into.
+    ///
+    /// - Parameter hash: one that ends in the leaf's bits.
+    private static func put(_ leaf: NameLeaf, _ hash: UInt64, _ children: inout [Child], _ level: Int) {
+        let own = leaf.bits - bitsPerLevel * level
+        let place = place(hash >> UInt64(bitsPerLevel * level)) & (1 << own - 1)
+        if leaf.count <= fullLeaf || leaf.bits == UInt64.bitWidth {
+            for place in stride(from: place, to: children.count, by: 1 << own) { children[place] = .leaf(leaf) }
+        } else if own == bitsPerLevel {
+            var below = places(of: leaf)
+            put(leaf, hash, &below, level + 1)
+            children[place] = .node(below)
+        } else {
+            let (zero, one) = leaf.split()
+            let bit = UInt64(1) << UInt64(leaf.bits)
+            put(zero, hash & ~bit, &children, level)
+            put(one, hash | bit, &children, level)
         }
-        let old: Child = entries.count > 1 ? .several(entries) : .entry(entries[0])
-        guard let new else { return old }
-        // Two hashes that differ: they part at some level, as all 64 bits are used.
-        let (mine, theirs) = (bit(hash, level), bit(entries[0].hash, level))
-        if mine == theirs { return changed(entries, at: level + 1, hash, key, new).map { .node(Node(mine, [$0])) } }
-        return .node(Node(mine | theirs, mine < theirs ? [.entry(new), old] : [old, .entry(new)]))
     }
-}
 
-extension [NameTree.Child] {
-    /// A copy with no more room than it needs.
-    fileprivate func replaced(_ range: Range<Int>, by new: NameTree.Child?) -> [NameTree.Child] {
-        var result: [NameTree.Child] = []
-        result.reserveCapacity(count - range.count + (new == nil ? 0 : 1))
-        result += self[..<range.lowerBound]
-        if let new { result.append(new) }
-        result += self[range.upperBound...]
-        return result
+    /// A leaf with the one beside it, as long as both are low.
+    private static func merged(_ leaf: NameLeaf, _ hash: UInt64, _ children: [Child], _ level: Int) -> NameLeaf {
+        var leaf = leaf
+        while leaf.bits > bitsPerLevel * level {
+            let bit = UInt64(1) << UInt64(leaf.bits - 1)
+            guard case .leaf(let other) = children[place((hash ^ bit) >> UInt64(bitsPerLevel * level))], other.bits == leaf.bits,
+                leaf.count + other.count <= lowLeaf
+            else { break }
+            leaf = NameLeaf(bits: leaf.bits - 1, leaf.entries + other.entries)
+        }
+        return leaf
     }
 }

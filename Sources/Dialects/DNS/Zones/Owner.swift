@@ -13,6 +13,11 @@ struct Owner {
         var isNamed = false
 
         var isEmpty: Bool { sets.isEmpty && dashedAddresses == nil && !isNamed }
+
+        /// Whether both have the same at a name.
+        func isSame(as other: Share) -> Bool {
+            dashedAddresses == other.dashedAddresses && sets.elementsEqual(other.sets) { $0.isSame(as: $1) }
+        }
     }
 
     /// In order of the sources' names.
@@ -62,8 +67,7 @@ struct PackedOwner {
     }
 
     init(_ owner: Owner, _ hash: UInt64, key: [UInt8]) {
-        var packed = Packed(hash, key: key)
-        place = packed.valueStart
+        var packed = PackedWriter(hash, key: key)
         let sets = owner.sets
         packed.append(UInt32(owner.children))
         packed.append(Self.number(owner.shares.compactMap(\.dashedAddresses).min()))
@@ -72,14 +76,14 @@ struct PackedOwner {
         packed.append(UInt32(owner.shares.count))
         for share in owner.shares {
             packed.append(UInt16(share.source.utf8.count))
-            packed.bytes += share.source.utf8
+            packed.append(share.source.utf8)
             packed.append(Self.number(share.dashedAddresses))
             // A lone source without a CNAME that would not count: what it gave is what stands here.
             let isSame = owner.shares.count == 1 && !share.sets.contains { $0.type == .cname }
             packed.append(isSame ? Self.same : UInt16(share.sets.count))
             if !isSame { for set in share.sets { set.pack(into: &packed) } }
         }
-        self.packed = packed.fitted
+        self.init(packed.finished())
     }
 
     private static func number(_ ttl: TimeToLive?) -> UInt32 { ttl.map { $0.seconds + 1 } ?? 0 }
@@ -113,28 +117,41 @@ struct PackedOwner {
         return sets
     }
 
-    /// Whether a source has anything here.
-    func has(_ source: String) -> Bool { owner.shares.contains { $0.source == source } }
-
-    /// Whether a source has just this here already.
-    func has(_ share: Owner.Share) -> Bool {
-        guard let known = owner.shares.first(where: { $0.source == share.source }) else { return false }
-        return known.dashedAddresses == share.dashedAddresses && known.sets.elementsEqual(share.sets) { $0.isSame(as: $1) }
+    /// What a source has here.
+    func share(_ source: String) -> Owner.Share? {
+        var reader = shareReader
+        for _ in 0..<reader.number(UInt32.self) {
+            let name = reader.range(reader.number(UInt16.self))
+            let isWanted = packed.bytes[name].elementsEqual(source.utf8)
+            let share = share(&reader, source)
+            if isWanted { return share }
+        }
+        return nil
     }
 
     /// The form in which it can be changed.
     var owner: Owner {
-        var at = place + 10
-        let own = Self.sets(setCount, packed.bytes, &at)
-        var reader = PackedReader(bytes: packed.bytes, position: at)
+        var reader = shareReader
         var owner = Owner(children: Int(packed.load(place, as: UInt32.self)))
         for _ in 0..<reader.number(UInt32.self) {
-            let source = String(decoding: reader.run(reader.number(UInt16.self)), as: UTF8.self)
-            let ttl = Self.ttl(reader.number(UInt32.self))
-            let count = reader.number(UInt16.self)
-            let sets = count == Int(Self.same) ? own : Self.sets(count, packed.bytes, &reader.position)
-            owner.shares.append(Owner.Share(source: source, sets: sets, dashedAddresses: ttl))
+            let source = String(decoding: packed.bytes[reader.range(reader.number(UInt16.self))], as: UTF8.self)
+            owner.shares.append(share(&reader, source))
         }
         return owner
+    }
+
+    /// Stands where the number of shares is.
+    private var shareReader: PackedReader {
+        var at = place + 10
+        for _ in 0..<setCount { at = RecordSet.end(packedIn: packed.bytes, at: at) }
+        return PackedReader(bytes: packed.bytes, position: at)
+    }
+
+    /// - Parameter reader: behind the source's name.
+    private func share(_ reader: inout PackedReader, _ source: String) -> Owner.Share {
+        let ttl = Self.ttl(reader.number(UInt32.self))
+        let count = reader.number(UInt16.self)
+        let sets = count == Int(Self.same) ? sets : Self.sets(count, packed.bytes, &reader.position)
+        return Owner.Share(source: source, sets: sets, dashedAddresses: ttl)
     }
 }

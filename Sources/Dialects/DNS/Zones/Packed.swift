@@ -1,42 +1,58 @@
-/// Bytes of one entry of a zone: its hash, its key, and behind them what it says.
+/// One entry of a zone: its hash, its key, and behind them what it says, in bytes that it may share with other entries.
 ///
 /// A zone of 10,000 services has 100,000 entries. As objects each would be ten allocations, and a look-up ten places in memory that
-/// no cache holds; packed it is one.
+/// no cache holds; packed it is a part of one.
 ///
 /// ```
-///   hash 8 | key's length 2 | key … | value …
+///   hash 8 | length 4 | key's length 2 | key … | value …
 /// ```
+/// The length is that of the whole entry.
 struct Packed: Sendable {
-    var bytes: [UInt8] = []
+    let bytes: [UInt8]
+    /// Where the entry begins.
+    let start: Int
 
-    static let keyStart = 10
+    static let keyStart = 14
+
+    /// An entry that stands in these bytes.
+    @inline(__always)
+    init(_ bytes: [UInt8], at start: Int) { (self.bytes, self.start) = (bytes, start) }
+
+    @inline(__always) var hash: UInt64 { load(start, as: UInt64.self) }
+    @inline(__always) var end: Int { start + Int(load(start + 8, as: UInt32.self)) }
+    @inline(__always) var keyRange: Range<Int> {
+        (start + Self.keyStart)..<(start + Self.keyStart + Int(load(start + 12, as: UInt16.self)))
+    }
+    @inline(__always) var valueStart: Int { keyRange.upperBound }
+    var key: ArraySlice<UInt8> { bytes[keyRange] }
+
+    @inline(__always)
+    func load<Value: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: Value.Type) -> Value {
+        bytes.load(offset, as: type)
+    }
+}
+
+/// Writes an entry: its value is appended piece by piece.
+struct PackedWriter {
+    private var bytes: [UInt8] = []
 
     init(_ hash: UInt64, key: [UInt8]) {
-        bytes.reserveCapacity(Self.keyStart + key.count)
+        bytes.reserveCapacity(128 + key.count)
         append(hash)
+        append(UInt32(0))
         append(UInt16(key.count))
-        bytes += key
-    }
-
-    @inline(__always) var hash: UInt64 { load(0, as: UInt64.self) }
-    @inline(__always) var keyCount: Int { Int(load(8, as: UInt16.self)) }
-    @inline(__always) var valueStart: Int { Self.keyStart + keyCount }
-    var key: ArraySlice<UInt8> { bytes[Self.keyStart..<valueStart] }
-
-    /// The same without the room that is left from growing.
-    var fitted: Packed {
-        var copy = self
-        copy.bytes = bytes.withUnsafeBytes { Array($0) }
-        return copy
+        append(key)
     }
 
     mutating func append(_ value: some FixedWidthInteger) {
         withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
     }
 
-    @inline(__always)
-    func load<Value: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: Value.Type) -> Value {
-        bytes.load(offset, as: type)
+    mutating func append(_ value: some Collection<UInt8>) { bytes += value }
+
+    consuming func finished() -> Packed {
+        withUnsafeBytes(of: UInt32(bytes.count).littleEndian) { bytes.replaceSubrange(8..<12, with: $0) }
+        return Packed(bytes, at: 0)
     }
 }
 
@@ -58,8 +74,9 @@ struct PackedReader {
         return Int(bytes.load(position, as: type))
     }
 
-    mutating func run(_ count: Int) -> [UInt8] {
+    /// Where so many bytes are, which are passed over.
+    mutating func range(_ count: Int) -> Range<Int> {
         defer { position += count }
-        return Array(bytes[position..<(position + count)])
+        return position..<(position + count)
     }
 }

@@ -16,20 +16,30 @@ struct RecordSet: Sendable {
     /// - Parameter wires: the data of each record; the first of equal ones counts.
     init(_ type: RecordType, ttl: TimeToLive, _ wires: [[UInt8]]) {
         var packed: [UInt8] = []
-        var (targets, names): ([UInt32], Set<[UInt8]>) = ([], [])
+        packed.reserveCapacity(wires.reduce(0) { $0 + 2 + $1.count })
         let before = Self.bytesBeforeTarget(type)
-        var seen: Set<[UInt8]> = []
-        var count = 0
-        for wire in wires where wires.count == 1 || seen.insert(wire).inserted {
+        var targets: [UInt32] = []
+        // Of a few it is quicker to look at each.
+        let isMany = wires.count > 8
+        var (seen, names): (Set<[UInt8]>, Set<[UInt8]>) = ([], [])
+        var kept: [[UInt8]] = []
+        func isNew(_ bytes: [UInt8], among few: [[UInt8]], _ many: inout Set<[UInt8]>) -> Bool {
+            isMany ? many.insert(bytes).inserted : !few.contains(bytes)
+        }
+        for wire in wires where wires.count == 1 || isNew(wire, among: kept, &seen) {
             // The root as a target says that there is none.
-            if let before, wire.count > before + 1, names.insert(wire[before...].map(lowercased)).inserted {
-                targets += [UInt32(packed.count + 2 + before), UInt32(count)]
+            if let before, wire.count > before + 1 {
+                let name = wire[before...].map(lowercased)
+                let isKnown = !isMany && kept.contains { $0.dropFirst(before).lazy.map(lowercased).elementsEqual(name) }
+                if isMany ? names.insert(name).inserted : !isKnown {
+                    targets += [UInt32(packed.count + 2 + before), UInt32(kept.count)]
+                }
             }
             packed += [UInt8(wire.count >> 8), UInt8(wire.count & 255)]
             packed += wire
-            count += 1
+            kept.append(wire)
         }
-        (self.type, self.ttl, self.count) = (type, ttl, count)
+        (self.type, self.ttl, count) = (type, ttl, kept.count)
         (start, end, targetCount) = (0, packed.count, targets.count / 2)
         for number in targets { withUnsafeBytes(of: number.littleEndian) { packed.append(contentsOf: $0) } }
         data = packed
@@ -95,13 +105,13 @@ extension RecordSet {
     /// Type, TTL, count, bytes of the records, count of targets; then the records and targets.
     private static let headSize = 18
 
-    func pack(into packed: inout Packed) {
+    func pack(into packed: inout PackedWriter) {
         packed.append(type.rawValue)
         packed.append(ttl.seconds)
         packed.append(UInt32(count))
         packed.append(UInt32(end - start))
         packed.append(UInt32(targetCount))
-        packed.bytes += data[start..<(end + 8 * targetCount)]
+        packed.append(data[start..<(end + 8 * targetCount)])
     }
 
     /// The set that is packed at a place of these bytes, which it shares.

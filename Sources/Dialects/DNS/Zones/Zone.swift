@@ -91,7 +91,7 @@ extension Zone {
         guard source != Self.ownSource, let given = namesGiven(by: source) else { return nil }
         var content: ZoneContent = []
         for entry in Set(given.hashes).sorted().flatMap(owners.entries) {
-            guard let share = PackedOwner(entry).owner.shares.first(where: { $0.source == source }) else { continue }
+            guard let share = PackedOwner(entry).share(source) else { continue }
             let name = DomainName(checked: Array(entry.key))
             for set in share.sets {
                 content.records += set.wires.map { Record(name, RecordData(set.type, wire: $0), ttl: set.ttl) }
@@ -116,88 +116,66 @@ extension Zone {
 
     @discardableResult
     private mutating func put(_ source: String, _ content: ZoneContent) -> [Record] {
-        var held: ZoneContent = []
-        var leftOut: [Record] = []
-        for record in content.records {
-            if canHold(record) {
-                held.records.append(record)
-            } else {
-                leftOut.append(record)
-            }
-        }
-        held.dashedAddresses = content.dashedAddresses.filter { $0.key.isInside(apex) }
-        held.emptyNames = content.emptyNames.filter { $0.isInside(apex) }
-
-        let shares = Self.shares(source, held)
+        let (given, leftOut) = pieces(content)
+        var key = NameKey()
         var hashes: [UInt64] = []
         var isNew = false
-        for (name, share) in shares {
-            let key = NameKey(name)
-            let hash = key.hash
+        for (name, hash, share) in given.shares(source) {
             hashes.append(hash)
+            key.read(name.wire, at: 0)
             let there = owners.entry(hash, key, from: 0).map(PackedOwner.init)
-            if let there, there.has(share) { continue }
-            isNew = isNew || there?.has(source) != true
+            let old = there?.share(source)
+            if let old, old.isSame(as: share) { continue }
+            isNew = isNew || old == nil
             change(key, depth: key.labels) { $0.put(share) }
         }
         let before = namesGiven(by: source)?.hashes ?? []
         // Of two names with one hash, one may have gone and the other come.
         guard isNew || before != hashes else { return leftOut }
-        removeRest(of: source, before, Set(hashes), shares)
+        removeRest(of: source, before, Set(hashes), given)
         let after = GivenNames(hashes, by: source)
-        if hashes.isEmpty { given.remove(after.packed.hash, Array(source.utf8)) } else { given.set(after.packed) }
+        if hashes.isEmpty { self.given.remove(after.packed.hash, Array(source.utf8)) } else { self.given.set(after.packed) }
         return leftOut
     }
 
     /// Takes away what a source had at names of which it says nothing any more.
-    private mutating func removeRest(
-        of source: String, _ before: [UInt64], _ after: Set<UInt64>, _ shares: [(name: DomainName, share: Owner.Share)]
-    ) {
+    private mutating func removeRest(of source: String, _ before: [UInt64], _ after: Set<UInt64>, _ given: [ContentPiece]) {
         for hash in before {
             let entries = owners.entries(hash)
             if entries.count == 1, after.contains(hash) { continue }
-            for entry in entries where PackedOwner(entry).has(source) {
+            for entry in entries where PackedOwner(entry).share(source) != nil {
                 let name = DomainName(checked: Array(entry.key))
-                if after.contains(hash), shares.contains(where: { $0.name == name }) { continue }
+                if after.contains(hash), given.contains(where: { $0.name == name }) { continue }
                 let key = NameKey(name)
                 change(key, depth: key.labels) { $0.put(Owner.Share(source: source, sets: [], dashedAddresses: nil)) }
             }
         }
     }
 
-    /// What content comes to at each of its names, in the order in which it names them.
-    private static func shares(_ source: String, _ content: ZoneContent) -> [(name: DomainName, share: Owner.Share)] {
-        var places: [DomainName: Int] = [:]
-        var found: [(name: DomainName, records: [Record])] = []
-        func place(_ name: DomainName) -> Int {
-            if let place = places[name] { return place }
-            places[name] = found.count
-            found.append((name, []))
-            return found.count - 1
+    /// What content comes to, and what of it the zone cannot hold.
+    private func pieces(_ content: ZoneContent) -> ([ContentPiece], leftOut: [Record]) {
+        var key = NameKey()
+        var (pieces, leftOut): ([ContentPiece], [Record]) = ([], [])
+        pieces.reserveCapacity(content.records.count)
+        func piece(_ name: DomainName, _ kind: ContentPiece.Kind) {
+            // Mostly several records in a row have one name.
+            var hash = pieces.last.flatMap { $0.name.wire == name.wire ? $0.hash : nil }
+            if hash == nil {
+                key.read(name.wire, at: 0)
+                hash = key.hash
+            }
+            pieces.append(ContentPiece(name: name, hash: hash ?? 0, kind: kind))
         }
-        for record in content.records { found[place(record.name)].records.append(record) }
-        for name in content.dashedAddresses.keys.sorted() { _ = place(name) }
-        for name in content.emptyNames.sorted() { _ = place(name) }
-        return found.map { name, records in
-            let share = Owner.Share(
-                source: source, sets: sets(records), dashedAddresses: content.dashedAddresses[name],
-                isNamed: content.emptyNames.contains(name))
-            return (name, share)
+        for record in content.records {
+            if record.recordClass == .internet, !record.type.isMeta, record.name.isInside(apex), let wire = record.data.wire {
+                piece(record.name, .record(record.type, record.ttl, wire))
+            } else {
+                leftOut.append(record)
+            }
         }
-    }
-
-    private func canHold(_ record: Record) -> Bool {
-        record.recordClass == .internet && !record.type.isMeta && record.name.isInside(apex) && record.data.wire != nil
-    }
-
-    /// In order of the types' numbers.
-    private static func sets(_ records: [Record]) -> [RecordSet] {
-        if records.count == 1 { return [RecordSet(records[0].type, ttl: records[0].ttl, records.compactMap(\.data.wire))] }
-        var byType: [RecordType: [Record]] = [:]
-        for record in records { byType[record.type, default: []].append(record) }
-        return byType.sorted { $0.key.rawValue < $1.key.rawValue }.map { type, records in
-            RecordSet(type, ttl: records.map(\.ttl).min() ?? 0, records.compactMap(\.data.wire))
-        }
+        for (name, ttl) in content.dashedAddresses where name.isInside(apex) { piece(name, .dashedAddresses(ttl)) }
+        for name in content.emptyNames where name.isInside(apex) { piece(name, .emptyName) }
+        return (pieces, leftOut)
     }
 
     /// Changes what stands at the last `depth` labels of a name, and lets its parents come and go with it.

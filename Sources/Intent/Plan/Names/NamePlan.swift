@@ -9,7 +9,7 @@ internal import KubeAPI
 /// let plan = NamePlan()
 /// var zones = plan.zones(of: objects)                     // the whole
 /// for subject in objects.set(slice) {                     // and what a change comes to
-///     for part in plan.parts(subject, of: objects) { plan.put(part, into: &zones) }
+///     plan.put(plan.parts(subject, of: objects), into: &zones)
 /// }
 /// ```
 /// There are three zones: the cluster's domain, and both reverse trees, which pass on what they do not know, so that an address of
@@ -100,11 +100,12 @@ extension NamePlan {
             + objects.namespaceNames.map(Snapshot.Subject.namespace) + pods
     }
 
-    /// Puts a part in place of what its object had.
-    public func put(_ part: NamePart, into zones: inout Zones) {
-        for content in part.contents {
-            guard var zone = zones[content.apex] else { continue }
-            zone.replace(part.source, with: content.content)
+    /// Puts parts in place of what their objects had. Of several at once each zone is copied once, as far as they change it.
+    public func put(_ parts: [NamePart], into zones: inout Zones) {
+        for (apex, parts) in Dictionary(grouping: parts.flatMap { part in part.contents.map { (part.source, $0) } }, by: \.1.apex)
+        {
+            guard var zone = zones[apex] else { continue }
+            for (source, content) in parts { zone.replace(source, with: content.content) }
             zones.set(zone)
         }
     }

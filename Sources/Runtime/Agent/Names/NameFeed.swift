@@ -175,14 +175,14 @@ extension NameFeed {
     }
 
     private mutating func renew(_ subjects: Set<Snapshot.Subject>) -> Bool {
+        var parts: [NamePart] = []
         for subject in subjects {
-            var problems: [Problem] = []
-            for part in plan.parts(subject, of: objects) {
-                plan.put(part, into: &zones)
-                problems += part.problems
-            }
+            let own = plan.parts(subject, of: objects)
+            let problems = own.flatMap(\.problems)
             nameProblems[subject] = problems.isEmpty ? nil : problems
+            parts += own
         }
+        plan.put(parts, into: &zones)
         return !subjects.isEmpty
     }
 }
