@@ -96,12 +96,12 @@ struct NameFollowingTests {
 
         func noteReading() { state.withLock { $0.readings += 1 } }
 
-        func next() -> [ObjectEvent]? {
+        func next() -> ObjectBatch? {
             let isOver = state.withLock { state in
                 state.turns += 1
                 return state.readings > 0 || state.turns >= Self.most
             }
-            guard isOver else { return [] }
+            guard isOver else { return ObjectBatch([], age: { .zero }) }
             ended.finish()
             return nil
         }
@@ -109,7 +109,7 @@ struct NameFollowingTests {
 
     /// A source that always has another event, as one has under load; what it tells is nothing.
     private struct Endless: ObjectSource {
-        let events: AsyncStream<[ObjectEvent]>
+        let events: AsyncStream<ObjectBatch>
 
         /// - Parameter begins: called before the first event.
         init(_ load: Load, begins: @escaping @Sendable () -> Void) {

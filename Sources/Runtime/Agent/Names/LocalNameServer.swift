@@ -96,8 +96,9 @@ final class LocalNameServer: LocalNameServing {
 
 extension LocalNameServer {
     /// What the objects say, in their order.
-    func take(_ events: [ObjectEvent]) {
-        let begin = surroundings.now()
+    ///
+    /// - Parameter age: how long ago that was read.
+    func take(_ events: [ObjectEvent], age: () -> Duration = { .zero }) {
         state.withLock { state in
             for event in events {
                 readDocument(in: event, &state)
@@ -105,13 +106,14 @@ extension LocalNameServer {
                 note(nodeIn: event, &state)
             }
             let named = events.compactMap { feedable($0, state.knowsAllPods) }
-            let isChanged = !named.isEmpty && state.feed.take(named)
+            var changes: [NamedChange] = []
+            let isChanged = !named.isEmpty && state.feed.take(named, &changes)
             var touched: Set<IPAddress> = []
             for event in events { touched.formUnion(Self.note(event, &state.clients)) }
             guard isChanged || !touched.isEmpty else { return }
             refresh(touched, &state)
             serve(&state)
-            state.programming.observe(events, took: surroundings.now() - begin, at: surroundings.date())
+            if state.server != nil { state.programming.observe(changes, took: age(), at: surroundings.date()) }
         }
     }
 
