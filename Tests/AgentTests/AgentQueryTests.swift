@@ -16,10 +16,8 @@ extension KernelTests {
         private var socket: String { "\(node.directory.path)/\(LocalNameSettings.socket(in: "state"))" }
 
         private func write(_ document: String?, _ parts: [String] = []) throws {
-            let names =
-                [NameObjects.service(at: [server])] + NameObjects.endpoints + (document.map { [NameObjects.document($0)] } ?? [])
-            let objects = [TestNode.objects(1, 2), NameObjects.namespace] + names + parts
-            try node.directory.write(objects.joined(separator: "---\n"), to: "objects.yaml")
+            let names = [NameObjects.service(at: [server]), document.map { NameObjects.document($0) }]
+            try node.directory.write(NameObjects.cluster(names + parts), to: "objects.yaml")
         }
 
         private func untilAnswered() throws {

@@ -107,6 +107,31 @@ extension KernelTests {
             }
         }
 
+        @Test("how long a change takes is told from when it was read, and only while somebody is served by it")
+        func age() throws {
+            let server = server(usual)
+            func service(_ name: String, _ last: UInt8) -> any KubernetesObject {
+                var spec = Service.Spec()
+                spec.clusterIPs = [.v4(IPv4Address(10, 96, 0, last))]
+                return Service(metadata: ObjectMeta(name: name, namespace: "shop"), spec: spec)
+            }
+            func figures() -> [String?] {
+                ["sum", "count"].map {
+                    figure("tulle_dns_programming_duration_seconds_\($0)", of: server).map { "\($0.split(separator: " ")[1])" }
+                }
+            }
+            server.take([.listed([document("{}"), service("web", 1)])])
+            server.take([.added(service("till", 2))], age: { .seconds(9) })
+            try server.serve(at: [ip("127.0.0.1")])
+            #expect(figures() == [nil, nil])
+            let unread = Node(metadata: ObjectMeta(name: "n2"))
+            server.take(
+                [.added(service("cart", 3)), .modified(service("web", 1)), .modified(service("till", 4)), .added(unread)],
+                age: { .seconds(3) })
+            #expect(figures() == ["6", "2"])
+            server.stop()
+        }
+
         @Test("a file that is missing at first is looked for also while nobody is served", .timeLimit(.minutes(1)))
         func missing() async throws {
             let server = server(usual)

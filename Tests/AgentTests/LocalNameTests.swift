@@ -20,8 +20,7 @@ extension KernelTests {
         init() throws { node = try TestNode() }
 
         private func objects(_ pods: [String] = [], _ more: String...) -> String {
-            ([TestNode.objects(1, 2), NameObjects.namespace, NameObjects.document(), NameObjects.service()]
-                + NameObjects.endpoints + pods.map(NameObjects.pod) + more).joined(separator: "---\n")
+            NameObjects.cluster([NameObjects.document(), NameObjects.service()] + pods.map(NameObjects.pod) + more)
         }
 
         private struct Pod {

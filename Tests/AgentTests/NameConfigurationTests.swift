@@ -23,8 +23,7 @@ extension KernelTests {
         init() throws { node = try TestNode() }
 
         private func write(_ parts: String?...) throws {
-            let objects = [TestNode.objects(1, 2), NameObjects.namespace] + parts.compactMap(\.self) + NameObjects.endpoints
-            try node.directory.write(objects.joined(separator: "---\n"), to: "objects.yaml")
+            try node.directory.write(NameObjects.cluster(parts), to: "objects.yaml")
         }
 
         private func held() throws -> Set<String> {
@@ -268,13 +267,7 @@ extension KernelTests {
             var zones = Zones()
             configuration.custom.apply(to: &zones, insteadOf: nil)
             server.serve(ServedNames(zones: zones))
-            let failure = try namespace.perform { () throws(KernelError) -> (any Error)? in
-                do {
-                    try server.start()
-                    return nil
-                } catch { return error }
-            }
-            if let failure { throw failure }
+            try server.start(in: namespace)
             return server
         }
     }

@@ -6,6 +6,7 @@ import KubeAPI
 import KubeClient
 import Logging
 import NameServer
+import Plan
 import Telemetry
 import Testing
 
@@ -75,40 +76,61 @@ struct NameFigureTests {
         #expect(forwarder.figures.memory.bytes > 0 && lines.contains("tulle_dns_cache_bytes \(forwarder.figures.memory.bytes)"))
     }
 
-    @Test("how long changes took is told by the kind of service, and since what caused them where that is known")
-    func programming() {
-        func slice(_ labels: [String: String], _ trigger: String? = nil) -> EndpointSlice {
-            let notes = trigger.map { ["endpoints.kubernetes.io/last-change-trigger-time": $0] } ?? [:]
-            return EndpointSlice(
-                metadata: ObjectMeta(name: "a", namespace: "shop", labels: labels, annotations: notes), addressType: .v4)
+    @Test(
+        "each change that gives others names is counted by the kind of its service, and since what caused it where that is known")
+    func programming() throws {
+        func service(_ name: String, _ body: String) -> String {
+            #"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "\#(name)", "namespace": "shop"}, "spec": {\#(body)}}"#
         }
-        let controller = ["endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"]
-        let headless = ["service.kubernetes.io/headless": ""]
-        var spec = Service.Spec()
-        spec.clusterIPs = [.v4(IPv4Address(10, 96, 0, 1))]
-        let service = Service(metadata: ObjectMeta(name: "web", namespace: "shop"), spec: spec)
-        let time = "1970-01-01T00:00:07Z"
+        func slice(_ name: String, of service: String, _ address: String) -> String {
+            """
+            {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "\(name)", "namespace": "shop",
+             "labels": {"kubernetes.io/service-name": "\(service)"}, "annotations": {"\(AgentFigures.triggerAnnotation)":
+             "1970-01-01T00:00:07Z"}}, "addressType": "IPv4", "endpoints": [{"addresses": ["\(address)"]}]}
+            """
+        }
+        func object(_ text: String) throws -> any KubernetesObject {
+            try #require(Registry.standard.read(try JSONReader().value(text)).object, "\(text)")
+        }
+        let web = try object(service("web", #""clusterIPs": ["10.96.0.1"]"#))
+        let label = try object(service("web", #""clusterIPs": ["10.96.0.1"], "selector": {"app": "web"}"#))
+        let db = try object(service("db", #""clusterIPs": ["None"], "selector": {"app": "db"}"#))
+        let dbSlice = try object(slice("db-1", of: "db", "192.0.2.1"))
+        let old = try object(service("old", #""clusterIPs": ["None"]"#))
+        let oldSlice = try object(slice("old-1", of: "old", "192.0.2.9"))
+        var feed = NameFeed(NamePlan(), knowsClients: false)
         var programming = NameProgramming()
-        programming.observe(
-            [
-                .listed([slice(controller, time)]), .added(service), .modified(slice(controller, time)),
-                .modified(slice(headless.merging(controller) { $1 }, time)), .modified(slice(headless, time)),
-                .deleted(service.key, uid: ""),
-            ], took: .milliseconds(2), at: Timestamp(seconds: 10))
+        func take(_ events: [ObjectEvent]) {
+            var changes: [NamedChange] = []
+            _ = feed.take(events, &changes)
+            programming.observe(changes, took: .milliseconds(2), at: Timestamp(seconds: 10))
+        }
+        take([.listed([web, db, dbSlice]), .modified(try object(slice("db-1", of: "db", "192.0.2.2")))])
+        #expect(counts(programming) == [], "what was there already did not change")
+        // Addresses of endpoints give a service with an address of its own no names, nor does a selector.
+        take([.modified(label), .added(try object(slice("web-1", of: "web", "192.0.2.3"))), .modified(dbSlice)])
+        #expect(counts(programming) == ["headless_with_selector 0.002 1", "since 3 1"])
+        take([.added(old), .added(oldSlice), .modified(oldSlice), .modified(db)])
+        #expect(counts(programming) == ["headless_with_selector 0.002 1", "headless_without_selector 0.004 2", "since 3 1"])
+        take([.deleted(dbSlice.key, uid: ""), .deleted(web.key, uid: ""), .deleted(web.key, uid: "")])
+        #expect(
+            counts(programming) == [
+                "cluster_ip 0.002 1", "headless_with_selector 0.004 2", "headless_without_selector 0.004 2", "since 3 1",
+            ])
+    }
+
+    /// The sum and the count of each kind of service.
+    private func counts(_ programming: NameProgramming) -> [String] {
         var page = Exposition()
         programming.add(to: &page)
-        let counts = page.text.split(separator: "\n").filter { $0.contains("_count") || $0.contains("_sum{") }.map(String.init)
-        #expect(
-            counts == [
-                #"tulle_dns_programming_duration_seconds_sum{service_kind="cluster_ip"} 0.004"#,
-                #"tulle_dns_programming_duration_seconds_count{service_kind="cluster_ip"} 2"#,
-                #"tulle_dns_programming_duration_seconds_sum{service_kind="headless_with_selector"} 0.002"#,
-                #"tulle_dns_programming_duration_seconds_count{service_kind="headless_with_selector"} 1"#,
-                #"tulle_dns_programming_duration_seconds_sum{service_kind="headless_without_selector"} 0.002"#,
-                #"tulle_dns_programming_duration_seconds_count{service_kind="headless_without_selector"} 1"#,
-                #"coredns_kubernetes_dns_programming_duration_seconds_sum{service_kind="headless_with_selector"} 3"#,
-                #"coredns_kubernetes_dns_programming_duration_seconds_count{service_kind="headless_with_selector"} 1"#,
-            ])
+        let values = page.text.split(separator: "\n").filter { $0.contains("_count") || $0.contains("_sum{") }.map {
+            (name: $0.split(separator: "{")[0], kind: $0.split(separator: "\"")[1], value: $0.split(separator: " ")[1])
+        }
+        return stride(from: 0, to: values.count, by: 2).map { place in
+            let (sum, count) = (values[place], values[place + 1])
+            let isOwn = sum.name == "tulle_dns_programming_duration_seconds_sum"
+            return "\(isOwn ? String(sum.kind) : "since") \(sum.value) \(count.value)"
+        }
     }
 }
 

@@ -5,7 +5,6 @@ import Logging
 import NameServer
 import Netlink
 import Plan
-import Synchronization
 import Testing
 
 @testable import Agent
@@ -57,68 +56,64 @@ struct NameFollowingTests {
         #expect(look() && upstreams() == ["192.0.2.2"])
     }
 
-    @Test("who asks for the configuration to be read is heard while events never end, on a single thread")
+    @Test("who asks for the configuration to be read is heard while events wait, on a single thread")
     func heard() async throws {
-        try directory.write("ttl: 1s\n", to: "names.yaml")
+        // Without a limit of answers there is nothing else to follow.
+        try directory.write("ttl: 1s\nrateLimit: false\n", to: "names.yaml")
         let load = Load()
         let (reloads, reload) = AsyncStream.makeStream(of: Void.self)
         let follower = try NameConfigurationFollower(
             "\(directory.path)/names.yaml", listening: [], logger: logger, override: { if $0.ttl == 2 { load.noteReading() } })
-        try directory.write("ttl: 2s\n", to: "names.yaml")
+        try directory.write("ttl: 2s\nrateLimit: false\n", to: "names.yaml")
         let forwarder = Forwarder(ForwardingSettings(), now: { .zero }, random: { 0 }, logger: logger)
         let service = NameService(
-            NameService.Settings(), sources: { _ in Endless(load) { reload.yield() } },
+            NameService.Settings(), sources: { _ in Source(events: load.events) { reload.yield() } },
             server: DNSServer(NameServerSettings(addresses: [], now: { .zero }), outside: forwarder, logger: logger),
             forwarder: forwarder, log: QueryLog(now: { .zero }), configuration: follower, reloads: reloads,
             surroundings: Surroundings(now: { .zero }, random: { 0 }), logger: logger)
         let thread = SessionExecutor(name: "one")
-        await withTaskExecutorPreference(SessionTasks(on: thread)) {
+        let waiting = await withTaskExecutorPreference(SessionTasks(on: thread)) {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { try? await service.run() }
-                for await _ in load.end { break }
-                group.cancelAll()
+                defer { group.cancelAll() }
+                return await load.readings.first { _ in true }
             }
         }
-        #expect(load.readings == 1 && load.turns < Load.most, "after \(load.turns) turns")
+        #expect(waiting ?? 0 > 1, "all events were taken before")
     }
 
-    /// Events that go on until the configuration was read again, or far too long.
-    private final class Load: Sendable {
-        static let most = 20_000
-        private let state = Mutex((readings: 0, turns: 0))
-        let end: AsyncStream<Void>
-        private let ended: AsyncStream<Void>.Continuation
+    /// Events that are there before they are asked for, as under load; what they tell is nothing.
+    private struct Load {
+        private static let most = 20_000
+        let events: AsyncStream<ObjectBatch>
+        private let more: AsyncStream<ObjectBatch>.Continuation
+        /// How many waited, when the configuration was read again.
+        let readings: AsyncStream<Int>
+        private let reading: AsyncStream<Int>.Continuation
 
-        init() { (end, ended) = AsyncStream.makeStream() }
+        init() {
+            (events, more) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.most))
+            (readings, reading) = AsyncStream.makeStream()
+            for _ in 0..<Self.most { more.yield(ObjectBatch([], age: { .zero })) }
+        }
 
-        var readings: Int { state.withLock { $0.readings } }
-        var turns: Int { state.withLock { $0.turns } }
-
-        func noteReading() { state.withLock { $0.readings += 1 } }
-
-        func next() -> [ObjectEvent]? {
-            let isOver = state.withLock { state in
-                state.turns += 1
-                return state.readings > 0 || state.turns >= Self.most
+        /// The room that is left for one more tells how many wait.
+        func noteReading() {
+            if case .enqueued(let room) = more.yield(ObjectBatch([], age: { .zero })) {
+                reading.yield(Self.most - room)
+            } else {
+                reading.yield(Self.most)
             }
-            guard isOver else { return [] }
-            ended.finish()
-            return nil
         }
     }
 
-    /// A source that always has another event, as one has under load; what it tells is nothing.
-    private struct Endless: ObjectSource {
-        let events: AsyncStream<[ObjectEvent]>
+    private struct Source: ObjectSource {
+        let events: AsyncStream<ObjectBatch>
+        let begins: @Sendable () -> Void
 
-        /// - Parameter begins: called before the first event.
-        init(_ load: Load, begins: @escaping @Sendable () -> Void) {
-            events = AsyncStream {
-                if load.turns == 0 { begins() }
-                return load.next()
-            }
+        func run() async {
+            begins()
+            for await _ in AsyncStream.makeStream(of: Void.self).stream {}
         }
-
-        func run() async { for await _ in AsyncStream.makeStream(of: Void.self).stream {} }
     }
 }

@@ -48,7 +48,7 @@ struct SnapshotTests {
             }
             let fresh = Snapshot(of: Array(objects.values))
             try #require(snapshot.text == fresh.text)
-            #expect(snapshot.namespaceNames == fresh.namespaceNames && snapshot.podCount == fresh.podCount)
+            #expect(snapshot.services.names == fresh.services.names)
             #expect(touched == different(before, old, snapshot, objects))
         }
     }
@@ -118,8 +118,11 @@ struct SnapshotTests {
                 if before.members[key.name] != after.members[key.name] || problems(before) != problems(after) {
                     subjects.insert(.node(key.name))
                 }
-            case "Namespace": if old[key] as? Namespace != new[key] as? Namespace { subjects.insert(.namespace(key.name)) }
-            default: if old[key] as? Pod != new[key] as? Pod { subjects.insert(.pod(key)) }
+            case "Service":
+                if (old[key] as? Service)?.spec != (new[key] as? Service)?.spec {
+                    subjects.insert(.service(ServiceIndex.Name(namespace: key.namespace, name: key.name)))
+                }
+            default: break
             }
         }
         return subjects
@@ -129,7 +132,10 @@ struct SnapshotTests {
         let number = seed.number(below: 6)
         let labels = ["version": "\(seed.number(below: 2))"]
         switch seed.number(below: 6) {
-        case 0: return Namespace(metadata: ObjectMeta(name: "ns\(number)", labels: labels))
+        case 0:
+            var spec = Service.Spec()
+            spec.affinity = .seconds(seed.number(below: 2))
+            return Service(metadata: ObjectMeta(name: "web\(number)", namespace: "default", labels: labels), spec: spec)
         case 1: return Pod(metadata: ObjectMeta(name: "pod\(number)", namespace: "default", labels: labels))
         default: return try randomNode("n\(number)", &seed)
         }

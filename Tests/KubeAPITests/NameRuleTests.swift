@@ -24,6 +24,8 @@ struct NameRuleTests {
         (.environmentName, "PATH", 0), (.environmentName, "1 odd/name", 0), (.environmentName, "", 1),
         (.environmentName, "A=B", 1),
         (.environmentName, "é", 1), (.environmentName, "a\n", 1),
+        (.pathSegment, "system:node", 0), (.pathSegment, "A b", 0), (.pathSegment, ".", 1), (.pathSegment, "..", 1),
+        (.pathSegment, "a/b%", 2),
     ]
 
     @Test("names are right or have this many faults", arguments: table)

@@ -139,9 +139,9 @@ struct FileSourceTests {
         let source = FileObjectSource(paths: [path], interval: .seconds(3), clock: clock, logger: Logger(label: "test"))
         let feeding = Task { await source.run() }
         var events = source.events.makeAsyncIterator()
-        #expect(texts(await events.next() ?? []) == ["listed Namespace a"])
+        #expect(texts(await events.next()?.events ?? []) == ["listed Namespace a"])
         try directory.write(yaml("a=2"), to: "objects.yaml")
-        #expect(texts(await events.next() ?? []) == ["modified Namespace a"])
+        #expect(texts(await events.next()?.events ?? []) == ["modified Namespace a"])
         #expect(clock.sleeps.allSatisfy { $0 == .seconds(3) })
         feeding.cancel()
         await feeding.value

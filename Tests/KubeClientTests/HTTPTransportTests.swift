@@ -45,8 +45,8 @@ struct HTTPTransportTests {
             collections, transport: transport, clock: ContinuousClock(), random: { 0.5 }, logger: Logger(label: "test"))
         let feeding = Task { await source.run() }
         var (isListed, watched) = (false, 0)
-        for await events in source.events {
-            for event in events {
+        for await batch in source.events {
+            for event in batch.events {
                 switch event {
                 case .listed(let objects):
                     isListed = true

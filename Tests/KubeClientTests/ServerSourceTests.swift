@@ -58,15 +58,15 @@ struct ServerSourceTests {
             clock: clock, random: { 0 }, logger: Logger(label: "test"))
         let feeding = Task { await source.run() }
         var result: [String] = []
-        for await events in source.events {
-            result += events.map(\.description)
+        for await batch in source.events {
+            result += batch.events.map(\.description)
             if result.count >= count { feeding.cancel() }
         }
         await feeding.value
         return result
     }
 
-    @Test("what comes in one piece is told in one piece", .timeLimit(.minutes(5)))
+    @Test("what comes in one piece is told in one piece, with its age", .timeLimit(.minutes(5)))
     func together() async {
         let transport = ScriptedTransport([
             list(["a"], version: "10"),
@@ -75,13 +75,17 @@ struct ServerSourceTests {
                 event("ADDED", "d", "15"),
             ]),
         ])
+        let clock = InstantClock()
         let source = ServerObjectSource(
-            [ServerObjectSource.Collection(Namespace.resource)], transport: transport, clock: InstantClock(), random: { 0 },
+            [ServerObjectSource.Collection(Namespace.resource)], transport: transport, clock: clock, random: { 0 },
             logger: Logger(label: "test"))
         let feeding = Task { await source.run() }
         var told: [[String]] = []
-        for await events in source.events {
-            told.append(events.map(\.description))
+        for await batch in source.events {
+            told.append(batch.events.map(\.description))
+            let before = batch.age()
+            clock.pass(.seconds(2))
+            #expect(batch.age() - before == .seconds(2))
             if told.count == 3 { feeding.cancel() }
         }
         #expect(

@@ -6,8 +6,6 @@ public import KubeAPI
 /// The order in which objects arrive makes no difference (there is a test).
 public struct Snapshot: Sendable {
     private var nodes: [String: Node] = [:]
-    private var namespaces: [String: Namespace] = [:]
-    private var pods: [ObjectKey: Pod] = [:]
 
     private var resolved = MemberIndex()
 
@@ -16,7 +14,7 @@ public struct Snapshot: Sendable {
 
     public init() {}
 
-    /// What a change can touch.
+    /// What a change can touch: here nodes and services, and namespaces and pods where names are made of objects.
     public enum Subject: Hashable, Sendable {
         case node(String)
         case namespace(String)
@@ -30,10 +28,6 @@ public struct Snapshot: Sendable {
     /// Everything wrong with the objects, the worst first.
     public var problems: [Problem] { resolved.problems.values.joined().sorted() }
 
-    public func pod(namespace: String, name: String) -> Pod? {
-        pods[ObjectKey(Pod.resource.kind, namespace: namespace, name: name)]
-    }
-
     /// Where a node stands: its label `topology.kubernetes.io/zone`; empty without.
     public func zone(ofNode name: String) -> String { nodes[name]?.zone ?? "" }
 
@@ -41,18 +35,13 @@ public struct Snapshot: Sendable {
     public func uid(ofService key: ObjectKey) -> String? {
         services.service(ServiceIndex.Name(namespace: key.namespace, name: key.name))?.metadata.uid
     }
-
-    public var podCount: Int { pods.count }
-    public var namespaceNames: [String] { namespaces.keys.sorted() }
-    public func hasNamespace(_ name: String) -> Bool { namespaces[name] != nil }
-    /// In no order.
-    public var everyPod: some Collection<Pod> { pods.values }
 }
 
 // MARK: - Changes
 
 extension Snapshot {
-    /// Takes an object in, new or changed. Kinds that mean nothing to the network are passed over.
+    /// Takes an object in, new or changed. Other kinds than nodes, services and slices are passed over: policies and names keep what
+    /// they need of namespaces and pods themselves.
     ///
     /// - Returns: what has to be planned again: nothing when the object means what it meant before. A subject whose problems alone
     ///   changed is among them.
@@ -66,7 +55,7 @@ extension Snapshot {
     /// Takes these objects for everything there is: what is not among them is forgotten.
     @discardableResult
     public mutating func replace(with objects: [any KubernetesObject]) -> Set<Subject> {
-        let known = nodes.values.map(\.key) + namespaces.values.map(\.key) + pods.keys + services.keys
+        let known = nodes.values.map(\.key) + services.keys
         var effect = Effect()
         if !known.isEmpty {
             let kept = Set(objects.map(\.key))
@@ -96,11 +85,6 @@ extension Snapshot {
             return Effect(
                 touched: old?.zone == node.zone ? [] : [.node(node.metadata.name)],
                 claimants: old.map { $0.claims(sameAs: node) } ?? false ? [] : [node.metadata.name])
-        case let namespace as Namespace:
-            let old = namespaces.updateValue(namespace, forKey: namespace.metadata.name)
-            return Effect(touched: old == namespace ? [] : [.namespace(namespace.metadata.name)])
-        case let pod as Pod:
-            return Effect(touched: pods.updateValue(pod, forKey: pod.key) == pod ? [] : [.pod(pod.key)])
         case let service as Service: return Effect(touched: Set(services.set(service).map(Subject.service)))
         case let slice as EndpointSlice: return Effect(touched: Set(services.set(slice).map(Subject.service)))
         default: return Effect()
@@ -110,9 +94,6 @@ extension Snapshot {
     private mutating func forget(_ key: ObjectKey) -> Effect {
         switch (key.kind, key.group) {
         case (Node.resource.kind.kind, ""): Effect(claimants: nodes.removeValue(forKey: key.name) == nil ? [] : [key.name])
-        case (Namespace.resource.kind.kind, ""):
-            Effect(touched: namespaces.removeValue(forKey: key.name) == nil ? [] : [.namespace(key.name)])
-        case (Pod.resource.kind.kind, ""): Effect(touched: pods.removeValue(forKey: key) == nil ? [] : [.pod(key)])
         default: Effect(touched: Set(services.remove(key).map(Subject.service)))
         }
     }

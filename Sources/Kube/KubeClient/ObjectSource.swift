@@ -2,13 +2,22 @@ public import KubeAPI
 
 /// Where objects come from. Whoever consumes the events does not know whether a file or a server feeds them.
 public protocol ObjectSource: Sendable {
-    /// What happens, in order, for one consumer; what came together is one element. It ends when ``run()`` does.
+    /// What happens, in order, for one consumer. It ends when ``run()`` does.
     ///
     /// Events wait without a limit while the consumer is slow: they are changes, and losing one would mean a wrong network.
-    var events: AsyncStream<[ObjectEvent]> { get }
+    var events: AsyncStream<ObjectBatch> { get }
 
     /// Feeds the events until its task is cancelled; then it returns. To be called once.
     func run() async
+}
+
+/// What came together.
+public struct ObjectBatch: Sendable {
+    public var events: [ObjectEvent]
+    /// How long ago the source had read it.
+    public var age: @Sendable () -> Duration
+
+    public init(_ events: [ObjectEvent], age: @escaping @Sendable () -> Duration) { (self.events, self.age) = (events, age) }
 }
 
 /// What a source says.

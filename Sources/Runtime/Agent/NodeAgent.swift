@@ -41,7 +41,7 @@ public struct NodeAgent: Service {
     }
 
     private enum Event: Sendable {
-        case objects([ObjectEvent])
+        case objects(ObjectBatch)
         case kernel(KernelWatch.Notice)
         /// Calls about attachments ended.
         case attachments
@@ -171,7 +171,7 @@ public struct NodeAgent: Service {
 
     /// On the reconciler's thread too, so that what is heard wakes no other.
     private func hear(_ post: Mailbox<Event>, on reconciler: isolated Reconciler) async {
-        for await events in source.events { post.put(.objects(events)) }
+        for await batch in source.events { post.put(.objects(batch)) }
     }
 
     /// On the reconciler's thread: going to another one and back for every step would cost more than most steps.
@@ -198,9 +198,9 @@ public struct NodeAgent: Service {
             yard.board.begin()
             for event in post.take() {
                 switch event {
-                case .objects(let events):
-                    yard.nameServer?.take(events)
-                    for event in events {
+                case .objects(let batch):
+                    yard.nameServer?.take(batch.events, age: batch.age)
+                    for event in batch.events {
                         if case .listed = event, waiting != nil {
                             waiting = nil
                             surroundings.hasListed()

@@ -45,8 +45,15 @@ enum Sample {
             #""spec": {"rules": [{"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}}]}}]}"#
         ),
         ("IngressClass", #""spec": {"controller": "example.org/one"}"#),
+        ("Role", rules), ("ClusterRole", rules), ("RoleBinding", binding), ("ClusterRoleBinding", binding),
         ("CustomResourceDefinition", #""spec": \#(definitionSpec)"#),
     ]
+
+    private static let rules = #""rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]"#
+    private static let binding = """
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:a"},
+        "subjects": [{"kind": "ServiceAccount", "name": "a", "namespace": "b"}]
+        """
 
     static let definitionSpec = """
         {"group": "example.org", "scope": "Namespaced", "names": {"plural": "boats", "kind": "Boat", "shortNames": ["bt"]},

@@ -135,6 +135,12 @@ import Testing
             "Last Seen | Type | Reason | Object | (Subobject) | (Source) | Message | (First Seen) | (Count) | (Name)",
             "5s | Normal | Started | pod/p |  | kubelet, n1 | a | 60s | 4 | web"
         ),
+        ("Role", #""rules": []"#, "Name | Created At", "web | 2001-09-09T00:46:40Z"),
+        (
+            "ClusterRoleBinding",
+            #""roleRef": {"kind": "ClusterRole", "name": "a"}, "subjects": [{"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "namespace": "n", "name": "s"}, {"kind": "ServiceAccount", "namespace": "n", "name": "t"}]"#,
+            "Name | Role | Age | (Users) | (Groups) | (ServiceAccounts)", "web | ClusterRole/a | 60m | u |  | n/s, n/t"
+        ),
         ("CustomResourceDefinition", #""spec": {}"#, "Name | Created At", "web | 2001-09-09T00:46:40Z"),
     ]
 

@@ -57,6 +57,11 @@ struct NameClient {
 enum NameObjects {
     static let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
 
+    /// A node and its neighbour, where the cluster's own server is, and what else there is.
+    static func cluster(_ parts: [String?]) -> String {
+        ([TestNode.objects(1, 2), namespace] + endpoints + parts.compactMap(\.self)).joined(separator: "---\n")
+    }
+
     static func service(_ name: String = "kube-dns", at addresses: [String] = ["10.96.0.10", "fd00:96::a"]) -> String {
         let families = addresses.map { $0.contains(":") ? "IPv6" : "IPv4" }
         let isHeadless = addresses.isEmpty

@@ -42,8 +42,8 @@ final class ClusterMirror: Sendable {
             backoff: Backoff(first: .milliseconds(10), limit: .milliseconds(100)))
         await withDiscardingTaskGroup { group in
             group.addTask { await source.run() }
-            for await events in source.events {
-                for event in events {
+            for await batch in source.events {
+                for event in batch.events {
                     switch event {
                     case .listed(let objects): change { view in for object in objects { view.objects[object.key] = object.tree } }
                     case .added(let object), .modified(let object): change { $0.objects[object.key] = object.tree }

@@ -26,7 +26,12 @@ struct ZoneFileEntries {
     private var line = 1
     private var lineStart = 0
 
-    init(_ text: String) { bytes = Array(text.utf8) }
+    /// - Parameter text: whose lines end with LF or CR LF.
+    init(_ text: String) {
+        let all = Array(text.utf8)
+        let hasPairs = all.contains(UInt8(ascii: "\r"))
+        bytes = !hasPairs ? all : zip(all, all.dropFirst() + [0]).filter { $0 != (0x0D, 0x0A) }.map(\.0)
+    }
 
     private var column: Int { position - lineStart + 1 }
 
@@ -93,7 +98,8 @@ struct ZoneFileEntries {
         let start = position
         while position < bytes.count, bytes[position] != UInt8(ascii: "\"") {
             guard bytes[position] != UInt8(ascii: "\n") else { throw begin.1 }
-            position += bytes[position] == UInt8(ascii: "\\") ? 2 : 1
+            let isEscape = bytes[position] == UInt8(ascii: "\\") && position + 1 < bytes.count && bytes[position + 1] != 0x0A
+            position += isEscape ? 2 : 1
         }
         guard position < bytes.count else { throw begin.1 }
         defer { position += 1 }

@@ -149,6 +149,23 @@ extension NamedObjects {
         entry(name.namespace, name.name).content
     }
 
+    /// Kinds of services, as CoreDNS tells them apart.
+    public enum ServiceKind: String, CaseIterable, Sendable {
+        case clusterIP = "cluster_ip"
+        case headlessWithSelector = "headless_with_selector"
+        case headlessWithoutSelector = "headless_without_selector"
+    }
+
+    /// `nil`: it is not there, has no address yet, or is another's name.
+    public func kind(of name: ServiceIndex.Name) -> ServiceKind? {
+        guard let service = entry(name.namespace, name.name).named else { return nil }
+        return switch service.kind {
+        case .addressed(let addresses, _): addresses.isEmpty ? nil : .clusterIP
+        case .headless: service.hasSelector ? .headlessWithSelector : .headlessWithoutSelector
+        case .alias: nil
+        }
+    }
+
     func hasNamespace(_ name: String) -> Bool { namespaces.contains(name) }
 
     /// A pod that has an address and has not ended.

@@ -6,6 +6,8 @@ struct NamedService: Hashable, Sendable {
     var kind: Kind
     /// Its endpoints have names whether or not they are ready.
     var publishesNotReadyAddresses = false
+    /// It is headless, and a controller finds its endpoints.
+    var hasSelector = false
 
     enum Kind: Hashable, Sendable {
         /// With cluster IPs, or none yet.
@@ -47,7 +49,7 @@ extension NamedService {
         }
         publishesNotReadyAddresses = spec.publishesNotReadyAddresses
         if spec.isHeadless {
-            kind = .headless
+            (kind, hasSelector) = (.headless, !spec.selector.isEmpty)
         } else {
             kind = .addressed(
                 spec.clusterIPs,
@@ -77,13 +79,14 @@ extension NamedSlice {
 
 extension NamedService {
     private static let (addressed, headless, alias) = (UInt8(0), UInt8(1), UInt8(2))
-    private static let published: UInt8 = 4
+    private static let (published, selected) = (UInt8(4), UInt8(8))
+    private static let kinds: UInt8 = 3
 
     /// Whether names depend on what slices say: of each endpoint, or of those with a hostname alone.
     enum Interest { case none, hostnames, all }
 
     static func interest(packed first: UInt8) -> Interest {
-        switch first & ~published {
+        switch first & kinds {
         case addressed: .hostnames
         case headless: .all
         default: .none
@@ -91,10 +94,10 @@ extension NamedService {
     }
 
     /// ```
-    ///   kind, published 1 | addresses | ports … , or the alias …
+    ///   kind, published, selected 1 | addresses | ports … , or the alias …
     /// ```
     var packed: [UInt8] {
-        let flags = publishesNotReadyAddresses ? Self.published : 0
+        let flags = (publishesNotReadyAddresses ? Self.published : 0) | (hasSelector ? Self.selected : 0)
         var bytes: [UInt8] = []
         switch kind {
         case .addressed(let addresses, let ports):
@@ -111,8 +114,8 @@ extension NamedService {
 
     init(_ reader: inout PackedReader) {
         let first = reader.byte()
-        publishesNotReadyAddresses = first & Self.published != 0
-        switch first & ~Self.published {
+        (publishesNotReadyAddresses, hasSelector) = (first & Self.published != 0, first & Self.selected != 0)
+        switch first & Self.kinds {
         case Self.headless: kind = .headless
         case Self.alias: kind = .alias(reader.text())
         default:

@@ -51,12 +51,18 @@ struct PackedService {
     }
 
     /// `nil` without a service.
+    var named: NamedService? {
+        serviceRange.map { range in
+            var reader = PackedReader(object.bytes, range)
+            return NamedService(&reader)
+        }
+    }
+
+    /// `nil` without a service.
     var content: (service: NamedService, slices: [NamedSlice])? {
-        guard let serviceRange else { return nil }
-        var reader = PackedReader(object.bytes, serviceRange)
-        let service = NamedService(&reader)
+        guard let service = named else { return nil }
         var slices: [NamedSlice] = []
-        reader = PackedReader(object.bytes, at: slicesStart)
+        var reader = PackedReader(object.bytes, at: slicesStart)
         while !reader.isAtEnd {
             _ = reader.range(reader.count())
             var slice = PackedReader(object.bytes, reader.range(reader.count()))

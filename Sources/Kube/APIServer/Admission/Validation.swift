@@ -97,6 +97,7 @@ extension Validation {
     static func rule(_ kind: ServedKind) -> NameRule {
         switch kind.kind {
         case "Namespace" where kind.group.isEmpty, "Service" where kind.group.isEmpty: .dnsLabel
+        case _ where kind.group == "rbac.authorization.k8s.io": .pathSegment
         default: .dnsSubdomain
         }
     }

@@ -105,6 +105,11 @@ enum Descriptions {
         "Container.readinessProbe": "While it fails the pod gets no traffic of services.",
         "Container.startupProbe": "Until it succeeds the other probes wait.",
         "ReplicaSet": "A number of equal pods.",
+        "ClusterRole":
+            "What may be done with objects, in all namespaces. Kept, and not enforced: every token may do everything here.",
+        "ClusterRoleBinding": "Who has a role, in all namespaces. Kept, and not enforced: every token may do everything here.",
+        "Role": "What may be done with a namespace's objects. Kept, and not enforced: every token may do everything here.",
+        "RoleBinding": "Who has a role in a namespace. Kept, and not enforced: every token may do everything here.",
         "Secret": "Data that is not for everybody's eyes.",
         "Secret.data": "Bytes by key, in base64.",
         "Secret.stringData": "Texts by key, for writing: they go over into data.",

@@ -24,18 +24,10 @@ extension ServedKinds {
             kind(
                 "PriorityClass", "priorityclasses", ["pc"], in: "scheduling.k8s.io", isNamespaced: false,
                 because: "the scheduler here knows no priorities"),
-        ] + roles + autoscalers
+        ] + autoscalers
 
     private static let jobs = "start a pod with restartPolicy Never or OnFailure"
     private static let volumes = "use an emptyDir, or a hostPath"
-
-    private static let roles = [("Role", true), ("RoleBinding", true), ("ClusterRole", false), ("ClusterRoleBinding", false)].map
-    {
-        word, isNamespaced in
-        kind(
-            word, word.lowercased() + "s", in: "rbac.authorization.k8s.io", isNamespaced: isNamespaced,
-            because: "every token may do everything here", "leave it out")
-    }
 
     private static let autoscalers = ["v2", "v1"].map { version in
         kind(

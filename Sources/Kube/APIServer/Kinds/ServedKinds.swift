@@ -2,7 +2,7 @@ public import KubeAPI
 
 /// The built-in kinds. What a custom resource definition adds is made by ``ServedKind/init(crd:)``-like readers at run time.
 public enum ServedKinds {
-    public static let all: [ServedKind] = core + apps + networking + rest + refused + reviews
+    public static let all: [ServedKind] = core + apps + networking + rights + rest + refused + reviews
 
     /// By group, version and kind.
     public static let byKind = Dictionary(all.map { ($0.groupVersionKind, $0) }) { $1 }
@@ -43,6 +43,13 @@ extension ServedKinds {
         kind("IngressClass", "ingressclasses", in: "networking.k8s.io", isNamespaced: false),
         kind("NetworkPolicy", "networkpolicies", ["netpol"], in: "networking.k8s.io"),
     ]
+
+    /// Kept, so that manifests for other clusters are taken as they are; nobody acts upon them (``AccessReviews``).
+    private static let rights = [
+        ("Role", true), ("RoleBinding", true), ("ClusterRole", false), ("ClusterRoleBinding", false),
+    ].map { word, isNamespaced in
+        kind(word, word.lowercased() + "s", in: "rbac.authorization.k8s.io", isNamespaced: isNamespaced)
+    }
 
     private static let rest: [ServedKind] = [
         kind("EndpointSlice", "endpointslices", in: "discovery.k8s.io"),

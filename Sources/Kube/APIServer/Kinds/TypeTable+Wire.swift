@@ -125,6 +125,14 @@ extension TypeTable {
         ForZone: name
         Lease: metadata spec
         LeaseSpec: holderIdentity? leaseDurationSeconds? acquireTime renewTime leaseTransitions? strategy? preferredHolder?
+        Role: metadata rules
+        RoleBinding: metadata subjects roleRef
+        ClusterRole: metadata rules aggregationRule
+        ClusterRoleBinding: metadata subjects roleRef
+        PolicyRule: verbs apiGroups resources resourceNames nonResourceURLs
+        AggregationRule: clusterRoleSelectors
+        RoleRef: apiGroup kind name
+        Subject: kind apiGroup name namespace
         NetworkPolicy: metadata spec
         Ingress: metadata spec status
         IngressClass: metadata spec

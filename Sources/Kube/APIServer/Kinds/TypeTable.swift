@@ -19,7 +19,9 @@ public struct TypeTable: Sendable {
 
     /// Every built-in type.
     public static let standard = TypeTable(
-        text: [coreTypes, podTypes, volumesTypes, appsTypes, networkingTypes, extensionsTypes, metaTypes, reviewTypes])
+        text: [
+            coreTypes, podTypes, volumesTypes, appsTypes, networkingTypes, rightsTypes, extensionsTypes, metaTypes, reviewTypes,
+        ])
 }
 
 public struct TypeDefinition: Hashable, Sendable {

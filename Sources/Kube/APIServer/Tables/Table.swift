@@ -110,6 +110,8 @@ struct Printer {
         "apps/Deployment": deployment,
         "apps/ReplicaSet": replicaSet,
         "apps/StatefulSet": statefulSet, "networking.k8s.io/Ingress": ingress, "networking.k8s.io/IngressClass": ingressClass,
+        "rbac.authorization.k8s.io/Role": role, "rbac.authorization.k8s.io/ClusterRole": role,
+        "rbac.authorization.k8s.io/RoleBinding": roleBinding, "rbac.authorization.k8s.io/ClusterRoleBinding": roleBinding,
         "networking.k8s.io/NetworkPolicy": networkPolicy, "discovery.k8s.io/EndpointSlice": endpointSlice,
         "coordination.k8s.io/Lease": lease, "apiextensions.k8s.io/CustomResourceDefinition": definition,
     ]

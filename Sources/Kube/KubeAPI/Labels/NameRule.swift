@@ -12,6 +12,8 @@ public enum NameRule: Hashable, Sendable, CaseIterable {
     case portName
     /// Printable ASCII without `=`.
     case environmentName
+    /// What can be an element of a path: names of roles, such as `system:node`.
+    case pathSegment
 
     /// Everything that is wrong with the text; empty when it is right.
     public func faults(in text: String) -> [String] {
@@ -22,6 +24,10 @@ public enum NameRule: Hashable, Sendable, CaseIterable {
         case .labelValue: longer(text, than: 63) + (text.isEmpty || isNamePart(text.utf8) ? [] : [Wording.labelValue])
         case .portName: portNameFaults(text)
         case .environmentName: environmentNameFaults(text)
+        case .pathSegment:
+            text == "." || text == ".."
+                ? ["may not be '\(text)'"]
+                : ["/", "%"].filter(text.contains).map { "may not contain '\($0)'" }
         }
     }
 }

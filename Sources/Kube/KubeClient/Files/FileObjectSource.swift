@@ -9,9 +9,9 @@ public import Logging
 /// read once it has not changed between two looks: one that is being written may look whole in the middle. To take objects away,
 /// take them out of the file.
 public struct FileObjectSource: ObjectSource {
-    public let events: AsyncStream<[ObjectEvent]>
+    public let events: AsyncStream<ObjectBatch>
 
-    private let continuation: AsyncStream<[ObjectEvent]>.Continuation
+    private let continuation: AsyncStream<ObjectBatch>.Continuation
     private let follower: FileFollower
     private let interval: Duration
     private let clock: any Clock<Duration>
@@ -35,10 +35,11 @@ public struct FileObjectSource: ObjectSource {
         var follower = follower
         defer { continuation.finish() }
         while !Task.isCancelled {
+            let age = clock.stopwatch()
             let events = follower.look()
             if !events.isEmpty {
                 logger.debug("files changed", metadata: ["paths": "\(follower.paths)", "events": "\(events.count)"])
-                continuation.yield(events)
+                continuation.yield(ObjectBatch(events, age: age))
             }
             do { try await clock.sleep(for: interval) } catch { return }
         }

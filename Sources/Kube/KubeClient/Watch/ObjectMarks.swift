@@ -5,7 +5,7 @@ internal import KubeAPI
 ///
 /// The objects themselves are with whoever follows the source; kept here as well they would be in memory twice. The hash is keyed by
 /// chance for each process (SipHash), so nobody can make an object that is taken for another, and by accident one change in 2⁶⁴ is.
-struct ObjectMarks: Sendable {
+struct ObjectMarks: ObjectMemory {
     /// Of one source all objects are mostly of one kind.
     private var marks: [Kind: [Name: Mark]] = [:]
 
@@ -44,15 +44,6 @@ struct ObjectMarks: Sendable {
 
     var isEmpty: Bool { marks.isEmpty }
 
-    /// These objects are all there are. The changes come in the order of their keys, deletions first.
-    mutating func replace(with new: [any KubernetesObject]) -> [ObjectEvent] {
-        let byKey = Dictionary(new.map { ($0.key, $0) }) { $1 }
-        let gone = keys.filter { byKey[$0] == nil }.sorted()
-        let changes = byKey.sorted { $0.key < $1.key }.compactMap { put($0.value) }
-        return gone.compactMap { remove($0) } + changes
-    }
-
-    /// The object is there now; `nil` when that is no news.
     mutating func put(_ object: any KubernetesObject) -> ObjectEvent? {
         let (kind, name) = Self.place(object.key)
         var hasher = Hasher()
@@ -69,7 +60,7 @@ struct ObjectMarks: Sendable {
         return .deleted(key, uid: mark.uid.text)
     }
 
-    private var keys: [ObjectKey] {
+    var keys: [ObjectKey] {
         marks.flatMap { kind, names in
             names.keys.map { name in
                 ObjectKey(

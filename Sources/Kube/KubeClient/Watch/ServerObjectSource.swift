@@ -30,10 +30,11 @@ public struct ServerObjectSource: ObjectSource {
         }
     }
 
-    public let events: AsyncStream<[ObjectEvent]>
+    public let events: AsyncStream<ObjectBatch>
 
-    private let continuation: AsyncStream<[ObjectEvent]>.Continuation
+    private let continuation: AsyncStream<ObjectBatch>.Continuation
     private let informers: [Informer]
+    private let clock: any Clock<Duration>
 
     /// - Parameters:
     ///   - backoff: of lists and watches that came to nothing.
@@ -43,6 +44,7 @@ public struct ServerObjectSource: ObjectSource {
         transport: any APITransport, clock: any Clock<Duration>, random: @escaping @Sendable () -> Double, logger: Logger
     ) {
         (events, continuation) = AsyncStream.makeStream()
+        self.clock = clock
         informers = collections.map { collection in
             Informer(
                 kind: collection.resource.kind, path: collection.resource.path(namespace: collection.namespace),
@@ -52,7 +54,7 @@ public struct ServerObjectSource: ObjectSource {
     }
 
     public func run() async {
-        let gathering = Gathering(count: informers.count, continuation: continuation)
+        let gathering = Gathering(count: informers.count, clock: clock, continuation: continuation)
         await withTaskGroup { group in
             for (position, informer) in informers.enumerated() {
                 group.addTask { await informer.run { gathering.receive($0, from: position) } }
@@ -74,18 +76,20 @@ extension ServerObjectSource.Collection {
 /// Makes one stream of several: the first lists are held back until all are there, since half a cluster is none.
 private final class Gathering: Sendable {
     private let merger: Mutex<EventMerger>
-    private let continuation: AsyncStream<[ObjectEvent]>.Continuation
+    private let clock: any Clock<Duration>
+    private let continuation: AsyncStream<ObjectBatch>.Continuation
 
-    init(count: Int, continuation: AsyncStream<[ObjectEvent]>.Continuation) {
+    init(count: Int, clock: any Clock<Duration>, continuation: AsyncStream<ObjectBatch>.Continuation) {
         merger = Mutex(EventMerger(count: count))
-        self.continuation = continuation
+        (self.clock, self.continuation) = (clock, continuation)
     }
 
     func receive(_ events: [ObjectEvent], from position: Int) {
+        let age = clock.stopwatch()
         // Under the lock, so that all hear the events in the order in which they were merged.
         merger.withLock { merger in
             let merged = events.flatMap { merger.receive($0, from: position) }
-            if !merged.isEmpty { continuation.yield(merged) }
+            if !merged.isEmpty { continuation.yield(ObjectBatch(merged, age: age)) }
         }
     }
 }

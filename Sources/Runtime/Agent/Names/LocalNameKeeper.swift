@@ -28,7 +28,8 @@ protocol LocalNameServing: Sendable {
 /// Keeps what leads this node's queries to its own name server: the addresses of the cluster's one on `lo`, and the tables
 /// `tulle-names`, which ``LocalNameTable`` describes.
 ///
-/// Two come here, each on its own thread: rounds, and ADD, which must not be answered before the pod that may not ask is refused.
+/// Two come here, each on its own thread: rounds, and ADD, which must not be answered before the pod that may not ask is refused, and
+/// does not wait for a server that begins or ends: while one does, nothing leads to it.
 /// The tables go with the socket that is kept here, and nobody else can change them; the addresses stay when the agent ends, and do
 /// no harm: what is translated never comes to `lo`.
 final class LocalNameKeeper: Sendable {
@@ -43,6 +44,8 @@ final class LocalNameKeeper: Sendable {
     private let count: (@Sendable (Table.ID) throws -> [String: Counted])?
     private let open: @Sendable () throws -> any NFTablesEnd
     private let state: Mutex<State>
+    /// Of rounds and the end alone.
+    private let moving = Mutex(())
 
     /// - Parameters:
     ///   - service: the cluster's name server.
@@ -225,48 +228,66 @@ extension LocalNameKeeper {
     func settle(
         _ services: ServiceIndex, families: Set<IPFamily> = Set(IPFamily.allCases), isWhole: Bool, at now: Duration = .zero
     ) -> Outcome {
-        state.withLock { state in
+        moving.withLock { _ in
             var outcome = Outcome()
             guard isOurs else {
-                if isWhole { note(&state) { _ in outcome.network = try loopback.hold([]) } }
+                if isWhole { state.withLock { note(&$0) { _ in outcome.network = try loopback.hold([]) } } }
                 return outcome
             }
             let ports = services.ports(of: service)
-            state.rights.use(ports)
             let asked =
                 serving?.isConfigured == false
                 ? [] : ports.filter { $0.number == 53 && $0.transport == .udp }.flatMap(\.clusterIPs)
-            note(&state) { state in
-                try move(&state, to: Set(asked.filter { families.contains($0.family) }), isWhole, &outcome, at: now)
-                outcome.tables += try state.isSaid && !isWhole ? refuse(&state) : compare(&state)
+            let servers = Set(asked.filter { families.contains($0.family) })
+            do {
+                if try leave(for: servers, ports, &outcome) {
+                    try move(to: servers, &outcome)
+                } else if isWhole {
+                    try restore(servers, &outcome, at: now)
+                }
+                try state.withLock { state in
+                    state.servers = servers
+                    outcome.tables += try state.isSaid && !isWhole ? refuse(&state) : compare(&state)
+                    state.problem = nil
+                }
+            } catch {
+                state.withLock { refused(&$0, error) }
             }
-            if isLogged { policies?.log(names: state.isSaid) }
+            if isLogged { policies?.log(names: state.withLock { $0.isSaid }) }
             return outcome
         }
     }
 
-    /// Before a server ends, nothing leads to it any more; before something leads to it, it answers.
-    private func move(
-        _ state: inout State, to servers: Set<IPAddress>, _ isWhole: Bool, _ outcome: inout Outcome, at now: Duration
-    ) throws {
-        guard servers != state.servers else {
-            guard isWhole else { return }
-            let steps = try loopback.hold(servers, resting: state.restorations.resting)
-            let restored = steps.compactMap { step -> IPAddress? in
-                guard case .add(.address(let address)) = step else { return nil }
-                return address.address.address
-            }
-            outcome.network += steps
-            outcome.restored += restored.count
-            state.restorations.note(restored, at: now)
-            return
+    /// Before a server ends, nothing leads to it any more.
+    ///
+    /// - Returns: false where it is to go on as it is.
+    private func leave(for servers: Set<IPAddress>, _ ports: [ServicePort], _ outcome: inout Outcome) throws -> Bool {
+        try state.withLock { state in
+            state.rights.use(ports)
+            guard servers != state.servers else { return false }
+            outcome.tables += try takeDown(&state)
+            state.servers = []
+            return true
         }
-        outcome.tables += try takeDown(&state)
-        state.servers = []
+    }
+
+    /// Before something leads to a server, it answers. Without the lock: until then there is nothing that a pod could be refused.
+    private func move(to servers: Set<IPAddress>, _ outcome: inout Outcome) throws {
         if servers.isEmpty { try serving?.serve(at: []) }
         outcome.network += try loopback.hold(servers)
         try serving?.serve(at: servers.sorted())
-        state.servers = servers
+    }
+
+    /// What somebody took from `lo` comes back.
+    private func restore(_ servers: Set<IPAddress>, _ outcome: inout Outcome, at now: Duration) throws {
+        let steps = try loopback.hold(servers, resting: state.withLock { $0.restorations.resting })
+        let restored = steps.compactMap { step -> IPAddress? in
+            guard case .add(.address(let address)) = step else { return nil }
+            return address.address.address
+        }
+        outcome.network += steps
+        outcome.restored += restored.count
+        state.withLock { $0.restorations.note(restored, at: now) }
     }
 
     private func takeDown(_ state: inout State) throws -> [NFTables.Change] {
@@ -331,9 +352,13 @@ extension LocalNameKeeper {
             try body(&state)
             state.problem = nil
         } catch {
-            (state.kernel, state.isSaid) = (nil, false)
-            state.problem = Problem(.namesNotServed, nil, "queries of this node go to the cluster's servers: \(error)")
+            refused(&state, error)
         }
+    }
+
+    private func refused(_ state: inout State, _ error: any Error) {
+        (state.kernel, state.isSaid) = (nil, false)
+        state.problem = Problem(.namesNotServed, nil, "queries of this node go to the cluster's servers: \(error)")
     }
 }
 
@@ -343,10 +368,9 @@ extension LocalNameKeeper {
     /// Nothing leads queries here any more, and the server ends.
     func end() {
         guard isOurs else { return }
-        state.withLock { state in
-            (state.kernel, state.isSaid) = (nil, false)
+        moving.withLock { _ in
+            state.withLock { ($0.kernel, $0.isSaid, $0.servers) = (nil, false, []) }
             try? serving?.serve(at: [])
-            state.servers = []
         }
     }
 

@@ -30,6 +30,8 @@ final class LocalNameServer: LocalNameServing {
     private let logger: Logger
     private let log: QueryLog
     private let state: Mutex<State>
+    /// Of who begins to serve or ends it.
+    private let moving = Mutex(())
     /// Rings when it begins to serve.
     private let beginnings: AsyncStream<Void>
     private let begin: AsyncStream<Void>.Continuation
@@ -96,8 +98,9 @@ final class LocalNameServer: LocalNameServing {
 
 extension LocalNameServer {
     /// What the objects say, in their order.
-    func take(_ events: [ObjectEvent]) {
-        let begin = surroundings.now()
+    ///
+    /// - Parameter age: how long ago that was read.
+    func take(_ events: [ObjectEvent], age: () -> Duration = { .zero }) {
         state.withLock { state in
             for event in events {
                 readDocument(in: event, &state)
@@ -105,13 +108,14 @@ extension LocalNameServer {
                 note(nodeIn: event, &state)
             }
             let named = events.compactMap { feedable($0, state.knowsAllPods) }
-            let isChanged = !named.isEmpty && state.feed.take(named)
+            var changes: [NamedChange] = []
+            let isChanged = !named.isEmpty && state.feed.take(named, &changes)
             var touched: Set<IPAddress> = []
             for event in events { touched.formUnion(Self.note(event, &state.clients)) }
             guard isChanged || !touched.isEmpty else { return }
             refresh(touched, &state)
             serve(&state)
-            state.programming.observe(events, took: surroundings.now() - begin, at: surroundings.date())
+            if state.server != nil { state.programming.observe(changes, took: age(), at: surroundings.date()) }
         }
     }
 
@@ -290,7 +294,8 @@ extension LocalNameServer {
             turns += 1
             endForwarder(isTurn: true)
             let isBusy = state.withLock { state in
-                state.probe.ask(state.addresses, id: UInt16(truncatingIfNeeded: surroundings.dice), in: namespace)
+                state.probe.ask(
+                    state.server == nil ? [] : state.addresses, id: UInt16(truncatingIfNeeded: surroundings.dice), in: namespace)
                 return state.server != nil || state.document.hasFiles || state.forwarder != nil
             }
             if isBusy {
@@ -348,46 +353,50 @@ extension LocalNameServer {
 // MARK: - Where
 
 extension LocalNameServer {
+    /// A server begins and ends without the lock: whoever says something of pods meanwhile waits for nothing of it.
     func serve(at addresses: [IPAddress]) throws {
-        let old = state.withLock { state -> DNSServer? in
-            guard state.addresses != Set(addresses) else { return nil }
-            defer { (state.server, state.addresses) = (nil, []) }
-            if addresses.isEmpty, state.forwarder != nil { state.turnsLeft = Self.turnsOfWaiting }
-            return state.server
-        }
-        // It answers what it has received, without the lock: whoever says something of pods meanwhile waits for nothing of it.
-        old?.stop()
-        try state.withLock { state in
-            guard state.server == nil, state.addresses != Set(addresses) else { return }
-            do { try open(at: addresses, &state) } catch {
-                (state.forwarder, state.addresses) = (nil, [])
+        try moving.withLock { _ in
+            let (isOther, old) = state.withLock { state -> (Bool, DNSServer?) in
+                guard state.addresses != Set(addresses) else { return (false, nil) }
+                defer { (state.server, state.addresses) = (nil, []) }
+                // Who asks for names outside goes on, for the next server or for those who wait.
+                if state.forwarder != nil { state.turnsLeft = addresses.isEmpty ? Self.turnsOfWaiting : nil }
+                return (true, state.server)
+            }
+            // It answers what it has received.
+            old?.stop()
+            guard isOther, !addresses.isEmpty else { return }
+            do { try open(at: addresses) } catch {
+                state.withLock { ($0.forwarder, $0.addresses) = (nil, []) }
                 throw error
             }
         }
     }
 
-    private func open(at addresses: [IPAddress], _ state: inout State) throws {
-        let forwarder = try state.forwarder ?? startedForwarder(state)
-        (state.forwarder, state.turnsLeft) = (forwarder, nil)
+    private func open(at addresses: [IPAddress]) throws {
+        let (old, cache) = state.withLock { ($0.forwarder, ($0.document.configuration ?? settings.configuration).cache) }
+        let forwarder = try old ?? startedForwarder(cache)
         let server = DNSServer(
             NameServerSettings(
                 addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now,
                 report: { [log] in log.hear($0) }),
             outside: forwarder, logger: logger)
-        state.addresses = Set(addresses)
-        _ = lookAtResolvers(&state)
-        forward(state)
-        var names = ServedNames()
-        put(&state, into: &names)
-        server.serve(names)
-        let failure = try namespace.perform { () throws(KernelError) -> (any Error)? in
-            do {
-                try server.start()
-                return nil
-            } catch { return error }
+        state.withLock { state in
+            (state.forwarder, state.addresses) = (forwarder, Set(addresses))
+            _ = lookAtResolvers(&state)
+            // The document may be another by now.
+            forwarder.memory.settings = (state.document.configuration ?? settings.configuration).cache
+            forward(state)
+            var names = ServedNames()
+            put(&state, into: &names)
+            server.serve(names)
         }
-        if let failure { throw failure }
-        state.server = server
+        try server.start(in: namespace)
+        state.withLock { state in
+            state.server = server
+            // What was said while it began.
+            serve(&state)
+        }
         begin.yield()
     }
 
@@ -404,8 +413,8 @@ extension LocalNameServer {
     }
 
     /// It remembers nothing yet, and asks nobody.
-    private func startedForwarder(_ state: borrowing State) throws -> Forwarder {
-        let memory = AnswerMemory((state.document.configuration ?? settings.configuration).cache)
+    private func startedForwarder(_ cache: MemorySettings) throws -> Forwarder {
+        let memory = AnswerMemory(cache)
         let forwarder = Forwarder(
             ForwardingSettings(), memory: memory, now: surroundings.now, random: { [surroundings] in surroundings.dice },
             logger: logger,
@@ -497,6 +506,19 @@ extension LocalNameServer {
         page.add(
             "tulle_dns_log_left_out_total", .counter, "Queries that are not in the log, as there were too many.",
             .init(Double(log.leftOut)))
+    }
+}
+
+extension DNSServer {
+    /// Its sockets stay in the namespace.
+    func start(in namespace: NetworkNamespace) throws {
+        let failure = try namespace.perform { () throws(KernelError) -> (any Error)? in
+            do {
+                try start()
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw failure }
     }
 }
 

@@ -77,6 +77,8 @@ final class NameBoard: Sendable {
     struct News {
         var feed: NameFeed
         var isChanged: Bool
+        /// Those of them that gave others names than before.
+        var changes: [NamedChange]
         /// The names have become known with them.
         var isFirst: Bool
         /// We have the word on other domains than before.
@@ -151,13 +153,14 @@ final class NameBoard: Sendable {
             let domains = state.feed.ownDomains
             if isList { state.begin(turn) }
             let wasComplete = state.feed.isComplete
-            let isChanged = state.feed.take(events)
+            var changes: [NamedChange] = []
+            let isChanged = state.feed.take(events, &changes)
             let problems = Set(state.feed.problems)
             let new = problems.subtracting(state.told)
             state.told = problems
             guard isChanged || !new.isEmpty else { return nil }
             return News(
-                feed: state.feed, isChanged: isChanged, isFirst: !wasComplete && state.feed.isComplete,
+                feed: state.feed, isChanged: isChanged, changes: changes, isFirst: !wasComplete && state.feed.isComplete,
                 hasOtherDomains: isList && domains != state.feed.ownDomains, problems: new.sorted())
         }
     }
@@ -183,9 +186,9 @@ final class NameBoard: Sendable {
         }
     }
 
-    /// These events are in the answers now, so long after they came.
-    func observe(_ events: [ObjectEvent], took duration: Duration, at date: Timestamp) {
-        state.withLock { $0.programming.observe(events, took: duration, at: date) }
+    /// These changes are in the answers now, so long after they were read.
+    func observe(_ changes: [NamedChange], took duration: Duration, at date: Timestamp) {
+        state.withLock { $0.programming.observe(changes, took: duration, at: date) }
     }
 
     func leave() { state.withLock { $0.isLeaving = true } }

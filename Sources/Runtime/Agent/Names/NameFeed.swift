@@ -11,8 +11,8 @@ public import Plan
 /// ```swift
 /// var feed = NameFeed(NamePlan(), knowsClients: false)
 /// server.change { feed.put(into: &$0) }                        // SERVFAIL for the cluster's names
-/// for await events in source.events {
-///     if feed.take(events) { server.change { feed.put(into: &$0) } }
+/// for await batch in source.events {
+///     if feed.take(batch.events) { server.change { feed.put(into: &$0) } }
 /// }
 /// ```
 /// A change costs what its object has of names. It holds of every object what names need, and nothing else.
@@ -99,7 +99,15 @@ public struct NameFeed: Sendable {
     ///
     /// - Returns: whether anything is to be served otherwise than before.
     public mutating func take(_ events: [ObjectEvent]) -> Bool {
+        var changes: [NamedChange] = []
+        return take(events, &changes)
+    }
+
+    /// - Parameter changes: of services and slices that gave others names than before, one for each event. A list has none: what was
+    ///   there already did not change.
+    mutating func take(_ events: [ObjectEvent], _ changes: inout [NamedChange]) -> Bool {
         var isChanged = false
+        changes = []
         var touched: Set<Snapshot.Subject> = []
         for event in events {
             switch event {
@@ -108,11 +116,18 @@ public struct NameFeed: Sendable {
                 isChanged = true
                 touched = []
             case .added(let object), .modified(let object):
-                touched.formUnion(change(object.key) { $0.set(object) })
-            case .deleted(let key, _): touched.formUnion(change(key) { $0.remove(key) })
+                let subjects = change(object.key) { $0.set(object) }
+                if let kind = kind(of: subjects) { changes.append(NamedChange(kind, object)) }
+                touched.formUnion(subjects)
+            case .deleted(let key, _):
+                let before = kind(ofService: key)
+                let subjects = change(key) { $0.remove(key) }
+                if let kind = before ?? kind(of: subjects) { changes.append(NamedChange(kind, nil)) }
+                touched.formUnion(subjects)
             case .faults(let faults): sourceProblems = faults.map(Problem.init)
             }
         }
+        if isChanged { changes = [] }
         return renew(touched) || isChanged
     }
 
@@ -172,6 +187,19 @@ extension NameFeed {
         let touched = body(&objects)
         if !touched.isEmpty { clients?.change(from: before, to: objects.pod(key.namespace, key.name)) }
         return touched
+    }
+
+    /// Of a service that is about to go; `nil` for other objects.
+    private func kind(ofService key: ObjectKey) -> NamedObjects.ServiceKind? {
+        guard key.group == Service.resource.kind.group, key.kind == Service.resource.kind.kind else { return nil }
+        return objects.kind(of: ServiceIndex.Name(namespace: key.namespace, name: key.name))
+    }
+
+    /// Of the service that a change is about.
+    private func kind(of subjects: Set<Snapshot.Subject>) -> NamedObjects.ServiceKind? {
+        subjects.lazy.compactMap { subject in
+            if case .service(let name) = subject { objects.kind(of: name) } else { nil }
+        }.first
     }
 
     private mutating func renew(_ subjects: Set<Snapshot.Subject>) -> Bool {

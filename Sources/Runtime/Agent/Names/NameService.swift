@@ -190,8 +190,8 @@ extension NameService {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await source.run() }
             group.addTask {
-                for await events in source.events {
-                    take(events, turn)
+                for await batch in source.events {
+                    take(batch, turn)
                     // What is there already is taken without a pause: others, as who reads the configuration, have their turn too.
                     await Task.yield()
                 }
@@ -202,11 +202,11 @@ extension NameService {
         }
     }
 
-    private func take(_ events: [ObjectEvent], _ turn: ObjectTurn) {
+    private func take(_ batch: ObjectBatch, _ turn: ObjectTurn) {
         switch turn.purpose {
-        case .names: takeNames(events, turn)
+        case .names: takeNames(batch, turn)
         case .networks:
-            let news = board.take(nodes: events)
+            let news = board.take(nodes: batch.events)
             if news.isChanged { serve() }
             for fault in news.faults {
                 logger.warning("\(fault): until the nodes are known, answers to clients outside the cluster are not limited")
@@ -214,13 +214,12 @@ extension NameService {
         }
     }
 
-    private func takeNames(_ events: [ObjectEvent], _ turn: ObjectTurn) {
-        let begin = surroundings.now()
-        guard let news = board.take(events, turn) else { return }
+    private func takeNames(_ batch: ObjectBatch, _ turn: ObjectTurn) {
+        guard let news = board.take(batch.events, turn) else { return }
         if news.isChanged {
             if news.hasOtherDomains { forward() }
             serve()
-            board.observe(events, took: surroundings.now() - begin, at: surroundings.date())
+            board.observe(news.changes, took: batch.age(), at: surroundings.date())
         }
         if news.isFirst {
             logger.info(
@@ -230,7 +229,7 @@ extension NameService {
                 ])
         }
         for problem in news.problems { logger.warning("\(problem)") }
-        if events.contains(where: { if case .listed = $0 { true } else { false } }) { surroundings.hasListed() }
+        if batch.events.contains(where: { if case .listed = $0 { true } else { false } }) { surroundings.hasListed() }
     }
 }
 

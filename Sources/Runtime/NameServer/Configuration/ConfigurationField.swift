@@ -10,7 +10,7 @@ final class ConfigurationReader {
 
     init(file: String, text: String) {
         self.file = file
-        lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        lines = text.lines
     }
 
     func mistake(_ path: String, line: Int, column: Int, _ reason: String) {
@@ -50,7 +50,7 @@ final class ConfigurationReader {
     func place(in field: ConfigurationField, line: Int, column: Int, of text: String) -> (line: Int, column: Int) {
         guard case .scalar(let scalar) = field.node, scalar.style == .literal else { return (field.line, field.column) }
         let number = field.line + line
-        let own = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let own = text.lines
         guard number <= lines.count, line <= own.count else { return (field.line, field.column) }
         return (number, column + lines[number - 1].count - own[line - 1].count)
     }

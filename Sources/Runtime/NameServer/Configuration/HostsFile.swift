@@ -27,7 +27,7 @@ public struct HostsFile: Hashable, Sendable {
     /// - Parameter faults: what cannot be read is added; the other lines are read.
     public init(_ text: String, _ faults: inout [Fault]) {
         lines = []
-        for (index, whole) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, whole) in text.lines.enumerated() {
             let line = whole.prefix { $0 != "#" }
             let words = line.split { $0 == " " || $0 == "\t" || $0 == "\r" }
             guard let first = words.first else { continue }

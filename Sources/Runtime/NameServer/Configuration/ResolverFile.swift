@@ -23,7 +23,7 @@ public struct ResolverFile: Hashable, Sendable {
 
     /// Reads the text of such a file. It never fails: a resolver works with what it understands.
     public init(_ text: String) {
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.lines.enumerated() {
             let words = line.split { $0 == " " || $0 == "\t" || $0 == "\r" }.map(String.init)
             guard let keyword = words.first, !keyword.hasPrefix("#"), !keyword.hasPrefix(";") else { continue }
             read(keyword, words.dropFirst().prefix { !$0.hasPrefix("#") && !$0.hasPrefix(";") }, index + 1, String(line))

@@ -81,8 +81,8 @@ extension ControlPlaneService {
         await withDiscardingTaskGroup { group in
             group.addTask { await source.run() }
             for recorder in recorders.values { group.addTask { await recorder.run() } }
-            for await events in source.events {
-                for event in events {
+            for await batch in source.events {
+                for event in batch.events {
                     switch event {
                     case .listed(let objects):
                         await driver.learn(objects.compactMap(\.tree))

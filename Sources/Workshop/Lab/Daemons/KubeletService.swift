@@ -77,7 +77,7 @@ extension KubeletService {
             group.addTask { await recorder.run() }
             group.addTask { await pods.run() }
             group.addTask { await keepNode() }
-            for await events in pods.events { for event in events { take(event) } }
+            for await batch in pods.events { for event in batch.events { take(event) } }
             group.cancelAll()
         }
     }
