@@ -122,8 +122,8 @@ struct DNSServe: AsyncParsableCommand {
         var logger = Logger(label: "tulle.dns", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         clinux_few_heaps(2)
-        // Read twice: where it listens is needed to know whom not to ask.
-        var follower = try follower([], logger)
+        // Read twice: where it listens is needed to know whom not to ask. What is to be said of it is said once.
+        var follower = try follower([], Logger(label: "tulle.dns", factory: { _ in SwiftLogNoOpLogHandler() }))
         let places = places.completed(by: follower.configuration.listen)
         follower = try self.follower(places.own, logger)
         let forwarder = Forwarder(
