@@ -26,9 +26,9 @@ struct DNSQuery: AsyncParsableCommand {
             object; then the server is asked from here.
 
             Examples:
-              tulle dns query web.shop.svc.cluster.local                     on a node
-              tulle dns query 10.96.0.10                                     whose address it is
-              tulle dns query web --as pod/shop/cart-0                       on that pod's node
+              tulle dns query web.shop.svc.cluster.local            on a node
+              tulle dns query 10.96.0.10                            whose address it is
+              tulle dns query web --as pod/shop/cart-0              on that pod's node
               tulle lab node node-1 -- tulle dns query kubernetes.default.svc.cluster.local
               kubectl exec cart-0 -- tulle dns query web AAAA --output json
               kubectl exec cart-0 -- tulle dns query _http._tcp.web --type SRV --tcp

@@ -25,7 +25,7 @@ struct DNSServe: AsyncParsableCommand {
             Examples:
               tulle dns serve
               tulle dns serve --objects cluster.yaml --listen 127.0.0.1 --port 5353
-              tulle dns serve --kubeconfig ~/.kube/config --upstream 192.0.2.53 --pods verified
+              tulle dns serve --kubeconfig ~/.kube/config --upstream 192.0.2.53
 
             With neither --objects nor --kubeconfig it follows the API server by the pod's service account. Asked to stop (SIGTERM) \
             it says so at /health, serves on for --farewell seconds, and answers what it has received.
