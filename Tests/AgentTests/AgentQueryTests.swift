@@ -96,6 +96,23 @@ extension KernelTests {
             }
         }
 
+        // It was told as an alias, and as no object's.
+        @Test("a name that the pod's search list leads to, and that has nothing of the type, is told as itself")
+        func nothingOfTheType() throws {
+            try write("forward: {upstreams: []}", [NameObjects.pod("web")])
+            try node.start()
+            try untilAnswered()
+            let web = try NetworkNamespace.new()
+            _ = try node.add("web", web)
+            let outcome = try query(["kube-dns.kube-system", "AAAA", "--as", "default/web"])
+            let whole = "kube-dns.kube-system.svc.cluster.local."
+            #expect(
+                outcome.status == 1 && outcome.output.contains("\n\(whole) exists and has nothing of the type AAAA"), "\(outcome)"
+            )
+            #expect(outcome.output.contains("the pod's search list leads to \(whole) at once"), "\(outcome)")
+            #expect(outcome.output.hasSuffix("\(whole) is from service kube-system/kube-dns\n"), "\(outcome)")
+        }
+
         // “look at its log” was all that was said, of a name that nobody had asked for.
         @Test("an alias that leads outside is told with the name that could not be asked for, by whom, and what he said")
         func alias() throws {
@@ -148,7 +165,8 @@ extension KernelTests {
                 let outcome = try query(words)
                 #expect(outcome.status == 64 && outcome.error.contains(why) && outcome.error.contains(remedy), "\(outcome)")
             }
-            #expect(try query(["--agent", "/no/agent"]).status == 2)
+            let silence = try query(["--agent", "/no/agent"])
+            #expect(silence.status == 2 && silence.error.contains("/no/agent; look whether the agent runs"), "\(silence)")
             for (words, why) in [
                 (["--agent", "/a", "--server", "127.0.0.9"], "both say who is asked"),
                 (["--agent", "/a", "--tcp"], "give one of them"),

@@ -68,6 +68,43 @@ extension KernelTests {
                 ] + Self.whole.dropFirst())
         }
 
+        @Test("an address is asked for the name that it has", arguments: [[], ["ptr"], ["--type", "PTR"]])
+        func reversed(_ words: [String]) throws {
+            let outcome = try query(["10.96.0.80"] + words)
+            #expect(
+                outcome.status == 0 && outcome.output.hasPrefix("1/1  80.0.96.10.in-addr.arpa.  NOERROR")
+                    && outcome.output.contains("IN PTR web.shop.svc.cluster.local."), "\(outcome)")
+        }
+
+        // The last name of the search list was all that was told of.
+        @Test("a service that is not there is missed in the cluster, also where its name was asked for outside")
+        func missed() throws {
+            let outcome = try query(["none"])
+            #expect(
+                outcome.status == 1
+                    && outcome.output.contains(
+                        "127.0.0.1 does not answer for none.; name a server that does with --server. In the cluster there is no none; "
+                            + "see kubectl get services,endpointslices --namespace shop, for the service none."),
+                "\(outcome)")
+            try names.directory.write("nameserver 127.0.0.1\n", to: "bare.conf")
+            let bare = try query(["web", "--resolver", "\(names.directory.path)/bare.conf"])
+            #expect(
+                bare.status == 1 && bare.output.contains("There is no search list here that makes more of web; --as"), "\(bare)")
+        }
+
+        @Test(
+            "what is no name is told with why",
+            arguments: [
+                ("a..b", ": there is nothing between two dots"), (".a", ": there is nothing between two dots"),
+                ("münchen.example", ": what is not ASCII is written in its form with xn--"),
+                (String(repeating: "a", count: 64) + ".example", ": there are at most 63 characters between two dots"),
+                (Array(repeating: "abcdefg", count: 33).joined(separator: "."), ": it has more than 253 characters"), ("", ""),
+            ])
+        func noName(_ text: String, _ why: String) throws {
+            let outcome = try query([text])
+            #expect(outcome.status == 64 && outcome.error.hasPrefix("Error: “\(text)” is no domain name\(why)\n"), "\(outcome)")
+        }
+
         @Test("another type, as a word or as an option, and not two of them")
         func types() throws {
             let wanted = "_http._tcp.web.shop.svc.cluster.local. 5 IN SRV 0 100 80 web.shop.svc.cluster.local."
@@ -135,6 +172,9 @@ extension KernelTests {
 
                         """)
             }
+            let absent = try query(["web", "--resolver", "/no/file"])
+            #expect(
+                absent.status == 64 && absent.error.contains("--resolver: read /no/file: No such file or directory"), "\(absent)")
             let outcome = try query(["web", "--resolver", "/dev/null"])
             #expect(outcome.status == 64 && outcome.error.contains("/dev/null names no server; name one with --server"))
         }
@@ -175,6 +215,14 @@ extension KernelTests {
             #expect(first.last == "nothing of it was remembered")
             let second = try told("www.example.org.")
             #expect(second.last?.contains(#/^remembered was an answer, for \d+ s more$/#) == true, "\(second)")
+            // Stubs' upstreams were told of it too.
+            try names.reload(
+                "forward: {upstreams: 127.0.0.9}\nstubs: [{domain: example.net, upstreams: [127.0.0.8, 127.0.0.9]}]\n")
+            try eventually("the stub is known") {
+                try told("www.example.net.").last { $0.contains("is asked of") }?.contains("127.0.0.8") == true
+            }
+            let asked = try told("www.example.org.").last { $0.contains("is asked of") } ?? ""
+            #expect(asked.contains("127.0.0.9") && !asked.contains("127.0.0.8"), "\(asked)")
             _ = try told("none.example.net.")
             let third = try told("none.example.net.")
             #expect(third.last?.contains(#/^remembered was that there is none, for \d+ s more$/#) == true, "\(third)")

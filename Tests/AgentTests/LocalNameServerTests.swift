@@ -97,6 +97,8 @@ extension KernelTests {
                 try directory.write("door A 192.0.2\n", to: "zone")
                 #expect(server.look())
                 #expect(server.problems.contains { "\($0)".contains("zone:1:8: ") && "\($0)".contains("stays in force") })
+                // Whoever may write the ConfigMap read any file of the agent's by its mistakes.
+                #expect(server.problems.contains { "\($0)".contains("192.0.2 is not") } == isFile, "\(server.problems)")
                 #expect(try ask("door.lab.example") == "NOERROR 192.0.2.1")
                 #expect(figure("coredns_reload_failed_total", of: server)?.hasSuffix(" 1") == true)
                 #expect(figure("coredns_reload_version_info", of: server) == second)
@@ -252,9 +254,12 @@ extension KernelTests {
             let server = server(usual)
             server.take([.listed([document("forward: {upstreams: []}\nlog: all")])])
             try server.serve(at: [ip("127.0.0.1")])
+            // The agent asks so every two seconds, and filled the log with it.
+            _ = try NameCaller(namespace, ip("127.0.0.1")).ask("dns-version.cluster.local", .txt)
             _ = try ask("printer.example")
             server.stop()
             #expect(lines.all.contains { $0.contains("udp printer.example. IN A REFUSED") }, "\(lines.all)")
+            #expect(!lines.all.contains { $0.contains("dns-version") }, "\(lines.all)")
         }
 
         @Test("a ConfigMap without the document's key is told with the keys that it has, but for another maker's")

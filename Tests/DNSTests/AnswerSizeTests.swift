@@ -31,6 +31,15 @@ struct AnswerSizeTests {
         #expect(reply.edns?.options.compactMap(\.extendedError) == [.notAuthoritative])
     }
 
+    // dig showed “EDE: 0 (Other)”, and nothing of why.
+    @Test("a ring of aliases is told as one")
+    func ring() throws {
+        let reply = try Asking(try Zone.sample("z", "a CNAME b\nb CNAME a")).reply("a.z A", edns: EDNS())
+        #expect(reply.responseCode == .serverFailure && reply.answers.isEmpty)
+        let errors = reply.edns?.options.compactMap(\.extendedError) ?? []
+        #expect(errors.map(\.rawValue) == [0] && errors.first?.text.contains("ring") == true, "\(errors)")
+    }
+
     @Test("a server that could not find out says so, and why")
     func refusing() throws {
         var asking = Asking(try Zone.sample("z"))

@@ -178,7 +178,10 @@ struct APIClientTests {
         let client = APIClient(transport: transport, clock: clock, random: { 0 }, logger: Logger(label: "test"))
         let error = await #expect(throws: APIFailure.self) { try await client.create([:], of: Node.resource) }
         #expect(error?.code == APIFailure.unreachable)
-        #expect(error?.description.hasSuffix("; check that the server runs and that its address is right") == true)
+        #expect(
+            error?.description.hasSuffix(
+                ": no answer: no connection to http://127.0.0.1:\(port): Connection refused; "
+                    + "check that the server runs and that its address is right") == true, "\(error.map { "\($0)" } ?? "")")
         #expect(clock.sleeps.count == 4, "\(error.map(String.init(reflecting:)) ?? "")")
         try await transport.shutdown()
     }

@@ -92,6 +92,12 @@ struct ConfigurationTests {
           prefetch: {uses: 2, percentage: 20}
         """
 
+    @Test("a port alone is listened at on all addresses")
+    func portAlone() throws {
+        let listen = try NameServerConfiguration("listen: {port: 5353}").listen
+        #expect(listen?.addresses == [] && listen?.port == 5353)
+    }
+
     @Test(
         "a mistake has its line, its column, its key and a remedy",
         arguments: [

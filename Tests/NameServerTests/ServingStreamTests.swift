@@ -21,6 +21,26 @@ struct ServingStreamTests {
         #expect(codes == ["NOERROR", "NOERROR", "NXDOMAIN", "NOERROR"])
     }
 
+    // A service of 2,700 endpoints had no endpoint for who asked for SRV records.
+    @Test("of a set that no message holds as many records are told as fit, with TC set")
+    func large() throws {
+        let stage = try ServingStage()
+        var zone = ServingStage.zone()
+        let records = (0..<5000).map { number in
+            Record(name("large.cluster.local"), .address(IPAddress(family: .v4, number: 0xC000_0000 + UInt128(number))))
+        }
+        zone.replace("large", with: ZoneContent(records))
+        stage.server.serve(ServedNames(zones: Zones([zone])))
+        var framing = StreamFraming()
+        let caller = try Caller(stage.place(), stream: true)
+        try caller.send(Self.framed(ServingStage.query("large.cluster.local")))
+        let answer = try Message(#require(try caller.next(&framing)))
+        #expect(answer.header.isTruncated && answer.answers.count > 4000, "\(answer.answers.count)")
+        // Over UDP nobody takes a part for the whole.
+        let datagram = try Message(Caller(stage.place()).ask(ServingStage.query("large.cluster.local")))
+        #expect(datagram.header.isTruncated && datagram.answers.isEmpty)
+    }
+
     @Test("a query that waits for the world outside holds up none behind it")
     func order() throws {
         let table = TableOfNames(["example.org": TableOfNames.address("example.org", "198.51.100.1")], isHeld: true)

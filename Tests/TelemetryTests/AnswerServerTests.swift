@@ -126,6 +126,7 @@ import Testing
             try await AnswerServer.open(at: first.address) { _ in .notFound }
         }
         #expect(failure?.errno == EADDRINUSE && failure?.address == first.address)
+        #expect(failure.map { "\($0)" } == "listen at \(first.address): Address already in use")
         await first.close()
         let second = try await AnswerServer.open(at: first.address) { _ in .notFound }
         await second.close()

@@ -1,3 +1,4 @@
+import Addressing
 import Agent
 import ArgumentParser
 import DNS
@@ -25,8 +26,9 @@ struct DNSQuery: AsyncParsableCommand {
             object; then the server is asked from here.
 
             Examples:
-              tulle dns query web.shop.svc.cluster.local                     on a node
-              tulle dns query web --as pod/shop/cart-0                       on that pod's node
+              tulle dns query web.shop.svc.cluster.local            on a node
+              tulle dns query 10.96.0.10                            whose address it is
+              tulle dns query web --as pod/shop/cart-0              on that pod's node
               tulle lab node node-1 -- tulle dns query kubernetes.default.svc.cluster.local
               kubectl exec cart-0 -- tulle dns query web AAAA --output json
               kubectl exec cart-0 -- tulle dns query _http._tcp.web --type SRV --tcp
@@ -35,7 +37,7 @@ struct DNSQuery: AsyncParsableCommand {
             Exit codes: 0 there is an answer, 1 there is none, 2 nobody answered, 64 wrong usage.
             """)
 
-    @Argument(help: "The name, short or whole.")
+    @Argument(help: "The name, short or whole; an address is asked for the name that it has.")
     var name: String
 
     @Argument(
@@ -101,7 +103,7 @@ struct DNSQuery: AsyncParsableCommand {
             throw ValidationError("\(word) and --type \(option): two types; ask for one")
         }
         guard RecordType(type.uppercased()) != nil else { throw ValidationError("“\(type)” is no type of records; one is AAAA") }
-        guard DomainName(name) != nil else { throw ValidationError("“\(name)” is no domain name") }
+        guard DomainName(name) != nil else { throw ValidationError("“\(name)” is no domain name\(Self.fault(of: name))") }
         if let server, Upstream(server) == nil {
             throw ValidationError("--server \(server): an address, and perhaps a port, such as 10.96.0.10 or [::1]:5353")
         }
@@ -129,7 +131,21 @@ struct DNSQuery: AsyncParsableCommand {
         }
     }
 
-    private var type: String { typeOption ?? typeWord ?? "A" }
+    private var type: String { typeOption ?? typeWord ?? (IPAddress(name) == nil ? "A" : "PTR") }
+
+    /// As it is asked for: of an address the name that its own stands at.
+    private var asked: String {
+        guard type.uppercased() == "PTR", let address = IPAddress(name) else { return name }
+        return "\(DomainName(reversing: address))"
+    }
+
+    private static func fault(of name: String) -> String {
+        if !name.utf8.allSatisfy({ $0 < 0x80 }) { return ": what is not ASCII is written in its form with xn--" }
+        let labels = name.split(separator: ".", omittingEmptySubsequences: false)
+        if labels.contains(where: { $0.utf8.count > 63 }) { return ": there are at most 63 characters between two dots" }
+        if labels.dropLast().contains("") { return ": there is nothing between two dots" }
+        return name.utf8.count > 253 ? ": it has more than 253 characters" : ""
+    }
 
     /// Its namespace is `nil` when none is named.
     private func pod(_ text: String) -> (namespace: String?, name: String)? {
@@ -152,7 +168,11 @@ struct DNSQuery: AsyncParsableCommand {
 
     private func ask() async throws {
         let path = resolver ?? Self.usualResolver
-        let file = ResolverFile(Self.text(of: path) ?? "")
+        let text = Self.text(of: path)
+        if resolver != nil, text == nil {
+            throw AgentUsage("--resolver: read \(path): \(String(cString: strerror(errno))); name one that can be read")
+        }
+        let file = ResolverFile(text ?? "")
         guard let type = RecordType(type.uppercased()) else { return }
         let subject = subject.flatMap(pod)
         let home = PodHome(subject == nil ? nil : try PodHome.access(source), domain: domain)
@@ -167,7 +187,7 @@ struct DNSQuery: AsyncParsableCommand {
             guard home.isKnown else { throw AgentUsage("--as reads the pod from an API server; give --kubeconfig") }
             (searches, dots) = home.searchList(of: try await home.pod(subject.name, in: subject.namespace))
         }
-        let names = SearchRounds(name, searches: searches, dots: dots).names
+        let names = SearchRounds(asked, searches: searches, dots: dots).names
         try say(try NameInquiry(name, type, names, at: places, overTCP: tcp, now: Surroundings.real.now))
     }
 
@@ -208,7 +228,7 @@ struct DNSQuery: AsyncParsableCommand {
             }
             (list, refused) = ((known.searches, known.dots), known.refused)
         }
-        let names = SearchRounds(name, searches: list.0, dots: list.1).names
+        let names = SearchRounds(asked, searches: list.0, dots: list.1).names
         var inquiry = try NameInquiry(name, type, names, at: [.agent(node)], overTCP: false, now: Surroundings.real.now)
         inquiry.refused = refused
         return inquiry

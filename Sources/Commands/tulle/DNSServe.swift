@@ -25,7 +25,7 @@ struct DNSServe: AsyncParsableCommand {
             Examples:
               tulle dns serve
               tulle dns serve --objects cluster.yaml --listen 127.0.0.1 --port 5353
-              tulle dns serve --kubeconfig ~/.kube/config --upstream 192.0.2.53 --pods verified
+              tulle dns serve --kubeconfig ~/.kube/config --upstream 192.0.2.53
 
             With neither --objects nor --kubeconfig it follows the API server by the pod's service account. Asked to stop (SIGTERM) \
             it says so at /health, serves on for --farewell seconds, and answers what it has received.
@@ -122,8 +122,8 @@ struct DNSServe: AsyncParsableCommand {
         var logger = Logger(label: "tulle.dns", factory: { StreamLogHandler.standardError(label: $0) })
         logger.logLevel = logLevel
         clinux_few_heaps(2)
-        // Read twice: where it listens is needed to know whom not to ask.
-        var follower = try follower([], logger)
+        // Read twice: where it listens is needed to know whom not to ask. What is to be said of it is said once.
+        var follower = try follower([], Logger(label: "tulle.dns", factory: { _ in SwiftLogNoOpLogHandler() }))
         let places = places.completed(by: follower.configuration.listen)
         follower = try self.follower(places.own, logger)
         let forwarder = Forwarder(

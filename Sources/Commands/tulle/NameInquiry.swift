@@ -41,7 +41,7 @@ struct NameInquiry {
             rounds.append(round)
             if round.isFound { break }
         }
-        if let last = rounds.last, case .agent(let node) = last.place, node.pod != nil,
+        if let last = decisive, case .agent(let node) = last.place, node.pod != nil,
             last.said.explanation?["code"]?.string == "\(ResponseCode.nameError)",
             case .cname(let target)? = last.answer.answers.first?.data
         {
@@ -77,6 +77,10 @@ struct NobodyAnswers: Error, CustomStringConvertible {
 
     var description: String {
         let names = places.map(\.description).joined(separator: ", ")
+        if case .agent? = places.first {
+            return
+                "nobody answers at \(names); look whether the agent runs, or name its socket with --agent, or a server with --server"
+        }
         return "nobody answers at \(names); look whether a name server runs there, or name another with --server"
     }
 }
@@ -116,20 +120,39 @@ extension NameInquiry: CustomStringConvertible {
     private func absence(_ last: Round) -> String {
         let whole = last.question.name
         switch last.answer.responseCode {
+        case .noError where last.answer.header.isTruncated:
+            return "What \(whole) has of the type \(type) is more than an answer holds."
         case .noError:
+            if let shortcut, last.answer.answers.count == 1 {
+                return "\(shortcut.name) exists and has nothing of the type \(type); ask for another type with --type."
+            }
             if let alias = alias(last) {
                 return "\(whole) is an alias of \(alias), of which nothing of the type \(type) is told."
             }
             return "\(whole) exists and has nothing of the type \(type); ask for another type with --type."
         case .nameError where most > 1:
             return "There is no \(name): none of the \(most) names that the search list makes of it exists; \(remedy(rounds[0]))."
-        case .nameError: return "There is no \(whole); \(remedy(last))."
-        case .serverFailure: return failure(last)
+        case .nameError: return "There is no \(whole); \(remedy(last))." + shortness(last)
+        case .serverFailure: return failure(last) + absenceBefore(last) + shortness(last)
         case .refused:
             if let alias = alias(last) { return "\(whole) is an alias of \(alias), and \(last.said.who) asks nobody for that." }
-            return "\(last.said.who) does not answer for \(whole); name a server that does with --server."
+            return "\(last.said.who) does not answer for \(whole); name a server that does with --server." + absenceBefore(last)
+                + shortness(last)
         default: return "\(last.said.who) answers \(last.answer.responseCode) for \(whole)."
         }
+    }
+
+    /// Who misses a service is to look there, though the name was asked for outside in the end.
+    private func absenceBefore(_ last: Round) -> String {
+        guard last.question != rounds[0].question, rounds[0].answer.responseCode == .nameError else { return "" }
+        return " In the cluster there is no \(name); \(remedy(rounds[0]))."
+    }
+
+    /// A word alone is hardly a name that was meant whole.
+    private func shortness(_ last: Round) -> String {
+        if case .agent(let node) = last.place, node.pod != nil { return "" }
+        guard most == 1, !name.contains(".") else { return "" }
+        return " There is no search list here that makes more of \(name); --as pod/NAMESPACE/NAME takes that of a pod."
     }
 
     /// What could not be found out, and who said what when it was asked.
@@ -141,6 +164,8 @@ extension NameInquiry: CustomStringConvertible {
         let why =
             if let error, !error.text.isEmpty {
                 ": \(error.text) (\(code ?? ""))"
+            } else if let error, explanation?["outside"] != nil, upstreams.isEmpty {
+                ": there is nobody to ask for this name (extended error \(error.rawValue))"
             } else if let error {
                 // What is remembered of a failure has no text.
                 ": \(Self.words[error] ?? "no reason is told") (\(code ?? ""))\(whom)"
@@ -153,7 +178,7 @@ extension NameInquiry: CustomStringConvertible {
 
     private static let words: [ExtendedError: String] = [
         .notReady: "it does not know the cluster's objects yet", .noReachableAuthority: "nobody answered",
-        .networkError: "the network says that nobody is there",
+        .networkError: "the network says that nobody is there", .notAuthoritative: "it is not answered for where it was asked",
     ]
 
     /// The name outside that the one that was asked for leads to.

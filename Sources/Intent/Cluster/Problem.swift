@@ -183,7 +183,7 @@ extension Problem.ID {
             "load br_netfilter and set net.bridge.bridge-nf-call-iptables and -ip6tables to 1 on the node"
         case .nameConfigurationRefused: "correct names.yaml (docs/dns.md); it is read again at once"
         case .namesNotServed: "end the other program that serves names on this node, or leave dns out of --parts"
-        case .nameUnusable: "give it a name of letters, digits and hyphens, at most 63 between dots; an alias leads to a name"
+        case .nameUnusable: "give it a name of letters, digits and hyphens, at most 63 between dots"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

@@ -106,7 +106,7 @@ public struct AnswerServerFailure: Error, CustomStringConvertible {
     /// The machine runs without the address's family.
     public var isWithoutFamily: Bool { errno == EAFNOSUPPORT }
 
-    public var description: String { "listen at \(address): \(cause)" }
+    public var description: String { "listen at \(address): \(errno.map { String(cString: strerror($0)) } ?? "\(cause)")" }
 }
 
 extension IPAddress {

@@ -57,6 +57,15 @@ import Testing
             [#"spec.clusterIP: Invalid value: "10.0.0.999": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"#]
         ),
         ("Service", #"{"spec": {"type": "ExternalName"}}"#, ["spec.externalName: Required value"]),
+        ("Service", #"{"spec": {"type": "ExternalName", "externalName": "."}}"#, ["spec.externalName: Required value"]),
+        // A name with a dot at its end is whole, and none with two.
+        (
+            "Service", #"{"spec": {"type": "ExternalName", "externalName": "example.org.."}}"#,
+            [
+                #"spec.externalName: Invalid value: "example.org.": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"#
+            ]
+        ),
+        ("Service", #"{"spec": {"type": "ExternalName", "externalName": "www.example.org."}}"#, []),
         (
             "Deployment", #"{"spec": {"selector": {"matchLabels": {"app": "other"}}}}"#,
             [#"spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`"#]

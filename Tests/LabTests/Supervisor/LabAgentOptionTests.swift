@@ -72,7 +72,7 @@ struct LabAgentOptionTests {
         let pod = try bench.podName
         let answer = try bench.tulle("exec", pod, "--", "tulle-pod", "ask", "--tcp", "127.0.0.1", "80")
         #expect(answer.status == 0 && answer.output.contains("pod=\(pod) "), "\(answer)")
-        #expect(try bench.tulle("exec", pod, "--", "sh", "-c", "command -v tulle-pod").status == 0)
+        #expect(try bench.tulle("exec", pod, "--", "sh", "-c", "command -v tulle-pod && tulle dns query --help").status == 0)
         let refused = try bench.tulle("exec", pod, "--", "tulle-pod", "ask", "--tcp", "127.0.0.1", "9")
         #expect(refused.status == 1 && refused.error.hasPrefix("tulle-pod: connecting to 127.0.0.1"), "\(refused)")
         let absent = try bench.tulle("exec", pod, "--", "no-such-program")

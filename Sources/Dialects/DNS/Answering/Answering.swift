@@ -184,7 +184,8 @@ extension Answering {
             return .answer(reply.finish(&writer))
         }
         // RFC 1034 §3.6.2: a ring is an error.
-        reply.fail(.serverFailure, .other)
+        reply.fail(
+            .serverFailure, ExtendedError(rawValue: ExtendedError.other.rawValue, text: "its aliases lead round in a ring"))
         return .answer(reply.finish(&writer))
     }
 

@@ -31,8 +31,15 @@ extension Validation {
         spec.word("type", ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"])
         switch type {
         case "ExternalName":
-            spec.require("externalName", "")
-            spec.name("externalName", .dnsSubdomain)
+            // A dot at its end says that it is whole.
+            let name = spec.string("externalName")
+            let alias = name.hasSuffix(".") ? String(name.dropLast()) : name
+            if alias.isEmpty {
+                spec.report(.required(spec.path("externalName")))
+            } else {
+                spec.report(
+                    NameRule.dnsSubdomain.faults(in: alias).map { .invalid(spec.path("externalName"), .string(alias), $0) })
+            }
             if !spec.string("clusterIP").isEmpty {
                 spec.report(.forbidden(spec.path("clusterIP"), "may not be set when `type` is 'ExternalName'"))
             }

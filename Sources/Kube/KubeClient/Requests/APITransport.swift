@@ -83,6 +83,9 @@ extension APIResponse {
 /// No request was ever made: trying again is safe whatever was asked.
 public struct ConnectionFailure: Error, CustomStringConvertible {
     public var cause: any Error
-    public init(_ cause: any Error) { self.cause = cause }
-    public var description: String { "\(cause)" }
+    /// Where there was none, and the kernel's words: `no connection to https://192.0.2.1:6443: Connection refused`.
+    public var description: String
+
+    /// - Parameter words: the cause's own when they are left out.
+    public init(_ cause: any Error, _ words: String? = nil) { (self.cause, description) = (cause, words ?? "\(cause)") }
 }

@@ -134,8 +134,14 @@ public struct HTTPTransport: APITransport {
             // The deadline is for the head alone. A body may be a watch that lasts for minutes.
             return try await (request.isWatch ? watching : asking).execute(message, timeout: TimeAmount(request.patience))
         } catch let error where Self.isBeforeConnection(error) {
-            throw ConnectionFailure(error)
+            throw ConnectionFailure(error, "no connection to \(base): \(Self.words(error))")
         }
+    }
+
+    /// The kernel's, where it was the kernel: the error's own name calls of a program.
+    private static func words(_ error: any Error) -> String {
+        let cause = (error as? NIOConnectionError)?.connectionErrors.first?.error ?? error
+        return (cause as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
     }
 
     private static func isBeforeConnection(_ error: any Error) -> Bool {

@@ -379,7 +379,7 @@ extension LocalNameServer {
         let server = DNSServer(
             NameServerSettings(
                 addresses: addresses, threads: settings.threads, mayBindAbsent: true, now: surroundings.now,
-                report: { [log] in log.hear($0) }),
+                report: { [log] in if !NameProbe.asked($0) { log.hear($0) } }),
             outside: forwarder, logger: logger)
         state.withLock { state in
             (state.forwarder, state.addresses) = (forwarder, Set(addresses))

@@ -40,17 +40,21 @@ struct NameDocument: Hashable {
     /// - Parameter read: called with each file that it names.
     /// - Throws: every mistake in it.
     func configuration(_ read: (String, Named) -> Void) throws(NameServerConfigurationError) -> NameServerConfiguration {
-        try NameServerConfiguration(text, file: name) { path in
-            let named = self.named(path)
-            read(path, named)
-            return named.reading
-        }
+        try NameServerConfiguration(
+            text, file: name,
+            readFile: { path in
+                let named = self.named(path)
+                read(path, named)
+                return named.reading
+            }, isShown: { self.others == nil || self.text(of: $0) != nil })
     }
 
+    /// What is called so in the same ConfigMap.
+    private func text(of path: String) -> String? { others?[path.split(separator: "/").last.map(String.init) ?? path] }
+
     private func named(_ path: String) -> Named {
-        guard let others else { return .inFile(FollowedFile.read(path)) }
-        let name = path.split(separator: "/").last.map(String.init) ?? path
-        if let text = others[name] { return .here(.text(text)) }
+        if let text = text(of: path) { return .here(.text(text)) }
+        guard others != nil else { return .inFile(FollowedFile.read(path)) }
         return path.hasPrefix("/") ? .inFile(FollowedFile.read(path)) : .here(.unreadable(ENOENT))
     }
 }

@@ -20,7 +20,7 @@ struct NameExplanation {
         switch outcome {
         case .outside:
             tree[at: "outside"] = .string(question.name.description)
-            tree[at: "upstreams"] = Self.upstreams(forwarder)
+            tree[at: "upstreams"] = Self.upstreams(forwarder, of: question.name)
             tree[at: "memory"] = Self.memory(question, forwarder, now)
         case .answer, .unfinished, .silence:
             guard let message = try? Message(bytes) else { break }
@@ -29,7 +29,7 @@ struct NameExplanation {
             tree[at: "from"] = Self.sources([question.name] + message.answers.map(\.name), in: zones)
             if case .unfinished(_, _, let alias) = outcome {
                 tree[at: "outside"] = .string(alias.description)
-                tree[at: "upstreams"] = Self.upstreams(forwarder)
+                tree[at: "upstreams"] = Self.upstreams(forwarder, of: alias)
                 tree[at: "memory"] = Self.memory(Question(alias, question.type), forwarder, now)
             }
         }
@@ -64,9 +64,10 @@ struct NameExplanation {
         return tree
     }
 
-    private static func upstreams(_ forwarder: Forwarder?) -> JSONValue {
+    /// Those that are asked for this name alone.
+    private static func upstreams(_ forwarder: Forwarder?, of name: DomainName) -> JSONValue {
         .array(
-            (forwarder?.figures.upstreams ?? []).map { peer in
+            (forwarder?.upstreams(of: name) ?? []).map { peer in
                 var tree: JSONValue = ["address": .string(peer.upstream.description)]
                 if let latency = peer.latency {
                     tree[at: "microseconds"] = .number(JSONNumber(Int64(latency / .microseconds(1))))

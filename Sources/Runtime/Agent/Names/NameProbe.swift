@@ -2,6 +2,7 @@ import Addressing
 import CLinux
 import DNS
 import Glibc
+import NameServer
 import Netlink
 import Plan
 
@@ -46,6 +47,14 @@ struct NameProbe: ~Copyable {
             _ = clinux_send_now(socket, bytes, bytes.count)
             asked.append((server, socket))
         }
+    }
+}
+
+extension NameProbe {
+    /// Whether a query is one of these, whatever the cluster's domain was when it was sent.
+    static func asked(_ report: QueryReport) -> Bool {
+        report.client == LocalNameTable.prober(report.client.family) && report.question.type == .txt
+            && report.question.name.labels.first?.elementsEqual("dns-version".utf8) ?? false
     }
 }
 

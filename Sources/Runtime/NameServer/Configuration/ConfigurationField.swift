@@ -7,9 +7,11 @@ final class ConfigurationReader {
     let file: String
     private(set) var mistakes: [ConfigurationMistake] = []
     private let lines: [Substring]
+    /// Whether words of a file that the document names may be repeated in what is said of its mistakes.
+    let isShown: (String) -> Bool
 
-    init(file: String, text: String) {
-        self.file = file
+    init(file: String, text: String, isShown: @escaping (String) -> Bool = { _ in true }) {
+        (self.file, self.isShown) = (file, isShown)
         lines = text.lines
     }
 

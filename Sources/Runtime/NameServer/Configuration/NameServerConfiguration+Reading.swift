@@ -8,12 +8,15 @@ extension NameServerConfiguration {
     ///   - text: YAML; an empty one means everything as usual.
     ///   - file: what it is called in what is said of mistakes.
     ///   - readFile: what stands in a file that the document names.
+    ///   - isShown: whether words of such a file may be repeated in what is said of its mistakes. Who writes the document may be somebody
+    ///     who could not read the file.
     /// - Throws: every mistake there is. Then nothing of the document should be used.
     public init(
-        _ text: String, file: String = "names.yaml", readFile: (String) -> FollowedFile.Reading = FollowedFile.read
+        _ text: String, file: String = "names.yaml", readFile: (String) -> FollowedFile.Reading = FollowedFile.read,
+        isShown: @escaping (String) -> Bool = { _ in true }
     ) throws(NameServerConfigurationError) {
         self.init()
-        let reader = ConfigurationReader(file: file, text: text)
+        let reader = ConfigurationReader(file: file, text: text, isShown: isShown)
         if let root = reader.document(text) { read(root, readFile) }
         let mistakes = reader.mistakes.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
         if !mistakes.isEmpty { throw NameServerConfigurationError(mistakes: mistakes) }
@@ -86,7 +89,7 @@ extension ConfigurationField {
 extension NameServerConfiguration.Listen {
     fileprivate init(_ field: ConfigurationField) {
         let fields = field.map(["addresses", "port"])
-        addresses = field.needed("addresses", fields)?.list.compactMap(\.address) ?? []
+        addresses = fields["addresses"]?.list.compactMap(\.address) ?? []
         port = fields["port"]?.number(1...65535).map { UInt16($0) } ?? 53
         line = field.keyLine ?? field.line
     }
@@ -232,7 +235,10 @@ extension ConfigurationField {
             let (line, column) = place(line, column)
             reader.mistake(path, line: line, column: column, reason)
         } else {
-            mistake("\(word ?? ""):\(line):\(column): \(reason)")
+            let path = word ?? ""
+            mistake(
+                "\(path):\(line):\(column): \(reader.isShown(path) ? reason : "a mistake, and what stands there is not told here")"
+            )
         }
     }
 }

@@ -25,6 +25,7 @@ public struct NameServerConfiguration: Hashable, Sendable {
     public var rateLimit: RateLimit?
 
     public struct Listen: Hashable, Sendable {
+        /// None: all of the machine.
         public var addresses: [IPAddress]
         public var port: UInt16
         /// Where the document says it, from 1; it is no part of the place.

@@ -84,6 +84,14 @@ public final class Forwarder: OutsideNames {
         figures.memory = memory.figures
         return figures
     }
+
+    /// Who is asked for a name that is in none of our zones, in the order of the settings, and how they do.
+    public func upstreams(of name: DomainName) -> [ForwarderFigures.Peer] {
+        let (settings, peers) = (inbox.settings, inbox.figures.upstreams)
+        return settings.upstreams(settings.route(of: name, isAsked: true)).map { upstream in
+            peers.first { $0.upstream == upstream } ?? ForwarderFigures.Peer(upstream)
+        }
+    }
 }
 
 // MARK: - Names

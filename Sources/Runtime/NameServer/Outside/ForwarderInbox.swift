@@ -18,11 +18,13 @@ final class ForwarderInbox: Sendable {
         var event: CInt = -1
         var isClosed = false
         var figures = ForwarderFigures()
+        /// The last that somebody said.
+        var settings: ForwardingSettings
     }
 
     private let state: Mutex<State>
 
-    init(_ settings: ForwardingSettings) { state = Mutex(State(letters: [.use(settings)])) }
+    init(_ settings: ForwardingSettings) { state = Mutex(State(letters: [.use(settings)], settings: settings)) }
 
     deinit { state.withLock { if $0.event >= 0 { _ = Glibc.close($0.event) } } }
 
@@ -41,6 +43,7 @@ final class ForwarderInbox: Sendable {
         let isClosed = state.withLock { state in
             guard !state.isClosed else { return true }
             state.letters.append(letter)
+            if case .use(let settings) = letter { state.settings = settings }
             if state.letters.count == 1, state.event >= 0 { clinux_event_signal(state.event) }
             return false
         }
@@ -77,6 +80,8 @@ final class ForwarderInbox: Sendable {
         get { state.withLock(\.figures) }
         set { state.withLock { $0.figures = newValue } }
     }
+
+    var settings: ForwardingSettings { state.withLock(\.settings) }
 
     func count(_ body: (inout ForwarderFigures) -> Void) { state.withLock { body(&$0.figures) } }
 }

@@ -78,7 +78,7 @@ extension DNSServer {
         var open = Desk.Open(state.withLock { $0.names })
         var said: (bytes: [UInt8]?, errand: Errand?)
         withUnsafeTemporaryAllocation(byteCount: Int(UInt16.max), alignment: 8) { memory in
-            let circumstances = Circumstances(.tcp, forwards: outside != nil && open.names.forwards)
+            let circumstances = Circumstances(.tcp, forwards: outside != nil && open.names.forwards, truncation: .records)
             switch clerk.answer(packet.span, from: client, &open, circumstances, into: memory) {
             case .answer(let count): said.bytes = Array(memory[..<count])
             case .errand(let errand): said.errand = errand

@@ -35,7 +35,9 @@ final class StreamHandler: ChannelInboundHandler {
     ) {
         (self.client, self.desk, self.settings, self.outside, self.inAll) = (client, desk, settings, outside, inAll)
         clerk = Clerk(outside)
-        circumstances = Circumstances(.tcp, udpSize: settings.udpSize, forwards: outside != nil)
+        // There is no larger transport to come back by: what fits is better than nothing.
+        circumstances = Circumstances(
+            .tcp, udpSize: settings.udpSize, forwards: outside != nil, truncation: .records)
     }
 
     func channelActive(context: ChannelHandlerContext) {

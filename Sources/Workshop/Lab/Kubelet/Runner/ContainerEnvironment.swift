@@ -10,7 +10,7 @@ struct ContainerEnvironment {
     var addresses: [IPAddress] = []
     var nodeAddresses: [IPAddress] = []
 
-    /// A directory that no machine has: there lies `tulle-pod`, found after all other programs, for who asks from a pod.
+    /// A directory that no machine has: there lie `tulle-pod` and `tulle`, found after all other programs, for who asks from a pod.
     static let programs = "/.tulle"
 
     /// Why a container cannot be configured: kubelet's words.

@@ -116,6 +116,8 @@ extension PodRunner {
         for name in ["hosts", "resolv.conf", "hostname"] { mounts.append("\(directory)/etc/\(name):/etc/\(name)") }
         // Wherever they are: a container sees the files of the root file system, and not of every other.
         mounts.append("\(host.launcher):\(ContainerEnvironment.programs)/tulle-pod:ro")
+        let tulle = "\(parent(host.launcher))/tulle"
+        if access(tulle, X_OK) == 0 { mounts.append("\(tulle):\(ContainerEnvironment.programs)/tulle:ro") }
         if ImageCatalogue.holdsPrograms(container.image) {
             mounts.append("\(parent(host.launcher)):\(ImageCatalogue.place):ro")
         }
