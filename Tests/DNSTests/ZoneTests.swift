@@ -111,6 +111,11 @@ struct ZoneChangeTests {
             Record(try name("a.z"), .text("another class"), recordClass: .chaos),
             Record(try name("a.z"), .opaque(.any, [])),
             Record(try name("a.z"), .opaque(.opt, [])),
+            Record(try name("a.z"), .opaque(.mx, [])),
+            Record(try name("a.z"), .opaque(.ns, [63])),
+            Record(try name("a.z"), .opaque(.cname, [255])),
+            Record(try name("a.z"), .opaque(.srv, [0, 0, 0, 0, 0, 80])),
+            Record(try name("a.z"), .opaque(.a, [10, 0, 0, 1, 0])),
             Record(try name("a.z"), .txt([Array(repeating: 0, count: 256)])),
             Record(try name("a.z"), .opaque(RecordType(rawValue: 99), Array(repeating: 0, count: 65536))),
         ]
@@ -172,6 +177,69 @@ struct ZoneChangeTests {
         #expect(zones.zone(of: .root) == nil)
         #expect(try zones.zone(of: name("az")) == nil)
         #expect(zones.all.map(\.apex.description) == ["z.", "a.z.", "c.b.a.z."])
+    }
+
+    @Test("zones come, go and are found at every depth, the root's too")
+    func anyDepth() throws {
+        var zones = Zones()
+        var model: [DomainName: UInt32] = [:]
+        var dice = SeededDice(UInt64.random(in: 0...(.max)))
+        let apexes = try [".", "z", "y", "a.z", "b.z", "d.c.b.z", "e.d.c.b.z", "A.y", "x.x.x.x.x.x.x.x"].map(name)
+        for step in 0..<400 as Range<UInt32> {
+            let apex = apexes[dice.below(apexes.count)]
+            let zone = Zone(
+                dice.chance(2) ? apex : apex.lowercase,
+                authority: StartOfAuthority(primary: apex, mailbox: apex, serial: step, minimum: 5), nameServers: [apex],
+                passesOn: dice.chance(2))
+            switch dice.below(4) {
+            case 0: (zones[apex], model[apex]) = (nil, nil)
+            case 1:
+                zones.remove([apex])
+                model[apex] = nil
+            case 2:
+                zones.set([zone])
+                model[apex] = step
+            default:
+                zones.set(zone)
+                model[apex] = step
+            }
+            #expect(zones.count == model.count && Set(zones.all.map(\.apex)) == Set(model.keys))
+            #expect(zones.closedApexes == zones.all.filter { !$0.passesOn }.map(\.apex))
+            for asked in apexes {
+                #expect(zones[asked].flatMap(serial) == model[asked])
+                let home = model.keys.filter { asked.isInside($0) }.max { $0.labelCount < $1.labelCount }
+                #expect(zones.zone(of: asked)?.apex == home)
+            }
+        }
+    }
+
+    private func serial(_ zone: Zone) -> UInt32? {
+        zone.records.lazy.compactMap { if case .soa(let soa) = $0.data { soa.serial } else { nil } }.first
+    }
+
+    @Test("children that come and go with one word leave their parents as they are")
+    func families() throws {
+        var zone = try Zone.sample("z")
+        let before = zone.nameCount
+        func content(_ labels: [String]) throws -> ZoneContent {
+            ZoneContent(try labels.map { Record(try name("\($0).p.q.z"), .text($0)) })
+        }
+        zone.replace("s", with: try content(["a", "b"]))
+        #expect(zone.nameCount == before + 4)
+        zone.replace("s", with: try content(["c", "b"]))
+        #expect(zone.nameCount == before + 4)
+        #expect(try Asking(zone).lines("p.q.z TXT")[0] == "NOERROR")
+        // Another's record at the parent goes in the same breath as the last child.
+        zone.replace("t", with: [Record(try name("p.q.z"), .text("p"))])
+        zone.replace("s", with: [])
+        #expect(zone.nameCount == before + 2)
+        zone.replace("t", with: try content(["d"]))
+        #expect(zone.nameCount == before + 3)
+        zone.replace("t", with: [Record(try name("p.q.z"), .text("p"))])
+        #expect(zone.nameCount == before + 2)
+        zone.remove("t")
+        #expect(zone.nameCount == before)
+        #expect(try Asking(zone).lines("p.q.z TXT")[0] == "NXDOMAIN")
     }
 
     @Test("labels that write an address answer with it only where that was asked for, and a real name is stronger")

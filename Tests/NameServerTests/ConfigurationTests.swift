@@ -304,6 +304,21 @@ struct CustomNameTests {
         #expect(try ask("1.2.0.192.in-addr.arpa", .ptr, zones) == "NOERROR db.example.org.")
     }
 
+    @Test("many hosts are served, named by several lines, and go again")
+    func manyHosts() throws {
+        var zones = Zones([try cluster()])
+        let lines = (0..<5000).map { "192.0.2.1 h\($0).example.org\n192.0.2.2 x.h\($0).example.org h\($0).example.org\n" }
+        let names = try NameServerConfiguration("hosts: {file: /h}") { _ in .text(lines.joined()) }.custom
+        names.apply(to: &zones, insteadOf: nil)
+        #expect(try zones.count == 1 + 10_000 + 2 && zones.closedApexes == [name("cluster.local")])
+        names.apply(to: &zones, insteadOf: names)
+        #expect(zones.count == 1 + 10_000 + 2)
+        #expect(try ask("h4999.example.org", zones) == "NOERROR 192.0.2.1 192.0.2.2")
+        #expect(try ask("x.h17.example.org", zones) == "NOERROR 192.0.2.2")
+        CustomNames().apply(to: &zones, insteadOf: names)
+        #expect(try zones.count == 1 && zones.closedApexes == [name("cluster.local")])
+    }
+
     @Test("a zone of its own answers for all its names, or passes on what it does not have")
     func zones() throws {
         for (passOn, missing) in [(false, "NXDOMAIN"), (true, "outside")] {

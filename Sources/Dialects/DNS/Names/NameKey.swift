@@ -57,6 +57,7 @@ struct NameKey: ~Copyable {
             starts[labels] = UInt8(truncatingIfNeeded: position - start)
             labels += 1
             position += 1 + Int(wire[position])
+            precondition(position - start < DomainName.longestName, "data whose form is not right came so far")
         }
         count = position - start + 1
         copy(wire.span.bytes, at: start)

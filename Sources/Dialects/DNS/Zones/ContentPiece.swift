@@ -44,12 +44,15 @@ extension [ContentPiece] {
         return Owner.Share(source: source, sets: Self.sets(records), dashedAddresses: dashed, isNamed: isNamed)
     }
 
-    /// In order of the types' numbers.
+    /// In order of the types' numbers, the records of each in the order in which they came.
     private static func sets(_ records: [(type: RecordType, ttl: TimeToLive, wire: [UInt8])]) -> [RecordSet] {
         guard let first = records.first else { return [] }
-        let others = records.filter { $0.type != first.type }
-        let own = others.isEmpty ? records : records.filter { $0.type == first.type }
-        let set = RecordSet(first.type, ttl: own.map(\.ttl).min() ?? 0, own.map(\.wire))
-        return others.isEmpty ? [set] : (sets(others) + [set]).sorted { $0.type.rawValue < $1.type.rawValue }
+        func set(_ records: some Collection<(type: RecordType, ttl: TimeToLive, wire: [UInt8])>, _ type: RecordType) -> RecordSet
+        {
+            RecordSet(type, ttl: records.map(\.ttl).min() ?? 0, records.map(\.wire))
+        }
+        if records.allSatisfy({ $0.type == first.type }) { return [set(records, first.type)] }
+        return Dictionary(grouping: records, by: \.type).sorted { $0.key.rawValue < $1.key.rawValue }
+            .map { type, records in set(records, type) }
     }
 }

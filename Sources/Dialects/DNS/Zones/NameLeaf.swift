@@ -42,6 +42,8 @@ struct NameLeaf: Sendable {
     var bits: Int { Int(bytes.load(0, as: UInt32.self)) }
     @inline(__always) var count: Int { Int(bytes.load(4, as: UInt32.self)) }
 
+    var size: Int { bytes.count }
+
     @inline(__always) func entry(at place: Int) -> Packed { Packed(bytes, at: place) }
 
     var entries: [Packed] {
@@ -49,15 +51,15 @@ struct NameLeaf: Sendable {
         return (0..<count).map { entry(at: Int(bytes.load(start + 4 * $0, as: UInt32.self))) }
     }
 
-    /// With an entry in place of the one with this key; without one, with none.
-    func replacing(_ hash: UInt64, _ key: ArraySlice<UInt8>, with new: Packed?) -> NameLeaf {
+    /// With an entry in place of the one with this key; without one, with none. `nil` when that changes nothing.
+    func replacing(_ hash: UInt64, _ key: ArraySlice<UInt8>, with new: Packed?) -> NameLeaf? {
         var entries = entries
         if let index = entries.firstIndex(where: { $0.hash == hash && $0.key == key }) {
             if let new { entries[index] = new } else { entries.remove(at: index) }
         } else if let new {
             entries.append(new)
         } else {
-            return self
+            return nil
         }
         return NameLeaf(bits: bits, entries)
     }

@@ -3,8 +3,8 @@
 /// A name server answers from a value while the next one is made from it by small changes: a dictionary would be copied whole for
 /// each. A tree of nodes with 16 places, four bits of the hash a level, is copied along one path, and no node is copied that this
 /// tree alone has. At its ends stand leaves of some twenty entries in one piece: with 100,000 names a look-up passes three nodes, and
-/// a change copies a few thousand bytes without counting a reference for each entry. It is asked with the key as it stands in a
-/// packet, which is why it is none of swift-collections'.
+/// a change copies a few thousand bytes of one place. It is asked with the key as it stands in a packet, which is why it is none of
+/// swift-collections'.
 ///
 /// ```
 ///   root ─┬─ leaf     whose entries' hashes end in the same bits: as many as lead to this place, or fewer, and then it
@@ -13,7 +13,7 @@
 ///                  └─ node …
 /// ```
 struct NameTree: Sendable {
-    private var root = Self.places(of: NameLeaf(bits: 0, []))
+    private var root = Self.none
     private(set) var count = 0
 
     fileprivate enum Child: Sendable {
@@ -21,12 +21,14 @@ struct NameTree: Sendable {
         case node([Child])
     }
 
-    /// A leaf with more is split as long as there are bits left to split by.
-    private static let fullLeaf = 32
+    /// A leaf of several entries that has more, or more bytes, is split as long as there are bits left to split by.
+    private static let fullLeaf = (count: 32, size: 16_384)
     /// Two leaves that come to no more become one.
-    private static let lowLeaf = 16
+    private static let lowLeaf = (count: 16, size: 8_192)
 
     private static let bitsPerLevel = 4
+
+    private static let none = places(of: .none)
 
     private static func places(of leaf: NameLeaf) -> [Child] { Array(repeating: .leaf(leaf), count: 1 << bitsPerLevel) }
 
@@ -116,7 +118,7 @@ extension NameTree {
         let place = place(hash >> UInt64(bitsPerLevel * level))
         switch children[place] {
         case .leaf(let leaf):
-            let after = leaf.replacing(hash, key, with: new)
+            guard let after = leaf.replacing(hash, key, with: new) else { return 0 }
             put(after.count < leaf.count ? merged(after, hash, children, level) : after, hash, &children, level)
             return after.count - leaf.count
         case .node(var below):
@@ -138,7 +140,8 @@ extension NameTree {
     private static func put(_ leaf: NameLeaf, _ hash: UInt64, _ children: inout [Child], _ level: Int) {
         let own = leaf.bits - bitsPerLevel * level
         let place = place(hash >> UInt64(bitsPerLevel * level)) & (1 << own - 1)
-        if leaf.count <= fullLeaf || leaf.bits == UInt64.bitWidth {
+        let isFull = leaf.count > fullLeaf.count || leaf.count > 1 && leaf.size > fullLeaf.size
+        if !isFull || leaf.bits == UInt64.bitWidth {
             for place in stride(from: place, to: children.count, by: 1 << own) { children[place] = .leaf(leaf) }
         } else if own == bitsPerLevel {
             var below = places(of: leaf)
@@ -158,7 +161,7 @@ extension NameTree {
         while leaf.bits > bitsPerLevel * level {
             let bit = UInt64(1) << UInt64(leaf.bits - 1)
             guard case .leaf(let other) = children[place((hash ^ bit) >> UInt64(bitsPerLevel * level))], other.bits == leaf.bits,
-                leaf.count + other.count <= lowLeaf
+                leaf.count + other.count <= lowLeaf.count, leaf.size + other.size <= lowLeaf.size
             else { break }
             leaf = NameLeaf(bits: leaf.bits - 1, leaf.entries + other.entries)
         }

@@ -28,7 +28,7 @@ struct Owner {
     var isNeeded: Bool { !shares.isEmpty || children > 0 }
 
     mutating func put(_ share: Share) {
-        shares.removeAll { $0.source == share.source }
+        shares.removeAll { $0.source.utf8.elementsEqual(share.source.utf8) }
         if !share.isEmpty { shares.insert(share, at: shares.firstIndex { $0.source > share.source } ?? shares.endIndex) }
     }
 
@@ -122,9 +122,11 @@ struct PackedOwner {
         var reader = shareReader
         for _ in 0..<reader.number(UInt32.self) {
             let name = reader.range(reader.number(UInt16.self))
-            let isWanted = packed.bytes[name].elementsEqual(source.utf8)
-            let share = share(&reader, source)
-            if isWanted { return share }
+            if packed.bytes[name].elementsEqual(source.utf8) { return share(&reader, source) }
+            _ = reader.number(UInt32.self)
+            let count = reader.number(UInt16.self)
+            if count == Int(Self.same) { continue }
+            for _ in 0..<count { reader.position = RecordSet.end(packedIn: packed.bytes, at: reader.position) }
         }
         return nil
     }

@@ -1,6 +1,6 @@
 /// All records of one name and type, as they are written into answers (RFC 2181 §5): no record twice, one TTL.
 ///
-/// The records stand in bytes that a whole name shares: each record's data with its length in two bytes before it, names in full;
+/// The records stand in bytes that they may share with other names': each record's data with its length in two bytes before it, names in full;
 /// then the target names that are worth addresses beside the answer, each once, as position and index of the record.
 struct RecordSet: Sendable {
     let type: RecordType

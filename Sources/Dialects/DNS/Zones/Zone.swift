@@ -73,7 +73,8 @@ extension Zone {
     /// Puts a source's content in place of what it had; empty content removes the source. The same content changes nothing.
     ///
     /// Records of several sources at one name and type make one set. Records that the zone cannot hold are left out: those of
-    /// names outside the zone, of another class than IN, of types that are only asked for, and data beyond the wire form.
+    /// names outside the zone, of another class than IN, of types that are only asked for, and data beyond the wire form or without
+    /// the form of its type.
     ///
     /// - Parameter source: any text but the empty one, of at most 65,535 bytes.
     /// - Returns: what was left out; dashed addresses of names outside the zone are left out too, and empty names there.
@@ -102,6 +103,9 @@ extension Zone {
         return content
     }
 
+    /// Whether a source has anything in the zone.
+    public func has(_ source: String) -> Bool { namesGiven(by: source) != nil }
+
     private func namesGiven(by source: String) -> GivenNames? {
         given.entry(GivenNames.hash(source), Array(source.utf8)).map(GivenNames.init)
     }
@@ -120,6 +124,7 @@ extension Zone {
         var key = NameKey()
         var hashes: [UInt64] = []
         var isNew = false
+        var parents = Parents()
         for (name, hash, share) in given.shares(source) {
             hashes.append(hash)
             key.read(name.wire, at: 0)
@@ -127,19 +132,25 @@ extension Zone {
             let old = there?.share(source)
             if let old, old.isSame(as: share) { continue }
             isNew = isNew || old == nil
-            change(key, depth: key.labels) { $0.put(share) }
+            change(key, depth: key.labels, &parents) { $0.put(share) }
         }
         let before = namesGiven(by: source)?.hashes ?? []
         // Of two names with one hash, one may have gone and the other come.
-        guard isNew || before != hashes else { return leftOut }
-        removeRest(of: source, before, Set(hashes), given)
+        guard isNew || before != hashes else {
+            settle(&parents)
+            return leftOut
+        }
+        removeRest(of: source, before, Set(hashes), given, &parents)
+        settle(&parents)
         let after = GivenNames(hashes, by: source)
         if hashes.isEmpty { self.given.remove(after.packed.hash, Array(source.utf8)) } else { self.given.set(after.packed) }
         return leftOut
     }
 
     /// Takes away what a source had at names of which it says nothing any more.
-    private mutating func removeRest(of source: String, _ before: [UInt64], _ after: Set<UInt64>, _ given: [ContentPiece]) {
+    private mutating func removeRest(
+        of source: String, _ before: [UInt64], _ after: Set<UInt64>, _ given: [ContentPiece], _ parents: inout Parents
+    ) {
         for hash in before {
             let entries = owners.entries(hash)
             if entries.count == 1, after.contains(hash) { continue }
@@ -147,7 +158,7 @@ extension Zone {
                 let name = DomainName(checked: Array(entry.key))
                 if after.contains(hash), given.contains(where: { $0.name == name }) { continue }
                 let key = NameKey(name)
-                change(key, depth: key.labels) { $0.put(Owner.Share(source: source, sets: [], dashedAddresses: nil)) }
+                change(key, depth: key.labels, &parents) { $0.put(Owner.Share(source: source, sets: [], dashedAddresses: nil)) }
             }
         }
     }
@@ -167,7 +178,9 @@ extension Zone {
             pieces.append(ContentPiece(name: name, hash: hash ?? 0, kind: kind))
         }
         for record in content.records {
-            if record.recordClass == .internet, !record.type.isMeta, record.name.isInside(apex), let wire = record.data.wire {
+            if record.recordClass == .internet, !record.type.isMeta, record.name.isInside(apex),
+                let wire = record.data.checkedWire
+            {
                 piece(record.name, .record(record.type, record.ttl, wire))
             } else {
                 leftOut.append(record)
@@ -178,8 +191,21 @@ extension Zone {
         return (pieces, leftOut)
     }
 
-    /// Changes what stands at the last `depth` labels of a name, and lets its parents come and go with it.
-    private mutating func change(_ key: borrowing NameKey, depth: Int, _ body: (inout Owner) -> Void) {
+    /// How many children more or less names have: by their depth, then by their key. Kept until all is changed, as most are in the
+    /// end neither: an endpoint goes, and another comes.
+    private struct Parents {
+        var changes: [[[UInt8]: Int]] = []
+
+        mutating func note(_ key: [UInt8], depth: Int, _ change: Int) {
+            while changes.count <= depth { changes.append([:]) }
+            changes[depth][key, default: 0] += change
+        }
+    }
+
+    /// Changes what stands at the last `depth` labels of a name; that its parent has one child more or less is noted.
+    private mutating func change(
+        _ key: borrowing NameKey, depth: Int, _ parents: inout Parents, _ body: (inout Owner) -> Void
+    ) {
         let (hash, bytes) = (key.hash(depth: depth), key.suffix(depth: depth))
         let old = owners.entry(hash, bytes).map(PackedOwner.init)
         var owner = old?.owner ?? Owner()
@@ -192,7 +218,18 @@ extension Zone {
         let change = (new == nil ? 0 : 1) - (old == nil ? 0 : 1)
         if change == 0 { return }
         if key.isWildcard(depth: depth) { wildcards += change }
-        self.change(key, depth: depth - 1) { $0.children += change }
+        parents.note(key.suffix(depth: depth - 1), depth: depth - 1, change)
+    }
+
+    /// Lets parents come and go with their children, the deepest first.
+    private mutating func settle(_ parents: inout Parents) {
+        var key = NameKey()
+        while let level = parents.changes.popLast() {
+            for (name, change) in level where change != 0 {
+                key.read(name, at: 0)
+                self.change(key, depth: key.labels, &parents) { $0.children += change }
+            }
+        }
     }
 }
 
@@ -216,5 +253,15 @@ extension Zone {
             if one.name != other.name { return one.name < other.name }
             return (one.type.rawValue, a.offset) < (other.type.rawValue, b.offset)
         }.map(\.element)
+    }
+}
+
+extension RecordData {
+    /// The wire form; `nil` also for opaque data without the form of its type, where answers rely on that form.
+    fileprivate var checkedWire: [UInt8]? {
+        guard case .opaque(let type, let bytes) = self else { return wire }
+        let data = RecordData(type, wire: bytes)
+        if case .opaque = data, [.a, .aaaa, .ns, .cname, .ptr, .soa, .mx, .srv].contains(type) { return nil }
+        return data.wire
     }
 }

@@ -132,7 +132,7 @@ public struct NameFeed: Sendable {
     }
 
     /// Where we have the word, and not whoever is asked for other names. Not the reverse trees, which pass on what they do not know.
-    public var ownDomains: [DomainName] { zones.all.filter { !$0.passesOn }.map(\.apex) }
+    public var ownDomains: [DomainName] { zones.closedApexes }
 
     /// Serves these names beside the cluster's, in the place of those that were given before.
     public mutating func use(_ custom: CustomNames) {

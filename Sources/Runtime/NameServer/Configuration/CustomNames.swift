@@ -38,9 +38,9 @@ extension CustomNames {
     ///
     /// - Parameter old: what was put there last; `nil` the first time.
     public func apply(to zones: inout Zones, insteadOf old: CustomNames?) {
-        for apex in old?.ownApexes ?? [] where zones[apex]?.isCustom ?? false { zones[apex] = nil }
+        zones.remove(Set(old?.ownApexes ?? []).filter { zones[$0]?.isCustom ?? false })
         var added: [DomainName: [Record]] = [:]
-        var apart: [Record] = []
+        var apart: [DomainName: [Record]] = [:]
         for zone in self.zones {
             // A zone inside one of others, or the same, is a part of it.
             let isPart = zones.zone(of: zone.apex).map { !$0.isCustom } ?? false
@@ -56,20 +56,22 @@ extension CustomNames {
             if let home = zones.zone(of: record.name), !home.isHost {
                 added[home.apex, default: []].append(record)
             } else {
-                apart.append(record)
+                apart[record.name, default: []].append(record)
             }
         }
-        for zone in zones.all where !zone.isHost {
+        for zone in Array(zones.unordered) where !zone.isHost {
             var changed = zone
             changed.replace(Self.source, with: ZoneContent(added[zone.apex] ?? []))
             if changed.content(Self.source) != zone.content(Self.source) { zones.set(changed) }
         }
-        for record in apart {
-            var zone = zones[record.name] ?? Zone(host: record.name, ttl: record.ttl)
-            let others = zone.content(Zone.hostSource)?.records ?? []
-            zone.replace(Zone.hostSource, with: ZoneContent(others + [record]))
-            zones.set(zone)
-        }
+        zones.set(
+            apart.map { name, records in
+                // Where there is one already, what it has stays.
+                var zone = zones[name] ?? Zone(host: name, ttl: records[0].ttl)
+                let others = zone.content(Zone.hostSource)?.records ?? []
+                zone.replace(Zone.hostSource, with: ZoneContent(others + records))
+                return zone
+            })
     }
 
     /// Apexes of the zones that may have been made for these names.
@@ -83,8 +85,8 @@ extension Zone {
     fileprivate static let zoneSource = "names.yaml zone"
 
     /// Made from what people wrote, and for nothing else.
-    fileprivate var isCustom: Bool { content(Self.zoneSource) != nil || isHost }
-    fileprivate var isHost: Bool { content(Self.hostSource) != nil }
+    fileprivate var isCustom: Bool { has(Self.zoneSource) || isHost }
+    fileprivate var isHost: Bool { has(Self.hostSource) }
 
     fileprivate init(_ custom: CustomNames.CustomZone) {
         var (authority, ttl): (StartOfAuthority?, TimeToLive) = (nil, 3600)
