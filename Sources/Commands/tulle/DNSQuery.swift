@@ -143,7 +143,7 @@ struct DNSQuery: AsyncParsableCommand {
         if !name.utf8.allSatisfy({ $0 < 0x80 }) { return ": what is not ASCII is written in its form with xn--" }
         let labels = name.split(separator: ".", omittingEmptySubsequences: false)
         if labels.contains(where: { $0.utf8.count > 63 }) { return ": there are at most 63 characters between two dots" }
-        if labels.dropLast().contains("") { return ": there is nothing between two dots" }
+        if labels.dropLast().contains("") { return ": there is nothing before a dot, or between two" }
         return name.utf8.count > 253 ? ": it has more than 253 characters" : ""
     }
 

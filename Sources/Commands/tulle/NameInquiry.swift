@@ -94,6 +94,9 @@ extension NameInquiry: CustomStringConvertible {
         if let refusal { lines.insert(refusal, at: 0) }
         lines.append("")
         lines += last.answer.answers.map(\.description)
+        if isFound, last.answer.header.isTruncated {
+            lines.append("There are more than an answer holds: these are \(last.answer.answers.count) of them.")
+        }
         if !isFound { lines.append(absence(last)) }
         return (lines + why(last)).joined(separator: "\n")
     }
@@ -151,7 +154,7 @@ extension NameInquiry: CustomStringConvertible {
     /// A word alone is hardly a name that was meant whole.
     private func shortness(_ last: Round) -> String {
         if case .agent(let node) = last.place, node.pod != nil { return "" }
-        guard most == 1, !name.contains(".") else { return "" }
+        guard most == 1, rounds[0].question.name.labelCount == 1 else { return "" }
         return " There is no search list here that makes more of \(name); --as pod/NAMESPACE/NAME takes that of a pod."
     }
 
@@ -178,7 +181,7 @@ extension NameInquiry: CustomStringConvertible {
 
     private static let words: [ExtendedError: String] = [
         .notReady: "it does not know the cluster's objects yet", .noReachableAuthority: "nobody answered",
-        .networkError: "the network says that nobody is there", .notAuthoritative: "it is not answered for where it was asked",
+        .networkError: "the network says that nobody is there", .notAuthoritative: "whoever was asked does not answer for this name",
     ]
 
     /// The name outside that the one that was asked for leads to.
@@ -270,6 +273,7 @@ extension NameInquiry {
         tree[at: "found"] = .bool(isFound)
         tree[at: "code"] = .string("\(last.answer.responseCode)")
         tree[at: "server"] = .string(last.said.who)
+        if last.answer.header.isTruncated { tree[at: "truncated"] = .bool(true) }
         if let shortcut { tree[at: "leadsTo"] = .string("\(shortcut.name)") }
         if !refused.isEmpty { tree[at: "refused"] = .array(refused.map(JSONValue.string)) }
         tree[at: "answers"] = .array(last.answer.answers.map { .string($0.description) })

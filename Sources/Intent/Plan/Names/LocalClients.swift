@@ -4,7 +4,7 @@ public import KubeAPI
 
 extension NamePlan {
     /// A question that every server of the cluster's names has an answer to: what the schema of names is called.
-    public var probe: Question { Question(settings.domain.below("dns-version"), .txt) }
+    public var probe: Question { Question(settings.domain.below(NamePlan.schemaLabel), .txt) }
 }
 
 /// Who asks on this node: its pods by their addresses, with the search list of each.

@@ -22,6 +22,8 @@ public struct NamePlan: Sendable {
     let server: DomainName
     static let reverse = (v4: DomainName.root.below("arpa").below("in-addr"), v6: DomainName.root.below("arpa").below("ip6"))
 
+    /// The label in a cluster's domain whose text is ``schema``.
+    public static let schemaLabel = "dns-version"
     /// What the schema of names is called, as `dns-version` tells it.
     public static let schema = "1.1.0"
 
@@ -66,7 +68,7 @@ extension NamePlan {
                 apex, authority: authority, nameServers: [server], ttl: settings.ttl, isComplete: isComplete,
                 passesOn: apex != settings.domain)
             if apex == settings.domain {
-                zone.replace("schema", with: [Record(apex.below("dns-version"), .text(Self.schema), ttl: settings.ttl)])
+                zone.replace("schema", with: [Record(apex.below(Self.schemaLabel), .text(Self.schema), ttl: settings.ttl)])
             }
             return zone
         }

@@ -367,7 +367,10 @@ extension LocalNameServer {
             old?.stop()
             guard isOther, !addresses.isEmpty else { return }
             do { try open(at: addresses) } catch {
-                state.withLock { ($0.forwarder, $0.addresses) = (nil, []) }
+                state.withLock { state in
+                    state.addresses = []
+                    if state.forwarder != nil { state.turnsLeft = Self.turnsOfWaiting }
+                }
                 throw error
             }
         }
@@ -395,6 +398,8 @@ extension LocalNameServer {
         state.withLock { state in
             state.server = server
             // What was said while it began.
+            _ = lookAtResolvers(&state)
+            forward(state)
             serve(&state)
         }
         begin.yield()

@@ -46,7 +46,17 @@ struct NameDocument: Hashable {
                 let named = self.named(path)
                 read(path, named)
                 return named.reading
-            }, isShown: { self.others == nil || self.text(of: $0) != nil })
+            }, isShown: isBeside)
+    }
+
+    /// Whether a file is of those who write the document: in the same ConfigMap, or, where that is mounted, in the same directory. Of
+    /// any other its words are nobody's to read in what is said of its mistakes.
+    private func isBeside(_ path: String) -> Bool {
+        if others != nil { return text(of: path) != nil }
+        func directory(_ path: String) -> [Substring] {
+            (path.hasPrefix("/") ? ["/"] : []) + path.split(separator: "/").dropLast().filter { $0 != "." }
+        }
+        return directory(path) == directory(name) && !directory(path).contains("..")
     }
 
     /// What is called so in the same ConfigMap.

@@ -116,8 +116,9 @@ public struct NameFeed: Sendable {
                 isChanged = true
                 touched = []
             case .added(let object), .modified(let object):
+                let before = kind(ofService: object.key)
                 let subjects = change(object.key) { $0.set(object) }
-                if let kind = kind(of: subjects) { changes.append(NamedChange(kind, object)) }
+                if !subjects.isEmpty, let kind = before ?? kind(of: subjects) { changes.append(NamedChange(kind, object)) }
                 touched.formUnion(subjects)
             case .deleted(let key, _):
                 let before = kind(ofService: key)

@@ -54,7 +54,7 @@ extension NameProbe {
     /// Whether a query is one of these, whatever the cluster's domain was when it was sent.
     static func asked(_ report: QueryReport) -> Bool {
         report.client == LocalNameTable.prober(report.client.family) && report.question.type == .txt
-            && report.question.name.labels.first?.elementsEqual("dns-version".utf8) ?? false
+            && report.question.name.labels.first?.elementsEqual(NamePlan.schemaLabel.utf8) ?? false
     }
 }
 

@@ -9,6 +9,8 @@ final class ConfigurationReader {
     private let lines: [Substring]
     /// Whether words of a file that the document names may be repeated in what is said of its mistakes.
     let isShown: (String) -> Bool
+    /// Of the others each is told once.
+    private var hidden: Set<String> = []
 
     init(file: String, text: String, isShown: @escaping (String) -> Bool = { _ in true }) {
         (self.file, self.isShown) = (file, isShown)
@@ -18,6 +20,11 @@ final class ConfigurationReader {
     func mistake(_ path: String, line: Int, column: Int, _ reason: String) {
         mistakes.append(ConfigurationMistake(file: file, line: line, column: column, path: path, reason: reason))
     }
+
+    /// Notes that a file whose words are not told has a mistake.
+    ///
+    /// - Returns: whether that is new.
+    func hide(_ path: String) -> Bool { hidden.insert(path).inserted }
 
     /// The whole document; `nil` when it is none, or empty.
     func document(_ text: String) -> ConfigurationField? {

@@ -236,9 +236,13 @@ extension ConfigurationField {
             reader.mistake(path, line: line, column: column, reason)
         } else {
             let path = word ?? ""
-            mistake(
-                "\(path):\(line):\(column): \(reader.isShown(path) ? reason : "a mistake, and what stands there is not told here")"
-            )
+            if reader.isShown(path) {
+                mistake("\(path):\(line):\(column): \(reason)")
+            } else if reader.hide(path) {
+                mistake(
+                    "\(path):\(line):\(column): the first mistake; what it is, is told of files that stand beside this document, or in its ConfigMap"
+                )
+            }
         }
     }
 }
