@@ -95,7 +95,8 @@ extension KernelTests {
         @Test(
             "what is no name is told with why",
             arguments: [
-                ("a..b", ": there is nothing before a dot, or between two"), (".a", ": there is nothing before a dot, or between two"),
+                ("a..b", ": there is nothing before a dot, or between two"),
+                (".a", ": there is nothing before a dot, or between two"),
                 ("münchen.example", ": what is not ASCII is written in its form with xn--"),
                 (String(repeating: "a", count: 64) + ".example", ": there are at most 63 characters between two dots"),
                 (Array(repeating: "abcdefg", count: 33).joined(separator: "."), ": it has more than 253 characters"), ("", ""),

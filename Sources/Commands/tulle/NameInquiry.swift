@@ -181,7 +181,8 @@ extension NameInquiry: CustomStringConvertible {
 
     private static let words: [ExtendedError: String] = [
         .notReady: "it does not know the cluster's objects yet", .noReachableAuthority: "nobody answered",
-        .networkError: "the network says that nobody is there", .notAuthoritative: "whoever was asked does not answer for this name",
+        .networkError: "the network says that nobody is there",
+        .notAuthoritative: "whoever was asked does not answer for this name",
     ]
 
     /// The name outside that the one that was asked for leads to.

@@ -54,6 +54,38 @@ import Testing
         }
     }
 
+    @Test("an address that somebody elsewhere had first is judged once he is gone")
+    func elsewhere() throws {
+        let address = try ip("10.244.1.2")
+        let pods = [("far", "n2", "2026-01-02"), ("near", "n1", "2026-01-01")].map { name, node, day in
+            var pod = Pod(metadata: ObjectMeta(name: name, namespace: "shop", labels: ["app": "held"]))
+            pod.spec.nodeName = node
+            pod.metadata.creationTimestamp = "\(day)T00:00:00Z"
+            pod.status.podIPs = [address]
+            return pod
+        }
+        let policy = NetworkPolicy(
+            metadata: ObjectMeta(name: "held", namespace: "shop"), podSelector: LabelSelector(matching: ["app": "held"]),
+            directions: [.egress])
+        for isAllDue in [true, false] {
+            var index = PolicyIndex(node: "n1")
+            index.replace(with: [policy])
+            var rights = NameRights(node: "n1")
+            if !isAllDue { rights.settle(index) }
+            for pod in pods {
+                index.set(pod)
+                rights.mark(pod)
+            }
+            rights.settle(index)
+            #expect(rights.refused == [], "the other node's pod has it")
+            index.remove(pods[0].key)
+            rights.mark(gone: pods[0].key)
+            #expect(rights.hasChanges)
+            rights.settle(index)
+            #expect(Set(rights.refused.map(\.address)) == [address])
+        }
+    }
+
     @Test("without an endpoint only those may ask that no policy isolates; one that is closed may not at all")
     func nobody() throws {
         var index = PolicyIndex(node: "n1")

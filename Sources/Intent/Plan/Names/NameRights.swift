@@ -123,6 +123,10 @@ extension NameRights {
         for namespace in due.namespaces { for address in index.localAddresses(in: namespace) { judge(address, index) } }
         for pod in due.pods { for address in index.addresses(of: pod) { judge(address, index) } }
         for address in due.addresses { judge(address, index) }
+        // Somebody elsewhere who has such an address may have had it first: when he goes it is this node's.
+        for address in due.isAll ? known : due.addresses where !index.isLocal(address) {
+            if let pod = index.pod(at: address) { placed[pod, default: []].insert(address) }
+        }
         // Of pods that went nobody asks any more.
         refused = refused.filter { index.isLocal($0.address) }
     }
