@@ -54,13 +54,13 @@ enum NameServerBenchmark {
             "an echo", "tulle, names of the cluster", "tulle, remembered names outside", "Knot", "unbound, the same outside",
         ]
         for (index, server) in servers.enumerated() { print("\(names[index]): \(figures[index])   \(server.memory)") }
-        let (ours, known) = (figures[1].median, figures[2].median)
+        // Of what was measured in one round: the machine's mood differs more from round to round than the servers do.
         print(
-            "names of the cluster: \(ratio(ours / figures[0].median)) of the echo (at most 115 %), "
-                + "\(ratio(ours / figures[3].median)) of Knot (at most 100 %)")
+            "names of the cluster: \(figures[1].ratio(to: figures[0])) of the echo (at most 115 %), "
+                + "\(figures[1].ratio(to: figures[3])) of Knot (at most 100 %)")
         print(
-            "remembered names: \(ratio(known / ours)) of names of the cluster (at most 115 %), "
-                + "\(ratio(known / figures[4].median)) of unbound")
+            "remembered names: \(figures[2].ratio(to: figures[1])) of names of the cluster (at most 115 %), "
+                + "\(figures[2].ratio(to: figures[4])) of unbound")
         let rate = figures[1].rate
         try latencies(stage, Array(zip(names, servers)), rate: rate / 2, rounds: min(rounds, 5), seconds: seconds)
         return rate
@@ -110,6 +110,15 @@ enum NameServerBenchmark {
         }
 
         var median: Double { times.sorted()[times.count / 2] }
+
+        /// The median of the rounds' ratios, and where their middle half lies.
+        func ratio(to other: Figures) -> String {
+            let ratios = zip(times, other.times).map { $0 / $1 }.sorted()
+            func percent(_ position: Int) -> Int { Int((ratios[position] * 100).rounded()) }
+            let middle = ratios.count / 2
+            return "\(percent(middle)) % (half of the rounds \(percent(middle / 2)) to \(percent(ratios.count - 1 - middle / 2)))"
+        }
+
         var rate: Int { rates.sorted()[rates.count / 2] }
 
         var description: String {
