@@ -9,7 +9,7 @@ struct NameLeaf: Sendable {
 
     private static let tagStart = 8
 
-    /// What is nowhere in a tree.
+    /// An empty one, for all hashes: all that an empty tree has.
     static let none = NameLeaf(bits: 0, [])
 
     /// - Parameter bits: in how many bits the hashes end alike.
