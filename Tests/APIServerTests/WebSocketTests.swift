@@ -1,4 +1,5 @@
 import NIOCore
+import NIOEmbedded
 import NIOHTTP1
 import NIOPosix
 import NIOWebSocket
@@ -64,6 +65,32 @@ struct WebSocketTests {
         }
     }
 
+    @Test("a client is asked for a sign that it reads, and heard from then on; one that gives none, after a second")
+    func greeting() async throws {
+        for answers in [true, false] {
+            let loop = EmbeddedEventLoop()
+            let greeting = WebSocketGreeting(loop)
+            let channel = EmbeddedChannel(handler: greeting, loop: loop)
+            let done = NIOLoopBoundBox(false, eventLoop: loop)
+            greeting.isAnswered.whenSuccess { done.value = true }
+            let ping = try channel.readOutbound(as: WebSocketFrame.self)
+            #expect(ping?.opcode == .ping && ping?.data == WebSocketGreeting.sign)
+            try channel.writeInbound(frame(.binary, "early"))
+            try channel.writeInbound(frame(.pong, "another"))
+            #expect(try channel.readInbound(as: WebSocketFrame.self)?.text == "early")
+            #expect(try channel.readInbound(as: WebSocketFrame.self)?.text == "another")
+            loop.advanceTime(by: WebSocketGreeting.patience - .nanoseconds(1))
+            #expect(!done.value)
+            if answers { try channel.writeInbound(frame(.pong, "tulle")) } else { loop.advanceTime(by: .nanoseconds(1)) }
+            #expect(done.value)
+            #expect(try channel.readInbound(as: WebSocketFrame.self) == nil)
+            _ = try channel.finish()
+        }
+        func frame(_ opcode: WebSocketOpcode, _ text: String) -> WebSocketFrame {
+            WebSocketFrame(fin: true, opcode: opcode, data: ByteBuffer(string: text))
+        }
+    }
+
     @Test("a message that is too large ends the connection")
     func tooLarge() async throws {
         try await withServer(limits: Server.Limits(message: 100)) { port, _ in
@@ -87,6 +114,19 @@ private func masked(_ opcode: WebSocketOpcode, _ text: String, fin: Bool = true)
         fin: fin, opcode: opcode, maskKey: [1, 2, 3, 4], data: ByteBuffer(bytes: text.unicodeScalars.map { UInt8($0.value) }))
 }
 
+/// Answers pings, as every client must (RFC 6455 §5.5.2).
+private final class PingAnswering: ChannelInboundHandler {
+    typealias InboundIn = WebSocketFrame
+    typealias OutboundOut = WebSocketFrame
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let frame = unwrapInboundIn(data)
+        guard frame.opcode == .ping else { return context.fireChannelRead(data) }
+        let pong = WebSocketFrame(fin: true, opcode: .pong, maskKey: [1, 2, 3, 4], data: frame.unmaskedData)
+        context.writeAndFlush(wrapOutboundOut(pong), promise: nil)
+    }
+}
+
 private func withEchoSocket(
     _ port: UInt16, offering protocols: String,
     _ body: (
@@ -100,7 +140,8 @@ private func withEchoSocket(
             channel.eventLoop.makeCompletedFuture {
                 let upgrader = NIOTypedWebSocketClientUpgrader<Upgraded> { channel, head in
                     channel.eventLoop.makeCompletedFuture {
-                        (
+                        try channel.pipeline.syncOperations.addHandler(PingAnswering())
+                        return (
                             try NIOAsyncChannel(wrappingChannelSynchronously: channel),
                             head.headers.first(name: "Sec-WebSocket-Protocol")
                         )
@@ -111,8 +152,10 @@ private func withEchoSocket(
                 let configuration = NIOTypedHTTPClientUpgradeConfiguration(upgradeRequestHead: head, upgraders: [upgrader]) {
                     $0.eventLoop.makeFailedFuture(Refused())
                 }
-                return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(
-                    configuration: NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration))
+                var pipeline = NIOUpgradableHTTPClientPipelineConfiguration(upgradeConfiguration: configuration)
+                // The server's ping may come in one piece with its consent, and would be lost.
+                pipeline.leftOverBytesStrategy = .forwardBytes
+                return try channel.pipeline.syncOperations.configureUpgradableHTTPClientPipeline(configuration: pipeline)
             }
         }
     let (channel, subprotocol) = try await upgraded.get()

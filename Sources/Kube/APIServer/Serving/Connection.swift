@@ -13,7 +13,7 @@ import NIOWebSocket
 struct Connection: ServerChildChannelValue {
     enum Kind: Sendable {
         case http(NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>)
-        case webSocket(NIOAsyncChannel<WebSocketFrame, WebSocketFrame>, WebSocketRoute, WebSocketHandshake)
+        case webSocket(WebSocketConnection, WebSocketRoute, WebSocketHandshake)
     }
 
     let channel: any Channel
@@ -24,7 +24,7 @@ struct Connection: ServerChildChannelValue {
 ///
 /// ```
 ///   bytes ─► TLS? ─► HTTP/1 decoder ─► pipelining ─► gate ─► upgrade ─┬─► codec to HTTP types ─► Hummingbird's handleHTTP
-///                                                                     └─► frame codec ─► aggregator ─► WebSocketRoute
+///                                                                     └─► frame codec ─► aggregator ─► greeting ─► WebSocketRoute
 /// ```
 /// Hummingbird's own `HTTP1Channel` builds this pipeline without the upgrade step, and can only be had whole; its serving loop
 /// (`HTTPChannelHandler.handleHTTP`) stands alone and is used as it is.
@@ -56,8 +56,8 @@ struct ConnectionSetup: ServerChildChannel, HTTPChannelHandler {
         do {
             switch try await connection.kind.get() {
             case .http(let channel): await handleHTTP(asyncChannel: channel, logger: logger)
-            case .webSocket(let channel, let route, let handshake):
-                try await route.serve(channel, handshake)
+            case .webSocket(let connection, let route, let handshake):
+                try await route.serve(connection, handshake)
             }
         } catch {
             // Somebody hung up, in the middle of a handshake or of a message.
@@ -108,11 +108,14 @@ struct ConnectionSetup: ServerChildChannel, HTTPChannelHandler {
 
     private static func webSocket(
         _ channel: any Channel, _ largestMessage: Int
-    ) throws -> NIOAsyncChannel<WebSocketFrame, WebSocketFrame> {
+    ) throws -> WebSocketConnection {
         try channel.pipeline.syncOperations.addHandler(
             NIOWebSocketFrameAggregator(
                 minNonFinalFragmentSize: 0, maxAccumulatedFrameCount: 1024, maxAccumulatedFrameSize: largestMessage))
         try channel.pipeline.syncOperations.addHandler(WebSocketFarewell())
-        return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
+        let greeting = WebSocketGreeting(channel.eventLoop)
+        try channel.pipeline.syncOperations.addHandler(greeting)
+        return WebSocketConnection(
+            frames: try NIOAsyncChannel(wrappingChannelSynchronously: channel), isHeard: greeting.isAnswered)
     }
 }

@@ -155,27 +155,12 @@ extension WebSocketRoute {
             ?? .badRequest("upgrade to a WebSocket with one of these subprotocols: \(subprotocols.joined(separator: ", "))")
     }
 
-    func serve(
-        _ channel: NIOAsyncChannel<WebSocketFrame, WebSocketFrame>, _ handshake: WebSocketHandshake
-    ) async throws {
-        try await channel.executeThenClose { inbound, outbound in
+    func serve(_ connection: WebSocketConnection, _ handshake: WebSocketHandshake) async throws {
+        try await connection.frames.executeThenClose { inbound, outbound in
+            try await connection.isHeard.get()
             let socket = WebSocket(handshake, inbound, outbound)
             try await body(socket)
             try await socket.finish()
         }
-    }
-}
-
-/// Tells the client that the server goes away (RFC 6455 §7.4.1, code 1001), and closes.
-final class WebSocketFarewell: ChannelInboundHandler {
-    typealias InboundIn = WebSocketFrame
-    typealias OutboundOut = WebSocketFrame
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
-        var data = context.channel.allocator.buffer(capacity: 2)
-        data.write(webSocketErrorCode: .goingAway)
-        context.writeAndFlush(wrapOutboundOut(WebSocketFrame(fin: true, opcode: .connectionClose, data: data)), promise: nil)
-        context.close(promise: nil)
     }
 }
