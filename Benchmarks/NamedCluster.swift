@@ -25,6 +25,7 @@ final class NamedCluster {
 
     private static let size = DNSBenchmark.services
     private static let port = 5310
+    private static let metricsPort: UInt16 = 9153
     private static let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
     /// One that was not seen in an answer yet.
@@ -57,7 +58,8 @@ final class NamedCluster {
                 "/usr/bin/taskset", "-c", "0", try RoadAgent.program(), "dns", "serve", "--kubeconfig",
                 directory.file("kubeconfig"),
                 "--config", directory.file("names.yaml"), "--listen", "127.0.0.1", "--port", "\(Self.port)", "--threads", "1",
-                "--farewell", "0", "--health-address", "off", "--ready-address", "off", "--metrics-address", "127.0.0.1:9153",
+                "--farewell", "0", "--health-address", "off", "--ready-address", "off", "--metrics-address",
+                "127.0.0.1:\(Self.metricsPort)",
             ], log: directory.file("names.log")
         ).spawn(in: socket.namespace)
         close(running.output)
@@ -141,6 +143,7 @@ extension NamedCluster {
 
     func keepChanging(perSecond rate: Int, seconds: Int) throws {
         latencies = []
+        let counted = try countedTimes()
         let (start, before) = (ContinuousClock.now, server.cpu)
         for number in 0..<(rate * seconds) {
             try look(until: start + .seconds(1) * number / rate) { false }
@@ -154,7 +157,31 @@ extension NamedCluster {
                 + "\(Figures(latencies).milliseconds), 99 of 100 within "
                 + "\(rounded((sorted.isEmpty ? 0 : sorted[sorted.count * 99 / 100]) * 1000)) ms (at most 10); "
                 + "\(unseen.count) of \(rate * seconds) not seen; \(rounded(used / wall * 100)) % of a core")
+        let times = try countedTimes().merging(counted) { $0 - $1 }
+        let all = times[.infinity] ?? 0
+        func share(_ bound: Double) -> String { "\(rounded(Double(times[bound] ?? 0) / Double(max(1, all)) * 100)) %" }
+        print(
+            "  … as the server counts, from when the event was read: \(share(0.001)) within 1 ms, \(share(0.005)) within 5 ms, "
+                + "\(share(0.01)) within 10 ms of \(all) changes")
         unseen = [:]
+    }
+
+    /// How many changes were in the answers so many seconds after their events, by the server's own figures.
+    private func countedTimes() throws -> [Double: Int] {
+        var connection = try PlainConnection(socket.namespace, port: Self.metricsPort)
+        defer { connection.close() }
+        try connection.send("GET", "/metrics")
+        let head = try connection.head()
+        guard let length = head.split(separator: "content-length: ").last?.prefix(while: \.isNumber), let count = Int(length)
+        else { throw Trouble(description: "the figures' page has no length: \(head)") }
+        var times: [Double: Int] = [:]
+        for line in String(decoding: try connection.take(count), as: UTF8.self).split(separator: "\n") {
+            guard line.hasPrefix("tulle_dns_programming_duration_seconds_bucket"), let value = line.split(separator: " ").last,
+                let bound = line.split(separator: "le=\"").last?.prefix(while: { $0 != "\"" })
+            else { continue }
+            times[bound == "+Inf" ? .infinity : Double(bound) ?? .nan, default: 0] += Int(value) ?? 0
+        }
+        return times
     }
 
     /// Changes of endpoints and of the configuration while queries come: none may be lost.

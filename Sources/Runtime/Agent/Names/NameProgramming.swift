@@ -25,6 +25,10 @@ struct NamedChange: Hashable, Sendable {
 /// selector alone. What changes no answer is not counted, and the first list says nothing of either.
 struct NameProgramming: Sendable {
     private var own: [NamedObjects.ServiceKind: Histogram] = [:]
+    /// In seconds: 1, 2 and 5 of each power of ten, as what is asked of a name server is said in milliseconds.
+    private static let bounds = [
+        0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10,
+    ]
     /// CoreDNS's bounds.
     private var sinceTrigger = Histogram.exponential(from: 0.001, by: 2, count: 20)
 
@@ -34,7 +38,7 @@ struct NameProgramming: Sendable {
     ///   - date: now.
     mutating func observe(_ changes: [NamedChange], took duration: Duration, at date: Timestamp) {
         for change in changes {
-            own[change.kind, default: .exponential(from: 0.000_1, by: 2, count: 16)].observe(max(0, duration / .seconds(1)))
+            own[change.kind, default: Histogram(Self.bounds)].observe(max(0, duration / .seconds(1)))
             guard change.kind == .headlessWithSelector, let trigger = change.trigger else { continue }
             sinceTrigger.observe(max(0, (date - trigger) / .seconds(1)))
         }
