@@ -72,9 +72,12 @@ enum NameServerBenchmark {
         seconds: Int
     ) throws {
         var reports = servers.map { _ in [NameServerAsker.Report]() }
+        var stolen = servers.map { _ in 0.0 }
         for _ in 0..<rounds {
             for (index, pair) in servers.enumerated() {
+                let before = try stolenTime()
                 reports[index].append(try stage.latency(pair.server, rate: rate, seconds: seconds))
+                stolen[index] += try stolenTime() - before
             }
         }
         func median(_ index: Int, _ value: (NameServerAsker.Report) -> Double) -> Double {
@@ -86,7 +89,8 @@ enum NameServerBenchmark {
             let (unanswered, skipped) = reports[index].reduce((0, 0)) { ($0.0 + $1.unanswered, $0.1 + $1.skipped) }
             print(
                 "  \(pair.name): median \(Int(median(index, \.median))) µs, p99 \(Int(p99)) µs, \(ratio(p99 / median(0, \.p99))) of the "
-                    + "echo's, p99.9 \(Int(median(index, \.p999))) µs; \(unanswered) unanswered, \(skipped) left out")
+                    + "echo's, p99.9 \(Int(median(index, \.p999))) µs; \(unanswered) unanswered, \(skipped) left out, "
+                    + "\(rounded(stolen[index] / Double(rounds * seconds) * 100)) % of the server's processor taken by the host")
         }
         for pair in servers.prefix(2) {
             let times = try stage.latencies(pair.server, rate: rate, seconds: seconds)
@@ -94,6 +98,13 @@ enum NameServerBenchmark {
                 "  as dnsperf's two threads see it, \(pair.name): median \(times[times.count / 2]) µs, p99 \(times[times.count * 99 / 100]) µs"
             )
         }
+    }
+
+    /// For how many seconds the host of this virtual machine had the servers' processor for others, in all (proc(5), `/proc/stat`).
+    private static func stolenTime() throws -> Double {
+        let line = try NameServerStage.read("/proc/stat").split(separator: "\n").first { $0.hasPrefix("cpu0 ") }
+        let ticks = line?.split(separator: " ").dropFirst(8).first.flatMap { Double($0) }
+        return (ticks ?? 0) / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
     private static func ratio(_ value: Double) -> String { "\(Int(value * 100 + 0.5).description) %" }
