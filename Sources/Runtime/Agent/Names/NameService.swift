@@ -225,7 +225,7 @@ extension NameService {
             logger.info(
                 "the cluster's names are known",
                 metadata: [
-                    "services": "\(news.feed.serviceCount)", "names": "\(news.feed.zones.all.map(\.nameCount).reduce(0, +))",
+                    "services": "\(news.feed.serviceCount)", "names": "\(news.feed.zones.nameCount)",
                 ])
         }
         for problem in news.problems { logger.warning("\(problem)") }
