@@ -39,7 +39,7 @@ public struct Hosts: Sendable {
 
     /// By the upper half of a hash; the lower one stands in the slot.
     @inline(__always)
-    private static func slot(_ hash: UInt64, of count: Int) -> Int { Int((hash >> 32) &* UInt64(count) >> 32) }
+    private static func slot(_ hash: UInt64, of count: Int) -> Int { Int(((hash >> 32) &* UInt64(count)) >> 32) }
 
     /// How many names there are, those of addresses in the reverse trees included.
     public var count: Int { table.count }
