@@ -24,9 +24,11 @@ struct HostsTests {
             let apex = zones.keys.filter { name.isInside($0) }.max { $0.labelCount < $1.labelCount }
             guard let apex, let zone = zones[apex] else { return own.isEmpty ? "outside" : say(own, type) }
             if !zone.passesOn {
-                let all = zone.records + hosts.filter { host in
-                    zones.keys.filter { host.name.isInside($0) }.max { $0.labelCount < $1.labelCount } == apex
-                }
+                let all =
+                    zone.records
+                    + hosts.filter { host in
+                        zones.keys.filter { host.name.isInside($0) }.max { $0.labelCount < $1.labelCount } == apex
+                    }
                 guard name == apex || all.contains(where: { $0.name.isInside(name) }) else { return "NXDOMAIN" }
                 return say(all.filter { $0.name == name }, type)
             }
@@ -47,7 +49,9 @@ struct HostsTests {
     private static func name(_ text: String) throws -> DomainName { try #require(DomainName(text)) }
 
     /// Names that collide: in the zones, above and below one another, and in none.
-    private static let names = ["x", "a.x", "B.a.x", "z", "a.z", "b.a.z", "c.b.a.z", "y", "a.y", "b.A.y", "1.2.0.192.in-addr.arpa"]
+    private static let names = [
+        "x", "a.x", "B.a.x", "z", "a.z", "b.a.z", "c.b.a.z", "y", "a.y", "b.A.y", "1.2.0.192.in-addr.arpa",
+    ]
 
     private static func answer(_ name: DomainName, _ type: RecordType, _ zones: Zones) throws -> String {
         var answering = Answering()
@@ -109,7 +113,10 @@ struct HostsTests {
                 }
             }
             model.lines = (0..<Int.random(in: 0...6, using: &dice)).map { _ in
-                (Self.address(&dice), (0..<Int.random(in: 1...3, using: &dice)).compactMap { _ in all.randomElement(using: &dice) })
+                (
+                    Self.address(&dice),
+                    (0..<Int.random(in: 1...3, using: &dice)).compactMap { _ in all.randomElement(using: &dice) }
+                )
             }
             var writer = HostsWriter(ttl: 60)
             #expect(writer.read(Self.text(model.lines, &dice)).isEmpty)
@@ -117,7 +124,8 @@ struct HostsTests {
             names.apply(to: &zones, insteadOf: old)
             old = names
             let reverse = (1...3).flatMap { last in
-                [IPAddress.v4(IPv4Address(192, 0, 2, last)), .v6(IPv6Address(rawValue: UInt128(last)))].map(DomainName.init(reversing:))
+                [IPAddress.v4(IPv4Address(192, 0, 2, last)), .v6(IPv6Address(rawValue: UInt128(last)))].map(
+                    DomainName.init(reversing:))
             }
             for name in Set(all + all.compactMap { $0.child("w") } + reverse) {
                 for type in [RecordType.a, .aaaa, .ptr, .txt] {

@@ -125,7 +125,9 @@ extension Hosts.Host {
     }
 
     /// The SOA record as it stands beside "nothing of this type".
-    func denial(_ key: borrowing NameKey) -> RecordSet { authority(key, min(ttl, TimeToLive(seconds: StartOfAuthority.usualMinimum))) }
+    func denial(_ key: borrowing NameKey) -> RecordSet {
+        authority(key, min(ttl, TimeToLive(seconds: StartOfAuthority.usualMinimum)))
+    }
 
     private func authority(_ key: borrowing NameKey, _ ttl: TimeToLive) -> RecordSet {
         let name = DomainName(checked: key.suffix(depth: key.labels))
