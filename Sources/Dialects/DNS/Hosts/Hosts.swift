@@ -130,9 +130,14 @@ extension Hosts.Host {
     }
 
     private func authority(_ key: borrowing NameKey, _ ttl: TimeToLive) -> RecordSet {
-        let name = DomainName(checked: key.suffix(depth: key.labels))
-        return RecordSet(.soa, ttl: ttl, [RecordData.soa(StartOfAuthority(usualOf: name)).wire ?? []])
+        let name = key.suffix(depth: key.labels)
+        let mailbox = Self.mailbox.count + name.count <= DomainName.longestName ? Self.mailbox : []
+        return RecordSet(.soa, ttl: ttl, [name + mailbox + name + Self.numbers])
     }
+
+    /// Half of all questions are for a type that a host does not have: of its SOA record, the usual one, only the name is written anew.
+    private static let numbers = Array((RecordData.soa(StartOfAuthority(usualOf: .root)).wire ?? []).suffix(20))
+    private static let mailbox = Array(StartOfAuthority(usualOf: .root).mailbox.wire.dropLast())
 
     private var ttl: TimeToLive { RecordSet(packedIn: bytes, at: place + 1).ttl }
 
