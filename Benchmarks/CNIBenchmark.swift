@@ -239,8 +239,15 @@ struct Call {
         var arguments = words.map { strdup($0) } + [nil]
         var variables = environment.map { strdup($0) } + [nil]
         defer { for text in arguments + variables { free(text) } }
+        // The thread that has a namespace blocks all signals, and who is started would inherit that.
+        var (attributes, none) = (posix_spawnattr_t(), sigset_t())
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var process: pid_t = 0
-        let error = posix_spawn(&process, words[0], &actions, nil, &arguments, &variables)
+        let error = posix_spawn(&process, words[0], &actions, &attributes, &arguments, &variables)
         close(forth[0])
         close(back[1])
         guard error == 0 else { throw CNIScene.Trouble(description: "posix_spawn \(words[0]): errno \(error)") }

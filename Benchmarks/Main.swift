@@ -15,7 +15,8 @@ struct TulleBench: AsyncParsableCommand {
             """,
         subcommands: [
             Services.self, AgentServices.self, Rollout.self, Courier.self, APIServer.self, PodDataplane.self, CNI.self,
-            Roads.self, Policies.self, AgentPolicies.self, PodStarts.self, DNS.self, NameServer.self, Lab.self, Soak.self,
+            Roads.self, Policies.self, AgentPolicies.self, PodStarts.self, DNS.self, Hosts.self, NameServer.self, Lab.self,
+            Soak.self,
             All.self,
         ],
         defaultSubcommand: All.self)
@@ -208,6 +209,23 @@ extension TulleBench {
             if !arguments.isEmpty { return try NameServerBenchmark.be(arguments) }
             try await NameServerBenchmark.run(rounds: max(1, rounds), seconds: max(1, seconds), soak: max(1, soak))
         }
+    }
+
+    struct Hosts: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "hosts",
+            abstract: "A list of 100,000 hosts: read, asked, replaced; inside, and beside dnsmasq with the same list.")
+
+        @Option(help: "How many lines.")
+        var lines = 100_000
+
+        @Option(help: "How often each server is measured, in turns.")
+        var rounds = 5
+
+        @Option(help: "Seconds for each measurement.")
+        var seconds = 3
+
+        func run() throws { try HostsBenchmark.run(lines: max(100, lines), rounds: max(1, rounds), seconds: max(1, seconds)) }
     }
 
     struct DNS: ParsableCommand {

@@ -105,10 +105,10 @@ struct NamePlanBenchmark {
         return (value, resident - before)
     }
 
-    private static var cpu: Duration { .nanoseconds(clinux_clock(CLOCK_THREAD_CPUTIME_ID)) }
+    static var cpu: Duration { .nanoseconds(clinux_clock(CLOCK_THREAD_CPUTIME_ID)) }
 
     /// Bytes of memory.
-    private static var resident: Int {
+    static var resident: Int {
         guard let file = fopen("/proc/self/statm", "re") else { return 0 }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 256)

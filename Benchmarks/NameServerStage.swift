@@ -149,7 +149,7 @@ extension NameServerStage {
         return try start("Knot", port, ["/usr/sbin/knotd", "-c", directory.file("knot.conf")])
     }
 
-    private func start(_ name: String, _ port: Int, _ words: [String]) throws -> Server {
+    func start(_ name: String, _ port: Int, _ words: [String]) throws -> Server {
         let running = try Call(["/usr/bin/taskset", "-c", "0"] + words, log: directory.file("log")).spawn(in: namespace)
         close(running.output)
         return Server(name: name, port: port, process: running.process, questions: inside)
@@ -176,6 +176,12 @@ extension NameServerStage {
         var completed = 0
         var lost = 0
         var rate = 0
+    }
+
+    /// Whether a server has the one name that it is asked.
+    func isThere(_ server: Server) throws -> Bool {
+        let words = ["-p", "\(server.port)", "-s", "127.0.0.1", "-d", server.questions, "-n", "1", "-v"]
+        return try Call(["/usr/bin/dnsperf"] + words).run(in: namespace).output.contains("> NOERROR")
     }
 
     /// - Parameter rate: queries a second; `nil`: as many as go.

@@ -84,6 +84,35 @@ extension KernelTests {
             try names.untilIt("printer.example", is: "NOERROR 192.0.2.3")
         }
 
+        @Test("a list of thousands of hosts takes another's place while it is asked: no question is lost, and figures stay few")
+        func lists() throws {
+            func list(_ version: Int) -> String {
+                "192.0.2.\(version) \(Self.load)\n"
+                    + (0..<5000).map { "10.\(version).\($0 >> 8).\($0 & 255) h\($0).v\(version).example\n" }.joined()
+            }
+            let names = try NameProgram()
+            try names.directory.write(list(1), to: "hosts")
+            try names.replace(with: "forward: {upstreams: []}\nhosts: {file: \(names.directory.path)/hosts}\n")
+            try names.start()
+            let load = try NameLoad(Self.load, in: names.namespace, at: ip("127.0.0.1"))
+            for version in 2...4 {
+                try load.goOn()
+                try names.replace("hosts", with: list(version))
+                try names.untilIt(Self.load, is: "NOERROR 192.0.2.\(version)")
+                for number in [0, 2500, 4999] {
+                    #expect(
+                        try names.ask("h\(number).v\(version).example")
+                            == "NOERROR 10.\(version).\(number >> 8).\(number & 255)")
+                    #expect(try names.ask("h\(number).v\(version - 1).example") == "REFUSED")
+                }
+            }
+            try load.goOn()
+            let wanted = (1...4).map { "NOERROR 192.0.2.\($0)" }
+            for heard in try load.end() { #expect(heard.lost == 0 && heard.answers == wanted, "\(heard)") }
+            let figures = try names.page("/metrics")?.body.split(separator: "\n").filter { $0.hasPrefix("tulle_dns_names{") }
+            #expect(figures?.count == 4 && figures?.last == "tulle_dns_names{zone=\"hosts\"} 10002", "\(figures ?? [])")
+        }
+
         @Test(
             "domain, time to live, names of pods and whom to ask hold at once; where to listen with the next start, and is told")
         func live() throws {

@@ -1,3 +1,4 @@
+import DNS
 import Glibc
 import NameServer
 import Synchronization
@@ -51,6 +52,57 @@ struct ConfigurationFileTests {
             #expect(FollowedFile.read(directory) == .unreadable(EISDIR))
             try write(String(repeating: "a", count: 2 << 20), to: "\(directory)/file")
             #expect(FollowedFile.read("\(directory)/file") == .unreadable(EFBIG))
+        }
+    }
+
+    @Test("a file that a document names is changed when something else stands there, and by nothing else")
+    func named() throws {
+        try withDirectory { directory in
+            let path = "\(directory)/link"
+            func isChanged(_ file: inout NamedFile) -> Bool { file.isChanged() }
+            func look(_ text: String?, _ before: inout NamedFile) {
+                for _ in 0..<3 { #expect(!isChanged(&before)) }
+                let (file, reading) = NamedFile.read(path)
+                #expect(reading == (text.map(FollowedFile.Reading.text) ?? .unreadable(ENOENT)))
+                #expect(file.fingerprint == before.fingerprint)
+                before = file
+            }
+            var file = NamedFile.read(path).file
+            look(nil, &file)
+            try write("one", to: "\(directory)/one")
+            symlink("one", path)
+            var told = file
+            #expect(isChanged(&told) && isChanged(&told), "until it is read")
+            file = NamedFile.read(path).file
+            look("one", &file)
+            // As long, and at once.
+            try write("two", to: "\(directory)/one")
+            #expect(isChanged(&file))
+            file = NamedFile.read(path).file
+            try write("one", to: "\(directory)/one")
+            #expect(isChanged(&file), "also within one tick of the clock, as it has been read once")
+            file = NamedFile.read(path).file
+            look("one", &file)
+            // The same content in another file.
+            try write("one", to: "\(directory)/draft")
+            symlink("draft", "\(directory)/two")
+            rename("\(directory)/two", path)
+            look("one", &file)
+            unlink(path)
+            #expect(isChanged(&file))
+            file = NamedFile.read(path).file
+            look(nil, &file)
+        }
+    }
+
+    @Test("a file that a document names may have millions of bytes")
+    func large() throws {
+        try withDirectory { directory in
+            let text = String(repeating: "192.0.2.1 a.example\n", count: 200_000)
+            try write(text, to: "\(directory)/file")
+            #expect(NamedFile.read("\(directory)/file").reading == .text(text))
+            let custom = try NameServerConfiguration("hosts: {file: \(directory)/file}").custom
+            #expect(custom.hosts.count == 2)
         }
     }
 

@@ -160,14 +160,18 @@ extension Answering {
     ) -> Outcome {
         var hash: UInt64 = 0
         for step in aliases...Self.mostAliases {
-            guard let hold = zones.hold(key, &hash) else {
-                return outside(query, &reply, step, circumstances)
-            }
-            guard hold.zone.isComplete else {
+            let hold = zones.hold(key, &hash)
+            if let hold, !hold.zone.isComplete {
                 reply.fail(.serverFailure, .notReady)
                 return .answer(reply.finish(&writer))
             }
-            if step == 0 { reply.enter(hold, key) }
+            if step == 0, let hold { reply.enter(hold, key) }
+            if hold?.zone.passesOn ?? true, let host = zones.hosts.host(key, hash) {
+                if step == 0, hold == nil { reply.enter() }
+                answer(query.type, &reply, host, in: hold, hash, zones)
+                return .answer(reply.finish(&writer))
+            }
+            guard let hold else { return outside(query, &reply, step, circumstances) }
             switch hold.find(key, hash, query.type) {
             case .alias(let set):
                 guard reply.alias(set, &writer) else { return .answer(reply.finish(&writer)) }
@@ -187,6 +191,19 @@ extension Answering {
         reply.fail(
             .serverFailure, ExtendedError(rawValue: ExtendedError.other.rawValue, text: "its aliases lead round in a ring"))
         return .answer(reply.finish(&writer))
+    }
+
+    /// A single name, in a zone that passes on or in none: there it is a zone of its own.
+    private mutating func answer(
+        _ type: RecordType, _ reply: inout Reply, _ host: Hosts.Host, in hold: Zones.Hold?, _ hash: UInt64, _ zones: Zones
+    ) {
+        if let set = host.set(type, beside: hold?.owner(key, hash)) ?? (hold == nil ? host.zoneSet(type, key) : nil) {
+            if reply.answer(set, &writer) { reply.addTargets(of: set, zones, &writer) }
+        } else if let hold {
+            reply.deny(.noError, hold, &writer)
+        } else {
+            reply.deny(host.denial(key), at: key.suffix(depth: key.labels), &writer)
+        }
     }
 
     /// The name, or what it is an alias of, is not ours.

@@ -50,6 +50,9 @@ struct Reply {
         apex = (hold.zone.apexKey, Header.size + key.start(depth: hold.zone.apexLabels))
     }
 
+    /// The same where it is for a single name.
+    mutating func enter() { header.isAuthoritative = true }
+
     mutating func fail(_ code: ResponseCode, _ error: ExtendedError? = nil) {
         (self.code, self.error, isVoid) = (code, error, true)
         header.isAuthoritative = false
@@ -95,6 +98,18 @@ extension Reply {
         if written == 0 { header.isTruncated = true }
     }
 
+    /// "Nothing of this type" at a single name.
+    ///
+    /// - Parameters:
+    ///   - authority: its SOA record.
+    ///   - name: in lower case; the next record is about it.
+    mutating func deny(_ authority: RecordSet, at name: [UInt8], _ writer: inout MessageWriter) {
+        apex = (name, owner)
+        let written = write(authority, at: owner, [], &writer)
+        counts.authorities += UInt16(written)
+        if written == 0 { header.isTruncated = true }
+    }
+
     /// The name belongs to another zone: its name servers, and their addresses where we have them.
     mutating func refer(
         _ servers: RecordSet, _ key: borrowing NameKey, _ depth: Int, _ hold: Zones.Hold, _ writer: inout MessageWriter
@@ -115,8 +130,13 @@ extension Reply {
         guard set.targetCount > 0 else { return }
         _ = addAddresses(of: set, &writer) { key in
             var hash: UInt64 = 0
-            guard let hold = zones.hold(key, &hash), hold.zone.isComplete else { return (nil, nil) }
-            return hold.addresses(key, hash)
+            let hold = zones.hold(key, &hash)
+            if let hold, !hold.zone.isComplete { return (nil, nil) }
+            if hold?.zone.passesOn ?? true, let host = zones.hosts.host(key, hash) {
+                let owner = hold?.owner(key, hash)
+                return (host.set(.a, beside: owner), host.set(.aaaa, beside: owner))
+            }
+            return hold?.addresses(key, hash) ?? (nil, nil)
         }
     }
 

@@ -72,6 +72,13 @@ public struct StartOfAuthority: Hashable, Sendable {
         (self.primary, self.mailbox, self.serial) = (primary, mailbox, serial)
         (self.refresh, self.retry, self.expire, self.minimum) = (refresh, retry, expire, minimum)
     }
+
+    /// Of a zone that nobody has given one.
+    public init(usualOf apex: DomainName) {
+        self.init(primary: apex, mailbox: apex.child("hostmaster") ?? apex, serial: 1, minimum: Self.usualMinimum)
+    }
+
+    static let usualMinimum: UInt32 = 30
 }
 
 /// MX (RFC 1035 §3.3.9).

@@ -9,6 +9,12 @@ extension DomainName: LosslessStringConvertible {
             self = .root
             return
         }
+        var wire: [UInt8] = []
+        wire.reserveCapacity(description.utf8.count + 2)
+        if Self.readPlain(description.utf8.span, into: &wire) {
+            self.init(checked: wire)
+            return
+        }
         var labels: [[UInt8]] = []
         var label: [UInt8] = []
         var rest = description.utf8[...]
@@ -29,6 +35,39 @@ extension DomainName: LosslessStringConvertible {
         if !label.isEmpty { labels.append(label) }
         guard !labels.isEmpty else { return nil }
         self.init(labels: labels)
+    }
+
+    /// Reads a name without escapes.
+    ///
+    /// - Parameter wire: becomes the wire form.
+    /// - Returns: false when it is none, or has an escape; then `wire` means nothing.
+    static func readPlain(_ text: Span<UInt8>, into wire: inout [UInt8]) -> Bool {
+        wire.removeAll(keepingCapacity: true)
+        guard text.count > 0, text.count <= longestName else { return false }
+        // Where the label's length goes.
+        var start = 0
+        wire.append(0)
+        for index in text.indices {
+            let byte = text[index]
+            switch byte {
+            case UInt8(ascii: "."):
+                let count = wire.count - start - 1
+                guard (1...longestLabel).contains(count) else { return false }
+                wire[start] = UInt8(count)
+                start = wire.count
+                wire.append(0)
+            case UInt8(ascii: "\\"): return false
+            case 0x21...0x7E: wire.append(byte)
+            default: return false
+            }
+        }
+        let count = wire.count - start - 1
+        if count > 0 {
+            guard count <= longestLabel else { return false }
+            wire[start] = UInt8(count)
+            wire.append(0)
+        }
+        return wire.count <= longestName
     }
 
     /// What stands behind a backslash: three decimal digits up to 255, or one character that is no digit.

@@ -85,6 +85,9 @@ struct NameKey: ~Copyable {
     /// The bytes of the first label, for as long as the name is not read into anew; empty for the root.
     var firstLabel: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[1..<(1 + Int(bytes[0]))]) }
 
+    /// Appends the whole name as a key.
+    func append(to array: inout [UInt8]) { array.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[..<count])) }
+
     /// The name's last `depth` labels and the root as a key.
     func suffix(depth: Int) -> [UInt8] {
         let start = start(depth: depth)

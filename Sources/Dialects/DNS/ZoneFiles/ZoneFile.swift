@@ -6,7 +6,7 @@ public struct ZoneFile: Hashable, Sendable {
     /// In the order of the text.
     public var records: [Record] = []
     /// What cannot be read; nothing of an entry with a fault is among the records.
-    public var faults: [Fault] = []
+    public var faults = TextFaults()
 
     /// A mistake, and where.
     public struct Fault: Error, Hashable, Sendable {

@@ -103,7 +103,7 @@ extension RecordSet {
 
 extension RecordSet {
     /// Type, TTL, count, bytes of the records, count of targets; then the records and targets.
-    private static let headSize = 18
+    static let headSize = 18
 
     func pack(into packed: inout PackedWriter) {
         packed.append(type.rawValue)
@@ -112,6 +112,16 @@ extension RecordSet {
         packed.append(UInt32(end - start))
         packed.append(UInt32(targetCount))
         packed.append(data[start..<(end + 8 * targetCount)])
+    }
+
+    /// Writes the head of a set without targets; its records come next.
+    ///
+    /// - Parameter size: bytes of the records, each with its length in two bytes before it.
+    static func packHead(_ type: RecordType, ttl: TimeToLive, count: Int, size: Int, into bytes: inout [UInt8]) {
+        withUnsafeBytes(of: type.rawValue.littleEndian) { bytes.append(contentsOf: $0) }
+        for number in [ttl.seconds, UInt32(count), UInt32(size), 0] {
+            withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
+        }
     }
 
     /// The set that is packed at a place of these bytes, which it shares.

@@ -41,6 +41,9 @@ extension Zones.Hold {
         return (owner.set(.a), owner.set(.aaaa))
     }
 
+    /// What stands at exactly this name.
+    func owner(_ key: borrowing NameKey, _ hash: UInt64) -> PackedOwner? { owner(key, hash, depth: key.labels) }
+
     @inline(__always)
     private func owner(_ key: borrowing NameKey, _ hash: UInt64, depth: Int) -> PackedOwner? {
         let start = key.start(depth: depth)

@@ -136,12 +136,10 @@ extension Zone {
         }
         let before = namesGiven(by: source)?.hashes ?? []
         // Of two names with one hash, one may have gone and the other come.
-        guard isNew || before != hashes else {
-            settle(&parents)
-            return leftOut
-        }
-        removeRest(of: source, before, Set(hashes), given, &parents)
+        let hasOthers = isNew || before != hashes
+        if hasOthers { removeRest(of: source, before, Set(hashes), given, &parents) }
         settle(&parents)
+        guard hasOthers else { return leftOut }
         let after = GivenNames(hashes, by: source)
         if hashes.isEmpty { self.given.remove(after.packed.hash, Array(source.utf8)) } else { self.given.set(after.packed) }
         return leftOut

@@ -10,6 +10,9 @@ public struct Zones: Sendable {
     private var starts: [Int] = [0]
     /// Apexes of the zones that pass nothing on, in order.
     public private(set) var closedApexes: [DomainName] = []
+    /// Single names beside the zones. In a zone that passes on they stand beside what it has; in one that does not they mean nothing:
+    /// there they are to be records of it (``enclosedHosts``).
+    public var hosts = Hosts()
 
     /// A zone behind one reference: asking for it copies nothing.
     final class Hold: Sendable {
@@ -99,6 +102,9 @@ public struct Zones: Sendable {
 
     public var count: Int { holds.count }
 
+    /// How many names exist, hosts included.
+    public var nameCount: Int { holds.reduce(hosts.count) { $0 + $1.zone.nameCount } }
+
     /// All zones in no order.
     public var unordered: some Sequence<Zone> { holds.lazy.map(\.zone) }
 
@@ -110,6 +116,31 @@ public struct Zones: Sendable {
         let key = NameKey(name)
         var hash: UInt64 = 0
         return hold(key, &hash)?.zone
+    }
+
+    /// Whether a name is answered for here, or could be.
+    public func covers(_ name: DomainName) -> Bool { zone(of: name) != nil || hosts.has(NameKey(name)) }
+
+    /// Who gave what stands at a name, in order; empty when nothing does.
+    public func sources(of name: DomainName) -> [String] {
+        let zone = zone(of: name)
+        let sources = zone?.sources(of: name) ?? []
+        guard zone?.passesOn ?? true, hosts.has(NameKey(name)), !sources.contains(Hosts.source) else { return sources }
+        return (sources + [Hosts.source]).sorted()
+    }
+
+    /// Records of the hosts that are in zones that pass nothing on, by the zones' apexes.
+    public var enclosedHosts: [DomainName: [Record]] {
+        var records: [DomainName: [Record]] = [:]
+        guard !closedApexes.isEmpty else { return records }
+        var key = NameKey()
+        hosts.forEach { name, host in
+            key.read(name.wire, at: 0)
+            var hash: UInt64 = 0
+            guard let zone = hold(key, &hash)?.zone, !zone.passesOn else { return }
+            records[zone.apex, default: []] += Hosts.records(name, host)
+        }
+        return records
     }
 
     /// - Parameter hash: set to the hash of the whole name.

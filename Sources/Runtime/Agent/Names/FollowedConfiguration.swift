@@ -21,8 +21,8 @@ struct FollowedConfiguration: Sendable {
     private(set) var version: UInt64 = 0
     private var file: FollowedFile?
     private var document: NameDocument?
-    /// What stood in the files that the document names, by their paths.
-    private var named: [String: FollowedFile.Reading] = [:]
+    /// The files that the document names, as they were read.
+    private var named: [NamedFile] = []
     private let override: @Sendable (inout NameServerConfiguration) -> Void
 
     /// What came of something that was said.
@@ -58,12 +58,14 @@ struct FollowedConfiguration: Sendable {
             switch reading {
             case .text(let text): document = NameDocument(text, path: path)
             case .unreadable(let number):
-                (document, named) = (nil, [:])
+                (document, named) = (nil, [])
                 return refuse(NameConfigurationUnreadable(path: path, errno: number))
             }
             return read()
         }
-        return named.contains { FollowedFile.read($0.key) != $0.value } ? read() : nil
+        var isChanged = false
+        for index in named.indices where named[index].isChanged() { isChanged = true }
+        return isChanged ? read() : nil
     }
 
     /// - Parameter document: as a ConfigMap has it; `nil`: there is none.
@@ -72,22 +74,24 @@ struct FollowedConfiguration: Sendable {
         guard document != self.document else { return nil }
         self.document = document
         if document != nil { return read() }
-        (configuration, refusal, version, named) = (nil, nil, 0, [:])
+        (configuration, refusal, version, named) = (nil, nil, 0, [])
         return .takenBack
     }
 
     private mutating func read() -> News? {
         guard let document else { return nil }
-        var (all, inFiles): ([String: FollowedFile.Reading], [String: FollowedFile.Reading]) = ([:], [:])
-        defer { named = inFiles }
+        var (fingerprints, inFiles): ([String: UInt64], [String: NamedFile]) = ([:], [:])
+        defer { named = Array(inFiles.values) }
         do {
             var next = try document.configuration { path, named in
-                all[path] = named.reading
-                if case .inFile(let reading) = named { inFiles[path] = reading }
+                fingerprints[path] = named.fingerprint
+                if case .inFile(let file, _) = named { inFiles[path] = file }
             }
             override(&next)
             (configuration, refusal) = (next, nil)
-            version = Self.version(of: [document.text] + all.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })
+            version = fingerprints.sorted { $0.key < $1.key }.reduce(Fingerprint.of(document.text)) { hash, file in
+                Fingerprint.of("\(file.key) \(file.value)", and: hash)
+            }
             return .inForce
         } catch {
             return refuse(error)
@@ -98,13 +102,6 @@ struct FollowedConfiguration: Sendable {
         failures += 1
         refusal = error
         return .refused
-    }
-
-    /// FNV-1a, of 64 bits.
-    private static func version(of texts: [String]) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for text in texts { for byte in text.utf8 + [0] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 } }
-        return hash
     }
 }
 

@@ -1,4 +1,5 @@
 import Addressing
+import CLinux
 import Cluster
 import DNS
 import Glibc
@@ -267,6 +268,8 @@ extension LocalNameServer {
         forward(state)
         refresh(state.clients.addresses, &state)
         serve(&state)
+        // What was needed to read it, and what was served before.
+        _ = clinux_trim_memory()
         logger.info("another configuration of names is in force")
     }
 

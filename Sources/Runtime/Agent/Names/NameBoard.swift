@@ -242,8 +242,9 @@ final class NameBoard: Sendable {
         if let document = state.withLock({ $0.configuration?.document }) { page.add(document) }
         page.add("tulle_dns_services", .gauge, "Services that are known.", .init(feed.serviceCount))
         page.add(
-            "tulle_dns_names", .gauge, "Names that exist, by zone.",
-            feed.zones.all.map { .init($0.nameCount, ["zone": $0.apex.description]) })
+            "tulle_dns_names", .gauge, "Names that exist, by zone; hosts are one.",
+            feed.zones.all.map { .init($0.nameCount, ["zone": $0.apex.description]) }
+                + (feed.zones.hosts.isEmpty ? [] : [.init(feed.zones.hosts.count, ["zone": "hosts"])]))
         programming.add(to: &page)
         page.add(
             "tulle_problems", .gauge, "Problems that stand now, by their id.",

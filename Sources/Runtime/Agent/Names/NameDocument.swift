@@ -28,12 +28,25 @@ struct NameDocument: Hashable {
         /// In the same ConfigMap, or nowhere: it does not change as long as the document does not.
         case here(FollowedFile.Reading)
         /// In a file that others may replace.
-        case inFile(FollowedFile.Reading)
+        case inFile(NamedFile, FollowedFile.Reading)
 
         var reading: FollowedFile.Reading {
             switch self {
-            case .here(let reading), .inFile(let reading): reading
+            case .here(let reading), .inFile(_, let reading): reading
             }
+        }
+
+        /// The same for the same content, wherever it stands.
+        var fingerprint: UInt64 {
+            switch self {
+            case .here(let reading): reading.fingerprint
+            case .inFile(let file, _): file.fingerprint
+            }
+        }
+
+        static func inFile(_ path: String) -> Named {
+            let (file, reading) = NamedFile.read(path)
+            return .inFile(file, reading)
         }
     }
 
@@ -64,8 +77,8 @@ struct NameDocument: Hashable {
 
     private func named(_ path: String) -> Named {
         if let text = text(of: path) { return .here(.text(text)) }
-        guard others != nil else { return .inFile(FollowedFile.read(path)) }
-        return path.hasPrefix("/") ? .inFile(FollowedFile.read(path)) : .here(.unreadable(ENOENT))
+        guard others != nil else { return .inFile(path) }
+        return path.hasPrefix("/") ? .inFile(path) : .here(.unreadable(ENOENT))
     }
 }
 

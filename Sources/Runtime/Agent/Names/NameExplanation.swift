@@ -33,7 +33,12 @@ struct NameExplanation {
                 tree[at: "memory"] = Self.memory(Question(alias, question.type), forwarder, now)
             }
         }
-        if let zone = zones.zone(of: question.name) { tree[at: "zone"] = .string(zone.apex.description) }
+        if let zone = zones.zone(of: question.name) {
+            tree[at: "zone"] = .string(zone.apex.description)
+        } else if zones.covers(question.name) {
+            // A host is a zone of its own.
+            tree[at: "zone"] = .string(question.name.description)
+        }
         json = tree
     }
 
@@ -42,7 +47,7 @@ struct NameExplanation {
         var seen: Set<DomainName> = []
         return .array(
             names.filter { seen.insert($0).inserted }.compactMap { name in
-                let sources = zones.zone(of: name)?.sources(of: name) ?? []
+                let sources = zones.sources(of: name)
                 guard !sources.isEmpty else { return nil }
                 return ["name": .string(name.description), "objects": .array(sources.map { .string($0) })]
             })

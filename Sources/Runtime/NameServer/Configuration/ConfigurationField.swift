@@ -6,19 +6,34 @@ internal import Yams
 final class ConfigurationReader {
     let file: String
     private(set) var mistakes: [ConfigurationMistake] = []
-    private let lines: [Substring]
+    private let text: String
+    /// Of the document: looked at when one has to be told.
+    private lazy var lines = text.lines
     /// Whether words of a file that the document names may be repeated in what is said of its mistakes.
     let isShown: (String) -> Bool
     /// Of the others each is told once.
     private var hidden: Set<String> = []
 
     init(file: String, text: String, isShown: @escaping (String) -> Bool = { _ in true }) {
-        (self.file, self.isShown) = (file, isShown)
-        lines = text.lines
+        (self.file, self.text, self.isShown) = (file, text, isShown)
     }
 
     func mistake(_ path: String, line: Int, column: Int, _ reason: String) {
         mistakes.append(ConfigurationMistake(file: file, line: line, column: column, path: path, reason: reason))
+    }
+
+    /// So many mistakes are told one by one.
+    static let mostTold = 30
+
+    /// The mistakes in the order of their places, and of many how many more there are.
+    var told: [ConfigurationMistake] {
+        let sorted = mistakes.enumerated().sorted { one, other in
+            (one.element.line, one.element.column, one.offset) < (other.element.line, other.element.column, other.offset)
+        }.map(\.element)
+        guard sorted.count > Self.mostTold else { return sorted }
+        var rest = sorted[Self.mostTold]
+        (rest.path, rest.reason) = ("", TextFaults.rest(sorted.count - Self.mostTold))
+        return sorted.prefix(Self.mostTold) + [rest]
     }
 
     /// Notes that a file whose words are not told has a mistake.

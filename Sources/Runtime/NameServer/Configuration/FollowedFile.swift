@@ -15,7 +15,7 @@ public struct FollowedFile: Sendable {
     }
 
     /// Larger files are none of ours: they are refused as `EFBIG`.
-    static let mostBytes = 1 << 20
+    public static let mostBytes = 1 << 20
 
     public init(_ path: String) { self.path = path }
 
@@ -40,7 +40,9 @@ public struct FollowedFile: Sendable {
     }
 
     /// What stands in a file now.
-    public static func read(_ path: String) -> Reading {
+    ///
+    /// - Parameter most: bytes; a larger one is refused as `EFBIG`.
+    public static func read(_ path: String, most: Int = mostBytes) -> Reading {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return .unreadable(errno) }
         defer { _ = close(descriptor) }
@@ -51,7 +53,7 @@ public struct FollowedFile: Sendable {
             if count < 0 { return .unreadable(errno) }
             if count == 0 { return .text(String(decoding: bytes, as: UTF8.self)) }
             bytes += piece[..<count]
-            if bytes.count > mostBytes { return .unreadable(EFBIG) }
+            if bytes.count > most { return .unreadable(EFBIG) }
         }
     }
 }

@@ -10,16 +10,15 @@ extension NameServerConfiguration {
     ///   - readFile: what stands in a file that the document names.
     ///   - isShown: whether words of such a file may be repeated in what is said of its mistakes. Who writes the document may be somebody
     ///     who could not read the file.
-    /// - Throws: every mistake there is. Then nothing of the document should be used.
+    /// - Throws: every mistake there is, of many the first ones. Then nothing of the document should be used.
     public init(
-        _ text: String, file: String = "names.yaml", readFile: (String) -> FollowedFile.Reading = FollowedFile.read,
+        _ text: String, file: String = "names.yaml", readFile: (String) -> FollowedFile.Reading = { NamedFile.read($0).reading },
         isShown: @escaping (String) -> Bool = { _ in true }
     ) throws(NameServerConfigurationError) {
         self.init()
         let reader = ConfigurationReader(file: file, text: text, isShown: isShown)
         if let root = reader.document(text) { read(root, readFile) }
-        let mistakes = reader.mistakes.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
-        if !mistakes.isEmpty { throw NameServerConfigurationError(mistakes: mistakes) }
+        if !reader.mistakes.isEmpty { throw NameServerConfigurationError(mistakes: reader.told) }
     }
 
     private mutating func read(_ root: ConfigurationField, _ readFile: (String) -> FollowedFile.Reading) {
@@ -167,23 +166,16 @@ extension MemorySettings {
 extension CustomNames {
     fileprivate mutating func readHosts(_ field: ConfigurationField, _ readFile: (String) -> FollowedFile.Reading) {
         let fields = field.map(["entries", "text", "file", "ttl"])
-        ttl = fields["ttl"]?.timeToLive ?? ttl
-        for (key, value) in fields["entries"]?.pairs("names and their addresses") ?? [] {
-            guard let name = key.name else { continue }
-            hosts.lines += value.list.compactMap(\.address).map { HostsFile.Line(address: $0, names: [name]) }
+        var writer = HostsWriter(ttl: fields["ttl"]?.timeToLive ?? 3600)
+        if let entries = fields["entries"] {
+            for (key, value) in entries.pairs("names and their addresses") {
+                guard let name = key.name else { continue }
+                for address in value.list.compactMap(\.address) { writer.add(address, [name]) }
+            }
         }
-        if let text = fields["text"], let content = text.text {
-            add(content, text) { text.reader.place(in: text, line: $0, column: $1, of: content) }
-        }
-        if let file = fields["file"], let content = file.content(readFile) { add(content, file, nil) }
-    }
-
-    private mutating func add(
-        _ text: String, _ field: ConfigurationField, _ place: ((Int, Int) -> (line: Int, column: Int))?
-    ) {
-        var faults: [HostsFile.Fault] = []
-        hosts.lines += HostsFile(text, &faults).lines
-        for fault in faults { field.report(fault.line, fault.column, fault.reason, place) }
+        if let text = fields["text"], let content = text.text { text.report(writer.read(content), of: content) }
+        if let file = fields["file"], let content = file.content(readFile) { file.report(writer.read(content), of: nil) }
+        hosts = writer.finished()
     }
 
     fileprivate mutating func readZones(
@@ -205,10 +197,7 @@ extension CustomNames {
                 zone.mistake("a second zone \(apex); put its records into the first")
             }
             let read = ZoneFile(text, of: apex, ttl: fields["ttl"]?.timeToLive ?? 3600)
-            let place: (Int, Int) -> (line: Int, column: Int) = {
-                source.reader.place(in: source, line: $0, column: $1, of: text)
-            }
-            for fault in read.faults { source.report(fault.line, fault.column, fault.reason, isInline ? place : nil) }
+            source.report(read.faults, of: isInline ? text : nil)
             if apex.isInside(clusterDomain), read.records.contains(where: { $0.type == .soa }) {
                 source.mistake("\(apex) is a part of \(clusterDomain), which has an SOA record already: leave this one out")
             }
@@ -229,20 +218,29 @@ extension ConfigurationField {
         }
     }
 
-    /// A mistake inside a text: at its place in this document, or in the file that was read.
-    fileprivate func report(_ line: Int, _ column: Int, _ reason: String, _ place: ((Int, Int) -> (line: Int, column: Int))?) {
-        if let place {
-            let (line, column) = place(line, column)
-            reader.mistake(path, line: line, column: column, reason)
-        } else {
-            let path = word ?? ""
-            if reader.isShown(path) {
-                mistake("\(path):\(line):\(column): \(reason)")
-            } else if reader.hide(path) {
-                mistake(
-                    "\(path):\(line):\(column): the first mistake; what it is, is told of files that stand beside this document, or in its ConfigMap"
-                )
+    /// The mistakes inside a text: at their places in this document, or in the file that was read.
+    ///
+    /// - Parameter text: what stands here; `nil`: it is the name of a file.
+    fileprivate func report(_ faults: TextFaults, of text: String?) {
+        let rest = faults.next.map { ZoneFile.Fault(line: $0.line, column: $0.column, TextFaults.rest(faults.more)) }
+        for fault in faults.first + (rest.map { [$0] } ?? []) {
+            if let text {
+                let (line, column) = reader.place(in: self, line: fault.line, column: fault.column, of: text)
+                reader.mistake(path, line: line, column: column, fault.reason)
+            } else {
+                reportInFile(fault)
             }
+        }
+    }
+
+    private func reportInFile(_ fault: ZoneFile.Fault) {
+        let path = word ?? ""
+        let place = "\(path):\(fault.line):\(fault.column)"
+        if reader.isShown(path) {
+            mistake("\(place): \(fault.reason)")
+        } else if reader.hide(path) {
+            mistake(
+                "\(place): the first mistake; what it is, is told of files that stand beside this document, or in its ConfigMap")
         }
     }
 }

@@ -107,7 +107,7 @@ extension SearchCourse {
     ) -> Stretch {
         while let step = next() {
             // Nobody knows names outside.
-            if !circumstances.forwards, zones.zone(of: step) == nil { continue }
+            if !circumstances.forwards, !zones.covers(step) { continue }
             let outcome = answering.answer(
                 query, packet, asAliasOf: step, ttl: Self.ttl, from: zones, circumstances, into: memory)
             switch outcome {
