@@ -104,7 +104,9 @@ public struct NodeAgent: Service {
         } catch {
             end = .failure(error)
         }
-        // Nothing leads queries to a server that ends.
+        // Nothing new is led to a server that ends; then it answers what it has, and then its answers need no way any more.
+        names.leave()
+        await nameServer?.finish()
         names.end()
         nameServer?.stop()
         await doors.close()

@@ -41,6 +41,8 @@ final class LocalNameServer: LocalNameServing {
         var clients: LocalClients
         var names = ClientNames()
         var server: DNSServer?
+        /// The one before, which may still have queries.
+        var leaving: DNSServer?
         /// Who asks for names of others, while somebody is served, and until whoever waits has his answer.
         var forwarder: Forwarder?
         /// For how many more turns of ``run(_:)`` that is, once nobody is served any more.
@@ -85,6 +87,18 @@ final class LocalNameServer: LocalNameServing {
                 served: settings.configurationFile == nil ? nil : settings.configuration,
                 probe: NameProbe(plan.probe)))
     }
+
+    /// Ends the server; when this returns, whoever asked it has his answer, or waits for one no more.
+    func finish() async {
+        try? serve(at: [])
+        // Other work of the process goes on meanwhile.
+        let steps = Int(LocalNameKeeper.patience / Self.step)
+        for _ in 0..<steps where !(state.withLock { $0.leaving?.isIdle ?? true }) {
+            guard (try? await Task.sleep(for: Self.step)) != nil else { return }
+        }
+    }
+
+    private static let step: Duration = .milliseconds(20)
 
     /// Nobody is answered any more, and who wrote the log has ended: what is left of it is written.
     func stop() {
@@ -359,12 +373,17 @@ extension LocalNameServer {
             let (isOther, old) = state.withLock { state -> (Bool, DNSServer?) in
                 guard state.addresses != Set(addresses) else { return (false, nil) }
                 defer { (state.server, state.addresses) = (nil, []) }
+                state.leaving = state.server
                 // Who asks for names outside goes on, for the next server or for those who wait.
                 if state.forwarder != nil { state.turnsLeft = addresses.isEmpty ? Self.turnsOfWaiting : nil }
                 return (true, state.server)
             }
-            // It answers what it has received.
-            old?.stop()
+            if let old {
+                // Nothing leads to it any more; what was on its way then still comes.
+                poll(nil, 0, Self.way)
+                // It answers what it has received.
+                old.stop()
+            }
             guard isOther, !addresses.isEmpty else { return }
             do { try open(at: addresses) } catch {
                 state.withLock { state in
@@ -375,6 +394,9 @@ extension LocalNameServer {
             }
         }
     }
+
+    /// In milliseconds; what is on its way is in a queue of the kernel, for less than one of them where the machine has time.
+    private static let way: Int32 = 100
 
     private func open(at addresses: [IPAddress]) throws {
         let (old, cache) = state.withLock { ($0.forwarder, ($0.document.configuration ?? settings.configuration).cache) }
