@@ -262,6 +262,24 @@ extension KernelTests {
             #expect(!lines.all.contains { $0.contains("dns-version") }, "\(lines.all)")
         }
 
+        @Test("a service that cannot be named is told where its names are answered, and no more once it can")
+        func unusable() throws {
+            let server = server(usual)
+            func service(_ name: String) throws -> any KubernetesObject {
+                let text = """
+                    {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "old", "namespace": "shop"},
+                     "spec": {"type": "ExternalName", "externalName": "\(name)"}}
+                    """
+                return try #require(Registry.standard.read(try JSONReader().value(text)).object)
+            }
+            #expect(try server.take([.listed([service("192.0.2.7")])]))
+            #expect(server.problems == [], "the cluster's servers tell it")
+            server.take([.added(document("{}"))])
+            #expect(server.problems.map(\.id) == [.nameUnusable] && server.problems[0].subject?.name == "old")
+            #expect(try !server.take([.modified(service("192.0.2.7"))]))
+            #expect(try server.take([.modified(service("old.example.org"))]) && server.problems == [])
+        }
+
         @Test("a ConfigMap without the document's key is told with the keys that it has, but for another maker's")
         func keys() throws {
             let server = server(usual)

@@ -201,7 +201,7 @@ public struct NodeAgent: Service {
             for event in post.take() {
                 switch event {
                 case .objects(let batch):
-                    yard.nameServer?.take(batch.events, age: batch.age)
+                    let haveOtherFaults = yard.nameServer?.take(batch.events, age: batch.age) == true
                     for event in batch.events {
                         if case .listed = event, waiting != nil {
                             waiting = nil
@@ -209,6 +209,7 @@ public struct NodeAgent: Service {
                         }
                         reconciler.take(event)
                     }
+                    if haveOtherFaults { reconciler.namesChanged() }
                 case .kernel(let notice):
                     reconciler.take(notice)
                     if notice.hasNewTables { await yard.desk?.tablesChanged() }

@@ -114,23 +114,31 @@ extension LocalNameServer {
     /// What the objects say, in their order.
     ///
     /// - Parameter age: how long ago that was read.
-    func take(_ events: [ObjectEvent], age: () -> Duration = { .zero }) {
+    /// - Returns: whether something else is wrong with them than before.
+    @discardableResult
+    func take(_ events: [ObjectEvent], age: () -> Duration = { .zero }) -> Bool {
         state.withLock { state in
-            for event in events {
-                readDocument(in: event, &state)
-                if case .listed = event { state.knowsAllPods = hasAllPods && state.document.configuration?.pods == .verified }
-                note(nodeIn: event, &state)
-            }
-            let named = events.compactMap { feedable($0, state.knowsAllPods) }
-            var changes: [NamedChange] = []
-            let isChanged = !named.isEmpty && state.feed.take(named, &changes)
-            var touched: Set<IPAddress> = []
-            for event in events { touched.formUnion(Self.note(event, &state.clients)) }
-            guard isChanged || !touched.isEmpty else { return }
-            refresh(touched, &state)
-            serve(&state)
-            if state.server != nil { state.programming.observe(changes, took: age(), at: surroundings.date()) }
+            let before = state.feed.problemChanges
+            take(events, age, &state)
+            return state.feed.problemChanges != before
         }
+    }
+
+    private func take(_ events: [ObjectEvent], _ age: () -> Duration, _ state: inout State) {
+        for event in events {
+            readDocument(in: event, &state)
+            if case .listed = event { state.knowsAllPods = hasAllPods && state.document.configuration?.pods == .verified }
+            note(nodeIn: event, &state)
+        }
+        let named = events.compactMap { feedable($0, state.knowsAllPods) }
+        var changes: [NamedChange] = []
+        let isChanged = !named.isEmpty && state.feed.take(named, &changes)
+        var touched: Set<IPAddress> = []
+        for event in events { touched.formUnion(Self.note(event, &state.clients)) }
+        guard isChanged || !touched.isEmpty else { return }
+        refresh(touched, &state)
+        serve(&state)
+        if state.server != nil { state.programming.observe(changes, took: age(), at: surroundings.date()) }
     }
 
     /// Who asks is looked up elsewhere, and pods have no names by themselves, unless they are said to.
@@ -509,6 +517,8 @@ extension LocalNameServer {
                     : "“pods: verified” needs to know all pods, as the part policies does"
                 problems.append(refused("\(why): the cluster's servers are asked on node \(node)"))
             }
+            // Where others answer it is theirs to tell.
+            if Self.isConfigured(state) { problems += state.feed.problems }
             let silent = state.probe.silences.filter { $0.value >= 3 }.keys.sorted()
             if !silent.isEmpty {
                 let names = silent.map(\.description).joined(separator: ", ")

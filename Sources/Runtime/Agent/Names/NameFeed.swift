@@ -29,7 +29,9 @@ public struct NameFeed: Sendable {
     private let waitsForObjects: Bool
     /// What was asked for with ``use(_:knowsClients:collapsesSearches:)`` and needs objects that are not followed yet.
     private var next: Wishes?
-    private var nameProblems: [Snapshot.Subject: [Problem]] = [:]
+    private var nameProblems: [Snapshot.Subject: [Problem]] = [:] { didSet { problemChanges += 1 } }
+    /// Grows whenever ``problems`` may have become others.
+    private(set) var problemChanges = 0
     private var sourceProblems: [Problem] = []
     public private(set) var isComplete = false
 
@@ -208,7 +210,7 @@ extension NameFeed {
         for subject in subjects {
             let own = plan.parts(subject, of: objects)
             let problems = own.flatMap(\.problems)
-            nameProblems[subject] = problems.isEmpty ? nil : problems
+            if problems != nameProblems[subject] ?? [] { nameProblems[subject] = problems.isEmpty ? nil : problems }
             parts += own
         }
         plan.put(parts, into: &zones)
