@@ -68,6 +68,7 @@ public struct NodeAgent: Service {
             settings.duties.contains(.dns)
             ? LocalNameServer(
                 settings.names, node: settings.node, namespace: namespace, knowsAllPods: settings.knowsAllPods,
+                canAskForPods: settings.duties.contains(.policies),
                 surroundings: surroundings, logger: logger) : nil
         let names = LocalNameKeeper(settings, in: namespace, policies: policies, serving: nameServer)
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
@@ -97,7 +98,8 @@ public struct NodeAgent: Service {
         let end: Result<Void, any Error>
         do {
             let yard = Yard(
-                reconciler: reconciler, prober: prober, policyLogger: policyLogger, nameServer: nameServer, desk: desk,
+                reconciler: reconciler, prober: prober, policies: policies, policyLogger: policyLogger, nameServer: nameServer,
+                desk: desk,
                 board: board,
                 doors: doors)
             end = .success(try await serve(post, watch, calls, yard, isReady: book?.recall() ?? false))
@@ -120,6 +122,7 @@ public struct NodeAgent: Service {
     private struct Yard: Sendable {
         let reconciler: Reconciler
         let prober: TunnelProber?
+        let policies: PolicyKeeper
         /// `nil` without policies.
         let policyLogger: PolicyLogger?
         /// `nil`: queries are answered elsewhere.
@@ -222,6 +225,8 @@ public struct NodeAgent: Service {
                 case .timer: alarm.rang()
                 }
             }
+            // Here both have taken the same events.
+            if let names = yard.nameServer, names.needsPods { yard.policies.ask { names.know($0.world.everyPod) } }
             let next = reconciler.advance()
             let targets = reconciler.tunnelTargets
             if let prober, schedule.begin(targets, at: surroundings.now()) {

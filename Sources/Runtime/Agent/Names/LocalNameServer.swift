@@ -26,6 +26,7 @@ final class LocalNameServer: LocalNameServing {
     private let node: String
     private let namespace: NetworkNamespace
     private let hasAllPods: Bool
+    private let canAskForPods: Bool
     private let surroundings: Surroundings
     private let logger: Logger
     private let log: QueryLog
@@ -67,12 +68,15 @@ final class LocalNameServer: LocalNameServing {
         var programming = NameProgramming()
     }
 
-    /// - Parameter knowsAllPods: every pod of the cluster comes with the objects, and not this node's alone.
+    /// - Parameters:
+    ///   - knowsAllPods: every pod of the cluster comes with the objects, and not this node's alone.
+    ///   - canAskForPods: somebody holds them, and gives them when they are needed (``needsPods``): until then none is kept here.
     init(
-        _ settings: LocalNameSettings, node: String, namespace: NetworkNamespace, knowsAllPods: Bool, surroundings: Surroundings,
-        logger: Logger
+        _ settings: LocalNameSettings, node: String, namespace: NetworkNamespace, knowsAllPods: Bool, canAskForPods: Bool = false,
+        surroundings: Surroundings, logger: Logger
     ) {
         (self.settings, self.node, self.namespace, hasAllPods) = (settings, node, namespace, knowsAllPods)
+        self.canAskForPods = canAskForPods
         (self.surroundings, self.logger) = (surroundings, logger)
         log = QueryLog(linesPerSecond: settings.configuration.logRate, now: surroundings.now)
         let plan = NamePlan(settings.names(settings.configuration))
@@ -127,7 +131,10 @@ extension LocalNameServer {
     private func take(_ events: [ObjectEvent], _ age: () -> Duration, _ state: inout State) {
         for event in events {
             readDocument(in: event, &state)
-            if case .listed = event { state.knowsAllPods = hasAllPods && state.document.configuration?.pods == .verified }
+            if case .listed = event {
+                state.knowsAllPods = hasAllPods && state.document.configuration?.pods == .verified
+                put(&state)
+            }
             note(nodeIn: event, &state)
         }
         let named = events.compactMap { feedable($0, state.knowsAllPods) }
@@ -139,6 +146,23 @@ extension LocalNameServer {
         refresh(touched, &state)
         serve(&state)
         if state.server != nil { state.programming.observe(changes, took: age(), at: surroundings.date()) }
+    }
+
+    /// Whether pods are to be named, and those that there are were not told: they come by ``know(_:)``, before the next events.
+    var needsPods: Bool {
+        state.withLock { state in
+            canAskForPods && state.feed.isComplete && !state.knowsAllPods && state.document.configuration?.pods == .verified
+        }
+    }
+
+    /// These are all pods; from now on changes of them are taken.
+    func know(_ pods: some Sequence<Pod>) {
+        state.withLock { state in
+            state.knowsAllPods = true
+            _ = state.feed.take(pods.map { .added($0) })
+            put(&state)
+            serve(&state)
+        }
     }
 
     /// Who asks is looked up elsewhere, and pods have no names by themselves, unless they are said to.
@@ -274,7 +298,13 @@ extension LocalNameServer {
     /// From now on names are served so; a query keeps what it began with, and what is remembered stays.
     private func put(_ state: inout State) {
         guard let configuration = state.document.configuration, state.served != configuration else { return }
+        // Until the pods are known, names are given as before.
+        if configuration.pods == .verified, canAskForPods, !state.knowsAllPods { return }
         state.served = configuration
+        if configuration.pods != .verified, canAskForPods, state.knowsAllPods {
+            state.knowsAllPods = false
+            state.feed.forgetPods()
+        }
         let names = settings.names(configuration)
         if names != state.feed.plan.settings {
             let plan = NamePlan(names)
@@ -510,12 +540,11 @@ extension LocalNameServer {
                 problems.append(
                     refused("it has no key \(NameDocument.key), where the document would be; its keys are \(keys): \(stays)"))
             }
-            if state.document.configuration != nil, !Self.isConfigured(state) {
-                let why =
-                    hasAllPods
-                    ? "“pods: verified” holds from the agent's next start on"
-                    : "“pods: verified” needs to know all pods, as the part policies does"
-                problems.append(refused("\(why): the cluster's servers are asked on node \(node)"))
+            if state.document.configuration != nil, !Self.isConfigured(state), !hasAllPods {
+                problems.append(
+                    refused(
+                        "“pods: verified” needs to know all pods, as the part policies does: the cluster's servers are asked on node \(node)"
+                    ))
             }
             // Where others answer it is theirs to tell.
             if Self.isConfigured(state) { problems += state.feed.problems }

@@ -134,6 +134,9 @@ public struct NameFeed: Sendable {
         return renew(touched) || isChanged
     }
 
+    /// Pods do not come any more; to be followed by settings without names of pods.
+    mutating func forgetPods() { objects.forgetPods() }
+
     /// Where we have the word, and not whoever is asked for other names. Not the reverse trees, which pass on what they do not know.
     public var ownDomains: [DomainName] { zones.closedApexes }
 
