@@ -6,6 +6,7 @@ import Glibc
 import KubeAPI
 import KubeClient
 import Logging
+import NIOCore
 import NIOPosix
 import NameServer
 import Netlink
@@ -39,11 +40,11 @@ extension KernelTests {
         }
 
         private func server(
-            _ settings: LocalNameSettings, now: @escaping @Sendable () -> Duration = { .zero }
+            _ settings: LocalNameSettings, hasPods: Bool = false, now: @escaping @Sendable () -> Duration = { .zero }
         ) -> LocalNameServer {
             let lines = lines
             return LocalNameServer(
-                settings, node: "n1", namespace: namespace, knowsAllPods: false,
+                settings, node: "n1", namespace: namespace, knowsAllPods: hasPods, canAskForPods: hasPods,
                 surroundings: Surroundings(now: now, random: { .random(in: 0..<1) }),
                 logger: Logger(label: "test", factory: { _ in Handler(lines: lines) }))
         }
@@ -260,6 +261,88 @@ extension KernelTests {
             server.stop()
             #expect(lines.all.contains { $0.contains("udp printer.example. IN A REFUSED") }, "\(lines.all)")
             #expect(!lines.all.contains { $0.contains("dns-version") }, "\(lines.all)")
+        }
+
+        @Test("pods get names when the document says so, and lose them, without a new start")
+        func verified() throws {
+            func pod(_ name: String, _ address: String) throws -> Pod {
+                var pod = Pod(metadata: ObjectMeta(name: name, namespace: "shop"))
+                pod.status.podIPs = [try ip(address)]
+                return pod
+            }
+            let server = server(usual, hasPods: true)
+            let space = Namespace(metadata: ObjectMeta(name: "shop"))
+            let plain = document("forward: {upstreams: []}")
+            server.take([.listed([plain, space, try pod("web", "10.244.1.7")])])
+            try server.serve(at: [ip("127.0.0.1")])
+            func web() throws -> String { try ask("10-244-1-7.shop.pod.cluster.local") }
+            for _ in 1...2 {
+                #expect(try web().hasPrefix("NXDOMAIN") && !server.needsPods && server.isConfigured)
+                server.take([.modified(document("{forward: {upstreams: []}, pods: verified}"))])
+                #expect(server.needsPods && server.problems == [])
+                #expect(try web().hasPrefix("NXDOMAIN"), "names are given as before")
+                server.know([try pod("web", "10.244.1.7")])
+                #expect(!server.needsPods && server.isConfigured)
+                #expect(try web() == "NOERROR 10.244.1.7")
+                server.take([.added(try pod("till", "10.244.1.8"))])
+                #expect(try ask("10-244-1-8.shop.pod.cluster.local") == "NOERROR 10.244.1.8")
+                server.take([.modified(plain)])
+            }
+            // As it is found at the start.
+            server.take([.listed([document("pods: verified"), space, try pod("web", "10.244.1.7")])])
+            #expect(try web() == "NOERROR 10.244.1.7" && !server.needsPods)
+            server.stop()
+        }
+
+        @Test("a server that begins, however long that takes, holds up nobody who says something of pods")
+        func slowBeginning() throws {
+            let (opened, begun, admitted) = (Flag(), Flag(), Flag())
+            let server = server(usual)
+            server.take([.listed([document("forward: {upstreams: []}")])])
+            // It waits for a loop to take its listening socket.
+            for loop in MultiThreadedEventLoopGroup.singleton.makeIterator() {
+                loop.execute { while !opened.isUp { poll(nil, 0, 5) } }
+            }
+            try withThread({
+                try? server.serve(at: [.v4(.loopback)])
+                begun.raise()
+            }) {
+                defer { opened.raise() }
+                try eventually("its sockets are bound") {
+                    let caller = try NameCaller(namespace, .v4(.loopback))
+                    // Where nobody is, the second one hears of it.
+                    return caller.send("web.example", id: 1) && caller.send("web.example", id: 2)
+                }
+                try withThread({
+                    let key = ObjectKey(Pod.resource.kind, namespace: "shop", name: "web")
+                    server.admit(PolicyTenant(id: id("web"), pod: key, uid: "", addresses: []))
+                    admitted.raise()
+                }) {
+                    defer { opened.raise() }
+                    try eventually("the pod is admitted", within: .seconds(10)) { admitted.isUp }
+                    #expect(!begun.isUp)
+                }
+            }
+            #expect(begun.isUp)
+            server.stop()
+        }
+
+        @Test("a service that cannot be named is told where its names are answered, and no more once it can")
+        func unusable() throws {
+            let server = server(usual)
+            func service(_ name: String) throws -> any KubernetesObject {
+                let text = """
+                    {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "old", "namespace": "shop"},
+                     "spec": {"type": "ExternalName", "externalName": "\(name)"}}
+                    """
+                return try #require(Registry.standard.read(try JSONReader().value(text)).object)
+            }
+            #expect(try server.take([.listed([service("192.0.2.7")])]))
+            #expect(server.problems == [], "the cluster's servers tell it")
+            server.take([.added(document("{}"))])
+            #expect(server.problems.map(\.id) == [.nameUnusable] && server.problems[0].subject?.name == "old")
+            #expect(try !server.take([.modified(service("192.0.2.7"))]))
+            #expect(try server.take([.modified(service("old.example.org"))]) && server.problems == [])
         }
 
         @Test("a ConfigMap without the document's key is told with the keys that it has, but for another maker's")

@@ -176,11 +176,18 @@ extension KernelTests {
         @Test("the table is read back as it was written")
         func table() throws {
             let refused = try [NameAsker(ip("10.244.1.2"), .udp), NameAsker(ip("fd00:10:244:1::2"), .tcp)]
+            let all = try Self.servers.map(ip)
+            let others = try ["10.96.0.11", "fd00:96::b"].map(ip)
             for (family, isLogged) in [(IPFamily.v4, false), (.v6, false), (.v4, true), (.v6, true)] {
                 var tables = try KernelTables(in: node.namespace)
-                var table = try LocalNameTable(family, servers: Self.servers.map(ip), refused: refused, isLogged: isLogged)
-                try tables.settle(table.id, to: table.table)
-                #expect(try tables.settle(table.id, to: table.table).isEmpty)
+                var table = LocalNameTable(family, servers: all, refused: refused, isLogged: isLogged)
+                let left = LocalNameTable(family, left: all, refused: refused, isLogged: isLogged)
+                let moved = LocalNameTable(family, servers: others, left: all, refused: refused, isLogged: isLogged)
+                for table in [table, left, moved, table] {
+                    let steps = try tables.settle(table.id, to: table.table)
+                    #expect(!steps.isEmpty && !steps.contains(.deleteTable(table.id)), "in place: no packet sees it missing")
+                    #expect(try tables.settle(table.id, to: table.table).isEmpty)
+                }
                 try tables.apply(table.refuse([]))
                 #expect(try tables.settle(table.id, to: table.table).isEmpty)
             }

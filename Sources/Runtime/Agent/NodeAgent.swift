@@ -68,6 +68,7 @@ public struct NodeAgent: Service {
             settings.duties.contains(.dns)
             ? LocalNameServer(
                 settings.names, node: settings.node, namespace: namespace, knowsAllPods: settings.knowsAllPods,
+                canAskForPods: settings.duties.contains(.policies),
                 surroundings: surroundings, logger: logger) : nil
         let names = LocalNameKeeper(settings, in: namespace, policies: policies, serving: nameServer)
         // Before the first look at the kernel, and before the first list: pods that ended while we were away.
@@ -97,14 +98,17 @@ public struct NodeAgent: Service {
         let end: Result<Void, any Error>
         do {
             let yard = Yard(
-                reconciler: reconciler, prober: prober, policyLogger: policyLogger, nameServer: nameServer, desk: desk,
+                reconciler: reconciler, prober: prober, policies: policies, policyLogger: policyLogger, nameServer: nameServer,
+                desk: desk,
                 board: board,
                 doors: doors)
             end = .success(try await serve(post, watch, calls, yard, isReady: book?.recall() ?? false))
         } catch {
             end = .failure(error)
         }
-        // Nothing leads queries to a server that ends.
+        // Nothing new is led to a server that ends; then it answers what it has, and then its answers need no way any more.
+        names.leave()
+        await nameServer?.finish()
         names.end()
         nameServer?.stop()
         await doors.close()
@@ -118,6 +122,7 @@ public struct NodeAgent: Service {
     private struct Yard: Sendable {
         let reconciler: Reconciler
         let prober: TunnelProber?
+        let policies: PolicyKeeper
         /// `nil` without policies.
         let policyLogger: PolicyLogger?
         /// `nil`: queries are answered elsewhere.
@@ -199,7 +204,7 @@ public struct NodeAgent: Service {
             for event in post.take() {
                 switch event {
                 case .objects(let batch):
-                    yard.nameServer?.take(batch.events, age: batch.age)
+                    let haveOtherFaults = yard.nameServer?.take(batch.events, age: batch.age) == true
                     for event in batch.events {
                         if case .listed = event, waiting != nil {
                             waiting = nil
@@ -207,6 +212,7 @@ public struct NodeAgent: Service {
                         }
                         reconciler.take(event)
                     }
+                    if haveOtherFaults { reconciler.namesChanged() }
                 case .kernel(let notice):
                     reconciler.take(notice)
                     if notice.hasNewTables { await yard.desk?.tablesChanged() }
@@ -219,6 +225,8 @@ public struct NodeAgent: Service {
                 case .timer: alarm.rang()
                 }
             }
+            // Here both have taken the same events.
+            if let names = yard.nameServer, names.needsPods { yard.policies.ask { names.know($0.world.everyPod) } }
             let next = reconciler.advance()
             let targets = reconciler.tunnelTargets
             if let prober, schedule.begin(targets, at: surroundings.now()) {

@@ -18,6 +18,8 @@ public struct PolicyWorld: Sendable {
     private var shadows: Set<ObjectKey> = []
     private var namespaces: [String: [String: String]] = [:]
     private var pods: [ObjectKey: Pod] = [:]
+    /// All that there are, those that have ended too.
+    public var everyPod: some Collection<Pod> { pods.values }
     private var holders: [IPAddress: Set<ObjectKey>] = [:]
     private var nodes: [IPAddress: String] = [:]
     /// In the order in which they are asked. Two of one tier and priority have none by the API; here the name decides.

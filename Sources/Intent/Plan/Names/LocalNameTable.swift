@@ -18,10 +18,22 @@ public import NFTables
 /// - The table goes with the socket that made it, and so with the agent, however that ends.
 /// - An address answers for ``PacketPath/nameLease`` since the agent last heard an answer of its own server. The kernel sees that
 ///   answer pass and notes it: an agent that hangs, or is stopped, asks nothing, and need not do anything to be passed by.
+///
+/// A server that is asked to end still has queries. Their answers go on untracked: tracked, one could meet the connection that the
+/// client's next query began, from the same port to a server of the cluster, and would be given another port. So an address that
+/// was left keeps what concerns answers, and the connections over TCP that it has:
+/// ```
+/// prerouting  a connection's beginning to port 53 of an address that was left         → remembered as a stranger; tracked
+///             of a connection to port 53 of an address that was left, and no stranger → queries
+/// output      from port 53 of an address that was left                                → not tracked
+///             as prerouting                                                           → not tracked
+/// ```
 public struct LocalNameTable: Hashable, Sendable {
     public let family: IPFamily
     /// Where queries are sent to.
     public private(set) var servers: Set<IPAddress>
+    /// Where nothing is sent to any more, but queries may still be answered.
+    public private(set) var left: Set<IPAddress>
     /// Who may not ask.
     public private(set) var refused: Set<NameAsker>
     /// Questions of those who may not ask are told in the log of policies.
@@ -29,12 +41,15 @@ public struct LocalNameTable: Hashable, Sendable {
 
     /// - Parameters:
     ///   - servers: addresses of other families are left out.
+    ///   - left: the same of those that were servers.
     ///   - refused: those of other families are left out.
     public init(
-        _ family: IPFamily, servers: some Sequence<IPAddress> = [], refused: some Sequence<NameAsker> = [], isLogged: Bool = false
+        _ family: IPFamily, servers: some Sequence<IPAddress> = [], left: some Sequence<IPAddress> = [],
+        refused: some Sequence<NameAsker> = [], isLogged: Bool = false
     ) {
         (self.family, self.isLogged) = (family, isLogged)
         self.servers = Set(servers.filter { $0.family == family })
+        self.left = Set(left.filter { $0.family == family }).subtracting(self.servers)
         self.refused = Set(refused.filter { $0.address.family == family })
     }
 
@@ -67,13 +82,17 @@ public struct NameAsker: Hashable, Sendable {
 extension LocalNameTable {
     /// `nil` without an address.
     public var table: Table? {
-        guard !servers.isEmpty else { return nil }
+        guard !servers.isEmpty || !left.isEmpty else { return nil }
         var (known, out): ([Value: NamedSet.Content], [Value: NamedSet.Content]) = ([:], [:])
-        for server in servers { known[Value(.address(server))] = NamedSet.Content() }
+        for server in servers.union(left) { known[Value(.address(server))] = NamedSet.Content() }
         for asker in refused { out[asker.key] = NamedSet.Content() }
+        let chains = servers.isEmpty ? [leftPrerouting, queries, leftOutput] : [prerouting, queries, output, answers]
         return Table(
-            id.family, id.name, chains: [prerouting, queries, output, answers] + (isLogged ? [refusals] : []),
-            sets: [NamedSet(serversShape, known), NamedSet(answeringShape), NamedSet(refusedShape, out)], isOwned: true)
+            id.family, id.name, chains: chains + (isLogged ? [refusals] : []),
+            sets: [
+                NamedSet(serversShape, known), NamedSet(servers.isEmpty ? strangersShape : answeringShape),
+                NamedSet(refusedShape, out),
+            ], isOwned: true)
     }
 
     private var address: FieldType { family == .v4 ? .ipv4Address : .ipv6Address }
@@ -83,6 +102,11 @@ extension LocalNameTable {
         .init("answering", key: [address], isDynamic: true, hasTimeout: true, limit: 64)
     }
     private var refusedShape: NamedSet.Shape { .init("refused", key: [address, .transportProtocol], counts: true) }
+
+    /// Who began a connection since the address was left, and from which port.
+    private var strangersShape: NamedSet.Shape {
+        .init("strangers", key: [address, .port], isDynamic: true, hasTimeout: true, limit: 65535)
+    }
 
     private func rule(_ statements: Statement..., comment: String? = nil) -> NFTables.Rule {
         Rule(id.family, statements, comment: comment)
@@ -155,6 +179,40 @@ extension LocalNameTable {
                     .remember([.sourceAddress], set: answeringShape.name, timeout: PacketPath.nameLease),
                     comment: "it answers"),
             ])
+    }
+}
+
+// MARK: - What was left
+
+extension LocalNameTable {
+    private var leftPrerouting: Chain {
+        Chain(
+            "prerouting", .init(.filter, .prerouting, priority: PacketPath.nameTracking),
+            rules: [stay(.decide(.goto("queries"))), stranger])
+    }
+
+    private var leftOutput: Chain {
+        let answers = NameAsker.transports.map { transport in
+            rule(
+                .match(.transportProtocol, .equal, .transport(transport)), .match(.sourcePort, .equal, .port(53)),
+                .isIn([.sourceAddress], set: serversShape.name), .untrack)
+        }
+        return Chain(
+            "output", .init(.filter, .output, priority: PacketPath.nameTracking), rules: answers + [stay(.untrack), stranger])
+    }
+
+    private func stay(_ last: Statement) -> NFTables.Rule {
+        rule(
+            .isWithinConnection, .match(.destinationPort, .equal, .port(53)),
+            .isIn([.destinationAddress], set: serversShape.name),
+            .isNotIn([.sourceAddress, .sourcePort], set: strangersShape.name), last)
+    }
+
+    private var stranger: NFTables.Rule {
+        rule(
+            .match(.transportProtocol, .equal, .transport(.tcp)), .match(.destinationPort, .equal, .port(53)),
+            .isIn([.destinationAddress], set: serversShape.name),
+            .remember([.sourceAddress, .sourcePort], set: strangersShape.name, timeout: PacketPath.nameLease * 2))
     }
 }
 

@@ -51,6 +51,9 @@ extension NamedObjects {
         }
     }
 
+    /// Forgets all pods, which are not to be named any more.
+    public mutating func forgetPods() { pods = [] }
+
     /// Forgets an object. Forgetting what is not known changes nothing.
     ///
     /// - Returns: what has to be named again.

@@ -31,7 +31,8 @@ protocol LocalNameServing: Sendable {
 /// Two come here, each on its own thread: rounds, and ADD, which must not be answered before the pod that may not ask is refused, and
 /// does not wait for a server that begins or ends: while one does, nothing leads to it.
 /// The tables go with the socket that is kept here, and nobody else can change them; the addresses stay when the agent ends, and do
-/// no harm: what is translated never comes to `lo`.
+/// no harm: what is translated never comes to `lo`. Where a server ends, first nothing new is led to it, then it answers what it
+/// has, and then the rest of the tables and the addresses go.
 final class LocalNameKeeper: Sendable {
     private let service: ServiceIndex.Name
     /// What says how names are served.
@@ -76,6 +77,8 @@ final class LocalNameKeeper: Sendable {
         var kernel: (any NFTablesEnd)?
         /// Where the server answers.
         var servers: Set<IPAddress> = []
+        /// Where it answered, and may still have queries; until when nobody waits for their answers any more.
+        var left: (addresses: Set<IPAddress>, until: Duration)?
         /// The kernel holds what ``tables`` say.
         var isSaid = false
         var attached: [Attachment.ID: PolicyTenant] = [:]
@@ -115,13 +118,22 @@ final class LocalNameKeeper: Sendable {
     /// Ends the rests that are over.
     ///
     /// - Returns: whether one ended, so that it is time to look.
-    func wake(at now: Duration) -> Bool { state.withLock { $0.restorations.wake(at: now) } }
+    func wake(at now: Duration) -> Bool {
+        state.withLock { state in
+            let hasRested = state.restorations.wake(at: now)
+            guard let left = state.left, left.until <= now else { return hasRested }
+            state.left = nil
+            return true
+        }
+    }
 
     /// Of the object that says how names are served, so that what is wrong with it can be told on it.
     func uid(of key: ObjectKey) -> String? { serving?.uid(of: key) }
 
     /// When the next rest ends.
-    var nextWaking: Duration? { state.withLock { $0.restorations.nextWaking } }
+    var nextWaking: Duration? {
+        state.withLock { [$0.restorations.nextWaking, $0.left?.until].compactMap(\.self).min() }
+    }
 
     /// Calls with the number of transactions so far, while none is made.
     func withCommits<Result>(_ body: (UInt32) throws -> Result) rethrows -> Result {
@@ -240,7 +252,7 @@ extension LocalNameKeeper {
                 ? [] : ports.filter { $0.number == 53 && $0.transport == .udp }.flatMap(\.clusterIPs)
             let servers = Set(asked.filter { families.contains($0.family) })
             do {
-                if try leave(for: servers, ports, &outcome) {
+                if try leave(for: servers, ports, &outcome, at: now) {
                     try move(to: servers, &outcome)
                 } else if isWhole {
                     try restore(servers, &outcome, at: now)
@@ -258,29 +270,43 @@ extension LocalNameKeeper {
         }
     }
 
-    /// Before a server ends, nothing leads to it any more.
+    /// Before a server ends, nothing new is led to it any more.
     ///
     /// - Returns: false where it is to go on as it is.
-    private func leave(for servers: Set<IPAddress>, _ ports: [ServicePort], _ outcome: inout Outcome) throws -> Bool {
+    private func leave(
+        for servers: Set<IPAddress>, _ ports: [ServicePort], _ outcome: inout Outcome, at now: Duration
+    ) throws -> Bool {
         try state.withLock { state in
             state.rights.use(ports)
             guard servers != state.servers else { return false }
-            outcome.tables += try takeDown(&state)
-            state.servers = []
+            outcome.tables += try leave(&state, until: now + Self.patience)
             return true
         }
+    }
+
+    /// Clients wait for five seconds.
+    static let patience: Duration = .seconds(6)
+
+    /// What was led here goes on being answered.
+    private func leave(_ state: inout State, until end: Duration) throws -> [NFTables.Change] {
+        let addresses = state.servers
+        state.servers = []
+        guard state.isSaid else { return [] }
+        state.isSaid = false
+        state.left = (addresses.union(state.left?.addresses ?? []), end)
+        return try say(&state)
     }
 
     /// Before something leads to a server, it answers. Without the lock: until then there is nothing that a pod could be refused.
     private func move(to servers: Set<IPAddress>, _ outcome: inout Outcome) throws {
         if servers.isEmpty { try serving?.serve(at: []) }
-        outcome.network += try loopback.hold(servers)
+        outcome.network += try loopback.hold(servers.union(left))
         try serving?.serve(at: servers.sorted())
     }
 
     /// What somebody took from `lo` comes back.
     private func restore(_ servers: Set<IPAddress>, _ outcome: inout Outcome, at now: Duration) throws {
-        let steps = try loopback.hold(servers, resting: state.withLock { $0.restorations.resting })
+        let steps = try loopback.hold(servers.union(left), resting: state.withLock { $0.restorations.resting })
         let restored = steps.compactMap { step -> IPAddress? in
             guard case .add(.address(let address)) = step else { return nil }
             return address.address.address
@@ -290,34 +316,33 @@ extension LocalNameKeeper {
         state.withLock { $0.restorations.note(restored, at: now) }
     }
 
-    private func takeDown(_ state: inout State) throws -> [NFTables.Change] {
-        guard var kernel = state.kernel else { return [] }
-        state.isSaid = false
-        state.tables = IPFamily.allCases.map { LocalNameTable($0, isLogged: isLogged) }
-        var changes: [NFTables.Change] = []
-        for id in NodePlan.nameTables where try kernel.observe(id) != nil { changes.append(.deleteTable(id)) }
-        try commit(changes, &kernel, &state)
-        return changes
-    }
+    /// Who was asked there still waits for an answer from there.
+    private var left: Set<IPAddress> { state.withLock { $0.left?.addresses ?? [] } }
 
     /// Compared with the kernel.
     private func compare(_ state: inout State) throws -> [NFTables.Change] {
-        guard !state.servers.isEmpty else { return [] }
+        guard !state.servers.isEmpty else { return state.kernel == nil ? [] : try say(&state) }
         state.rights.markAll()
         guard askPolicies(&state) else { return [] }
+        return try say(&state)
+    }
+
+    private func say(_ state: inout State) throws -> [NFTables.Change] {
         var kernel = try state.kernel ?? open()
         state.kernel = kernel
         var changes: [NFTables.Change] = []
         let tables = IPFamily.allCases.map {
-            LocalNameTable($0, servers: state.servers, refused: state.rights.refused, isLogged: isLogged)
+            LocalNameTable(
+                $0, servers: state.servers, left: state.left?.addresses ?? [], refused: state.rights.refused, isLogged: isLogged)
         }
         for table in tables {
             let steps = difference(from: try kernel.observe(table.id), to: table.table)
             try commit(steps, &kernel, &state)
             changes += steps
         }
+        state.kernel = kernel
         state.tables = tables
-        state.isSaid = true
+        state.isSaid = !state.servers.isEmpty
         return changes
     }
 
@@ -365,12 +390,21 @@ extension LocalNameKeeper {
 // MARK: - What it came to
 
 extension LocalNameKeeper {
-    /// Nothing leads queries here any more, and the server ends.
-    func end() {
+    /// Nothing new is led here any more; the server goes on, and what it answers goes the way that it went.
+    func leave() {
         guard isOurs else { return }
         moving.withLock { _ in
-            state.withLock { ($0.kernel, $0.isSaid, $0.servers) = (nil, false, []) }
+            state.withLock { state in note(&state) { state in _ = try leave(&state, until: .zero) } }
+        }
+    }
+
+    /// The server ends, and what led to it and from it goes.
+    func end() {
+        guard isOurs else { return }
+        leave()
+        moving.withLock { _ in
             try? serving?.serve(at: [])
+            state.withLock { ($0.kernel, $0.isSaid, $0.left) = (nil, false, nil) }
         }
     }
 

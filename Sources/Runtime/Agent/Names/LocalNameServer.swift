@@ -27,6 +27,7 @@ final class LocalNameServer: LocalNameServing {
     private let node: String
     private let namespace: NetworkNamespace
     private let hasAllPods: Bool
+    private let canAskForPods: Bool
     private let surroundings: Surroundings
     private let logger: Logger
     private let log: QueryLog
@@ -42,6 +43,8 @@ final class LocalNameServer: LocalNameServing {
         var clients: LocalClients
         var names = ClientNames()
         var server: DNSServer?
+        /// The one before, which may still have queries.
+        var leaving: DNSServer?
         /// Who asks for names of others, while somebody is served, and until whoever waits has his answer.
         var forwarder: Forwarder?
         /// For how many more turns of ``run(_:)`` that is, once nobody is served any more.
@@ -66,12 +69,15 @@ final class LocalNameServer: LocalNameServing {
         var programming = NameProgramming()
     }
 
-    /// - Parameter knowsAllPods: every pod of the cluster comes with the objects, and not this node's alone.
+    /// - Parameters:
+    ///   - knowsAllPods: every pod of the cluster comes with the objects, and not this node's alone.
+    ///   - canAskForPods: somebody holds them, and gives them when they are needed (``needsPods``): until then none is kept here.
     init(
-        _ settings: LocalNameSettings, node: String, namespace: NetworkNamespace, knowsAllPods: Bool, surroundings: Surroundings,
-        logger: Logger
+        _ settings: LocalNameSettings, node: String, namespace: NetworkNamespace, knowsAllPods: Bool, canAskForPods: Bool = false,
+        surroundings: Surroundings, logger: Logger
     ) {
         (self.settings, self.node, self.namespace, hasAllPods) = (settings, node, namespace, knowsAllPods)
+        self.canAskForPods = canAskForPods
         (self.surroundings, self.logger) = (surroundings, logger)
         log = QueryLog(linesPerSecond: settings.configuration.logRate, now: surroundings.now)
         let plan = NamePlan(settings.names(settings.configuration))
@@ -87,6 +93,18 @@ final class LocalNameServer: LocalNameServing {
                 probe: NameProbe(plan.probe)))
     }
 
+    /// Ends the server; when this returns, whoever asked it has his answer, or waits for one no more.
+    func finish() async {
+        try? serve(at: [])
+        // Other work of the process goes on meanwhile.
+        let steps = Int(LocalNameKeeper.patience / Self.step)
+        for _ in 0..<steps where !(state.withLock { $0.leaving?.isIdle ?? true }) {
+            guard (try? await Task.sleep(for: Self.step)) != nil else { return }
+        }
+    }
+
+    private static let step: Duration = .milliseconds(20)
+
     /// Nobody is answered any more, and who wrote the log has ended: what is left of it is written.
     func stop() {
         try? serve(at: [])
@@ -101,22 +119,50 @@ extension LocalNameServer {
     /// What the objects say, in their order.
     ///
     /// - Parameter age: how long ago that was read.
-    func take(_ events: [ObjectEvent], age: () -> Duration = { .zero }) {
+    /// - Returns: whether something else is wrong with them than before.
+    @discardableResult
+    func take(_ events: [ObjectEvent], age: () -> Duration = { .zero }) -> Bool {
         state.withLock { state in
-            for event in events {
-                readDocument(in: event, &state)
-                if case .listed = event { state.knowsAllPods = hasAllPods && state.document.configuration?.pods == .verified }
-                note(nodeIn: event, &state)
+            let before = state.feed.problemChanges
+            take(events, age, &state)
+            return state.feed.problemChanges != before
+        }
+    }
+
+    private func take(_ events: [ObjectEvent], _ age: () -> Duration, _ state: inout State) {
+        for event in events {
+            readDocument(in: event, &state)
+            if case .listed = event {
+                state.knowsAllPods = hasAllPods && state.document.configuration?.pods == .verified
+                put(&state)
             }
-            let named = events.compactMap { feedable($0, state.knowsAllPods) }
-            var changes: [NamedChange] = []
-            let isChanged = !named.isEmpty && state.feed.take(named, &changes)
-            var touched: Set<IPAddress> = []
-            for event in events { touched.formUnion(Self.note(event, &state.clients)) }
-            guard isChanged || !touched.isEmpty else { return }
-            refresh(touched, &state)
+            note(nodeIn: event, &state)
+        }
+        let named = events.compactMap { feedable($0, state.knowsAllPods) }
+        var changes: [NamedChange] = []
+        let isChanged = !named.isEmpty && state.feed.take(named, &changes)
+        var touched: Set<IPAddress> = []
+        for event in events { touched.formUnion(Self.note(event, &state.clients)) }
+        guard isChanged || !touched.isEmpty else { return }
+        refresh(touched, &state)
+        serve(&state)
+        if state.server != nil { state.programming.observe(changes, took: age(), at: surroundings.date()) }
+    }
+
+    /// Whether pods are to be named, and those that there are were not told: they come by ``know(_:)``, before the next events.
+    var needsPods: Bool {
+        state.withLock { state in
+            canAskForPods && state.feed.isComplete && !state.knowsAllPods && state.document.configuration?.pods == .verified
+        }
+    }
+
+    /// These are all pods; from now on changes of them are taken.
+    func know(_ pods: some Sequence<Pod>) {
+        state.withLock { state in
+            state.knowsAllPods = true
+            _ = state.feed.take(pods.map { .added($0) })
+            put(&state)
             serve(&state)
-            if state.server != nil { state.programming.observe(changes, took: age(), at: surroundings.date()) }
         }
     }
 
@@ -253,7 +299,13 @@ extension LocalNameServer {
     /// From now on names are served so; a query keeps what it began with, and what is remembered stays.
     private func put(_ state: inout State) {
         guard let configuration = state.document.configuration, state.served != configuration else { return }
+        // Until the pods are known, names are given as before.
+        if configuration.pods == .verified, canAskForPods, !state.knowsAllPods { return }
         state.served = configuration
+        if configuration.pods != .verified, canAskForPods, state.knowsAllPods {
+            state.knowsAllPods = false
+            state.feed.forgetPods()
+        }
         let names = settings.names(configuration)
         if names != state.feed.plan.settings {
             let plan = NamePlan(names)
@@ -362,12 +414,17 @@ extension LocalNameServer {
             let (isOther, old) = state.withLock { state -> (Bool, DNSServer?) in
                 guard state.addresses != Set(addresses) else { return (false, nil) }
                 defer { (state.server, state.addresses) = (nil, []) }
+                state.leaving = state.server
                 // Who asks for names outside goes on, for the next server or for those who wait.
                 if state.forwarder != nil { state.turnsLeft = addresses.isEmpty ? Self.turnsOfWaiting : nil }
                 return (true, state.server)
             }
-            // It answers what it has received.
-            old?.stop()
+            if let old {
+                // Nothing leads to it any more; what was on its way then still comes.
+                poll(nil, 0, Self.way)
+                // It answers what it has received.
+                old.stop()
+            }
             guard isOther, !addresses.isEmpty else { return }
             do { try open(at: addresses) } catch {
                 state.withLock { state in
@@ -378,6 +435,9 @@ extension LocalNameServer {
             }
         }
     }
+
+    /// In milliseconds; what is on its way is in a queue of the kernel, for less than one of them where the machine has time.
+    private static let way: Int32 = 100
 
     private func open(at addresses: [IPAddress]) throws {
         let (old, cache) = state.withLock { ($0.forwarder, ($0.document.configuration ?? settings.configuration).cache) }
@@ -483,13 +543,14 @@ extension LocalNameServer {
                 problems.append(
                     refused("it has no key \(NameDocument.key), where the document would be; its keys are \(keys): \(stays)"))
             }
-            if state.document.configuration != nil, !Self.isConfigured(state) {
-                let why =
-                    hasAllPods
-                    ? "“pods: verified” holds from the agent's next start on"
-                    : "“pods: verified” needs to know all pods, as the part policies does"
-                problems.append(refused("\(why): the cluster's servers are asked on node \(node)"))
+            if state.document.configuration != nil, !Self.isConfigured(state), !hasAllPods {
+                problems.append(
+                    refused(
+                        "“pods: verified” needs to know all pods, as the part policies does: the cluster's servers are asked on node \(node)"
+                    ))
             }
+            // Where others answer it is theirs to tell.
+            if Self.isConfigured(state) { problems += state.feed.problems }
             let silent = state.probe.silences.filter { $0.value >= 3 }.keys.sorted()
             if !silent.isEmpty {
                 let names = silent.map(\.description).joined(separator: ", ")

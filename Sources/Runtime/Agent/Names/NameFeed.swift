@@ -29,7 +29,9 @@ public struct NameFeed: Sendable {
     private let waitsForObjects: Bool
     /// What was asked for with ``use(_:knowsClients:collapsesSearches:)`` and needs objects that are not followed yet.
     private var next: Wishes?
-    private var nameProblems: [Snapshot.Subject: [Problem]] = [:]
+    private var nameProblems: [Snapshot.Subject: [Problem]] = [:] { didSet { problemChanges += 1 } }
+    /// Grows whenever ``problems`` may have become others.
+    private(set) var problemChanges = 0
     private var sourceProblems: [Problem] = []
     public private(set) var isComplete = false
 
@@ -132,6 +134,9 @@ public struct NameFeed: Sendable {
         return renew(touched) || isChanged
     }
 
+    /// Pods do not come any more; to be followed by settings without names of pods.
+    mutating func forgetPods() { objects.forgetPods() }
+
     /// Where we have the word, and not whoever is asked for other names. Not the reverse trees, which pass on what they do not know.
     public var ownDomains: [DomainName] { zones.closedApexes }
 
@@ -208,7 +213,7 @@ extension NameFeed {
         for subject in subjects {
             let own = plan.parts(subject, of: objects)
             let problems = own.flatMap(\.problems)
-            nameProblems[subject] = problems.isEmpty ? nil : problems
+            if problems != nameProblems[subject] ?? [] { nameProblems[subject] = problems.isEmpty ? nil : problems }
             parts += own
         }
         plan.put(parts, into: &zones)

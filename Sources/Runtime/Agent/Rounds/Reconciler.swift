@@ -362,9 +362,9 @@ extension Reconciler {
         return outcome
     }
 
-    /// Nobody is answered here any more, and the report says so.
+    /// No new question is answered here any more, and the report says so.
     func end() {
-        names?.end()
+        names?.leave()
         report.names = []
     }
 

@@ -127,6 +127,9 @@ extension DNSServer {
         }
     }
 
+    /// Nobody waits for an answer of it, and no connection is open.
+    public var isIdle: Bool { underWay.now == 0 && crowd.counts.open == 0 }
+
     /// What was received is answered, now or when the world outside has answered; then the sockets are closed. Queries that come
     /// meanwhile go to another server at the address, if there is one. Twice is once.
     public func stop() {

@@ -44,8 +44,8 @@ final class LabPart: Sendable {
     /// Asks it to end, and so to start again.
     func startAgain() { if let process = record.process { kill(process, SIGTERM) } }
 
-    /// How long it has to end when it is asked to.
-    private static let grace = Duration.seconds(5)
+    /// How long it has to end when it is asked to: an agent answers who waits for a name.
+    private static let grace = Duration.seconds(10)
 
     /// Keeps it running until the task is cancelled; then it is asked to end, and after a while it has no choice.
     func run() async {
