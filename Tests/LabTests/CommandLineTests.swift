@@ -52,6 +52,25 @@ struct CommandLineTests {
         #expect(script.split(separator: "\n").count { ["'host-gw'", "'vxlan'", "'none'"].allSatisfy($0.contains) } == 3)
     }
 
+    // The usage of serving was shown for what was to be a question.
+    @Test(
+        "a word that is no command is told, with the one that is written nearly like it",
+        arguments: [
+            ("dns querry", "tulle dns: “querry” is no command; did you mean query? See tulle dns --help"),
+            ("dns web.shop", "tulle dns: “web.shop” is no command; there are serve, query; see tulle dns --help"),
+            ("polices", "tulle: “polices” is no command; did you mean policies? See tulle --help"),
+            // A hidden one is not told.
+            ("lab supervize", "tulle lab: “supervize” is no command; there are up, status"),
+            ("lab node remov node-1", "tulle lab node: “remov” is no command; did you mean remove? See tulle lab node --help"),
+            ("lab node node-1", "a command comes after --"),
+            ("dns --wrong", "Unknown option '--wrong'"),
+        ])
+    func commandWord(_ words: String, _ told: String) throws {
+        let (_, error, status) = try run(["tulle"] + words.split(separator: " ").map(String.init))
+        #expect(status == 64)
+        #expect(error.contains(told), "\(error)")
+    }
+
     @Test(
         "what is empty is refused, and named",
         arguments: [
