@@ -72,6 +72,20 @@ struct CommandLineTests {
     }
 
     @Test(
+        "a pod of a lab is written as elsewhere, and in one namespace",
+        arguments: [
+            (["exec", "a/b/c", "--", "true"], "“a/b/c”: a pod is written pod/NAMESPACE/NAME, NAMESPACE/NAME or NAME"),
+            (["logs", "shop/"], "“shop/”: a pod is written"),
+            (["exec", "-n", "till", "shop/web", "--", "true"], "“shop/web” and --namespace till: two namespaces"),
+            (["exec", "pod/shop/web"], "such as: tulle lab exec pod/shop/web -- ip address"),
+        ])
+    func podWord(_ words: [String], _ told: String) throws {
+        let (_, error, status) = try run(["tulle", "lab"] + words)
+        #expect(status == 64)
+        #expect(error.contains(told), "\(error)")
+    }
+
+    @Test(
         "what is empty is refused, and named",
         arguments: [
             (["tulle", "agent", "--node", "n1", "--objects", ""], "--objects “”"),
