@@ -96,7 +96,7 @@ struct DNSQuery: AsyncParsableCommand {
     @Option(help: ArgumentHelp("With --as: what the cluster's names end with.", valueName: "domain"))
     var domain = "cluster.local"
 
-    @OptionGroup var source: AgentSourceOptions
+    @OptionGroup var apiServer: APIServerOptions
 
     func validate() throws {
         if let word = typeWord, let option = typeOption, word.uppercased() != option.uppercased() {
@@ -167,7 +167,7 @@ struct DNSQuery: AsyncParsableCommand {
         let file = ResolverFile(text ?? "")
         guard let type = RecordType(type.uppercased()) else { return }
         let subject = subject.flatMap { PodReference($0) }
-        let home = PodHome(subject == nil ? nil : try PodHome.access(source), domain: domain)
+        let home = PodHome(subject == nil ? nil : try PodHome.access(apiServer), domain: domain)
         if let socket = try agentSocket() { return try say(try await askAgent(socket, type, file, subject, home)) }
         // A pod's own resolver leads to the cluster's servers; any other one to the world outside.
         guard server != nil || resolver != nil || file.isOfPod else {
