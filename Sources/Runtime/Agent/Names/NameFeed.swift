@@ -149,8 +149,10 @@ public struct NameFeed: Sendable {
         names.clients = clients?.names
     }
 
-    /// Everything that is wrong with the objects, the worst first.
-    public var problems: [Problem] { (sourceProblems + nameProblems.values.joined()).sorted() }
+    /// Everything that is wrong with the objects, and with custom names beside them, the worst first.
+    public var problems: [Problem] {
+        (sourceProblems + nameProblems.values.joined() + (custom?.hiddenAliases(in: zones) ?? [])).sorted()
+    }
 
     public var serviceCount: Int { objects.serviceCount }
 }
