@@ -68,10 +68,7 @@ struct LabStatus: AsyncParsableCommand {
             ])
         }
         if nodes.count > 1 { lines += table(nodes) + [""] }
-        for node in status["nodes"]?.array ?? [] {
-            if node["ready"] != true { lines.append("\(string(node["name"])): \(string(node["reason"]))") }
-            for problem in node["problems"]?.array ?? [] { lines.append("\(string(node["name"])): \(string(problem))") }
-        }
+        lines += NodeRemarks.lines(status["nodes"]?.array ?? [])
         if lines.last?.isEmpty == false { lines.append("") }
         // Those of the lab's directory are told from there on: the lines stay short.
         let directory = string(status["directory"]) + "/"
