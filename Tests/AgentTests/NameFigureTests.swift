@@ -100,7 +100,8 @@ struct NameFigureTests {
         let oldSlice = try object(slice("old-1", of: "old", "192.0.2.9"))
         let oldSelected = try object(service("old", #""clusterIPs": ["None"], "selector": {"app": "old"}"#))
         let unready = try object(
-            slice("old-2", of: "old", "192.0.2.10").replacing("[\"192.0.2.10\"]", with: "[\"192.0.2.10\"], \"conditions\": {\"ready\": false}"))
+            slice("old-2", of: "old", "192.0.2.10").replacing(
+                "[\"192.0.2.10\"]", with: "[\"192.0.2.10\"], \"conditions\": {\"ready\": false}"))
         var feed = NameFeed(NamePlan(), knowsClients: false)
         var programming = NameProgramming()
         func take(_ events: [ObjectEvent]) {
