@@ -198,14 +198,14 @@ struct BodyFuzzTests {
         try await withServer { port, _ in
             try await Client.with(port: port) { client in
                 let half = String(repeating: "x", count: 800 << 10)
-                let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-                let (_, _, definition) = try Self.kind("CustomResourceDefinition")
-                #expect(try await client.ask(.POST, definitions, "\(definition)").status == 201)
-                let object = "\(definitions)/\(definition.name)"
-                func patch(_ field: String) -> String { #"{"metadata":{"labels":null},"spec":{"x\#(field)":"\#(half)"}}"# }
+                let events = "/api/v1/namespaces/default/events"
+                let event = #"{"metadata":{"name":"e"},"involvedObject":{"kind":"Pod","namespace":"default","name":"a"}}"#
+                #expect(try await client.ask(.POST, events, event).status == 201)
+                let object = "\(events)/e"
+                func patch(_ field: String) -> String { #"{"metadata":{"labels":null},"\#(field)":"\#(half)"}"# }
                 let type = [("Content-Type", "application/merge-patch+json")]
-                #expect(try await client.ask(.PATCH, object, patch("a"), headers: type).status == 200)
-                let second = try await client.ask(.PATCH, object, patch("b"), headers: type)
+                #expect(try await client.ask(.PATCH, object, patch("message"), headers: type).status == 200)
+                let second = try await client.ask(.PATCH, object, patch("reason"), headers: type)
                 #expect(second.status == 413 && second["reason"] == "RequestEntityTooLarge", "\(second.body.prefix(300))")
                 #expect(second["message"]?.hasPrefix("Request entity too large: ") == true)
             }

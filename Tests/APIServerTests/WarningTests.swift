@@ -46,6 +46,53 @@ import Testing
         }
     }
 
+    // What was kept would be refused when it comes back, as kubectl sends it strictly.
+    @Test("a field that nobody knows is not kept, whatever way it comes", arguments: patches)
+    func unknownIsDropped(_ patch: (type: String, body: String)) async throws {
+        try await withServer { port, _ in
+            try await Client.with(port: port) { client in
+                let made = try await client.ask(.POST, policies, policy("p", #","spec":{"podSelector":{},"podSelectr":{"a":1}}"#))
+                #expect(made.status == 201 && warnings(made) == [#"unknown field "spec.podSelectr""#])
+                #expect(made["spec"] == #"{"podSelector":{},"policyTypes":["Ingress"]}"#)
+                let patched = try await client.ask(.PATCH, "\(policies)/p", patch.body, headers: [("Content-Type", patch.type)])
+                #expect(patched["spec"] == #"{"podSelector":{},"policyTypes":["Ingress"]}"#)
+                let read = try await client.ask(.GET, "\(policies)/p")
+                #expect(try await client.ask(.PUT, "\(policies)/p?fieldValidation=Strict", read.body).status == 200)
+            }
+        }
+    }
+
+    @Test(
+        "null is what kube-apiserver makes of it: a field that is not there, an element without a content",
+        arguments: [
+            (#""ingress":[null]"#, #"{"ingress":[{}],"podSelector":{},"policyTypes":["Ingress"]}"#, nil),
+            (#""ingress":[{"from":null,"ports":null}]"#, #"{"ingress":[{}],"podSelector":{},"policyTypes":["Ingress"]}"#, nil),
+            (#""ingress":null"#, #"{"podSelector":{},"policyTypes":["Ingress"]}"#, nil),
+            (#""podSelector":null"#, #"{"podSelector":{},"policyTypes":["Ingress"]}"#, nil),
+            (
+                #""podSelector":{"matchLabels":{"a":null}}"#,
+                #"{"podSelector":{"matchLabels":{"a":""}},"policyTypes":["Ingress"]}"#, nil
+            ),
+            (#""ingress":[{"from":[null]}]"#, nil, "spec.ingress[0].from[0]"),
+            (#""policyTypes":[null]"#, nil, "spec.policyTypes[0]"),
+        ] as [(String, String?, String?)])
+    func nulls(_ field: String, _ wanted: String?, _ fault: String?) async throws {
+        try await withServer { port, _ in
+            try await Client.with(port: port) { client in
+                let spec = field.contains("podSelector") ? field : #""podSelector":{},\#(field)"#
+                let made = try await client.ask(.POST, policies, policy("p", ",\"spec\":{\(spec)}"))
+                #expect(made.status == (fault == nil ? 201 : 422), "\(made.body)")
+                if let fault { #expect(made.body.contains(fault), "\(made.body)") }
+                guard let wanted else { return }
+                let stored = try JSONReader().value(made.body)
+                let expected = try JSONReader().value(wanted)
+                #expect(stored["spec"] == expected, "\(made.body)")
+                let read = Registry.standard.read(stored)
+                #expect(read.object is NetworkPolicy && read.faults.isEmpty, "\(read)")
+            }
+        }
+    }
+
     @Test("there are only so many warnings as a client takes of headers")
     func many() async throws {
         try await withServer { port, _ in

@@ -268,6 +268,10 @@ extension KernelTests {
             }
             let help = try Program.run([try Program.product("tulle"), "dns", "query", "--help"])
             #expect(help.output.contains("Examples:") && help.output.contains("--as <pod>"), "\(help.output)")
+            // Files of objects tell nothing of an answer that a server gave: it says itself which objects it comes from.
+            #expect(!help.output.contains("--objects"), "\(help.output)")
+            let refused = try query(["web", "--objects=objects.yaml"])
+            #expect(refused.status == 64 && refused.error.contains("Unknown option '--objects'"), "\(refused)")
         }
     }
 }

@@ -107,4 +107,46 @@ import Testing
         #expect(one.take([.modified(try slice("web", "192.0.2.9"))]) == false)
         #expect(one.take([.deleted(try slice("web", "192.0.2.9").key, uid: "")]) == false)
     }
+
+    // One of the two cannot be served, and nobody was told.
+    @Test("a custom alias at a name that a service has is told with its place, as long as both are there")
+    func aliases() throws {
+        let document = """
+            zones:
+              - name: db.shop.svc.cluster.local
+                text: |
+                  @        CNAME other.example.org.
+                  archive  CNAME archive.example.org.
+              - name: shop.svc.cluster.local
+                file: /names/shop.zone
+            """
+        let configuration = try NameServerConfiguration(document) { _ in
+            .text("; aliases\nout IN CNAME new.example.org.\nweb IN CNAME same.example.org.\n")
+        }
+        var feed = NameFeed(NamePlan(), knowsClients: false)
+        feed.use(configuration.custom)
+        _ = feed.take([.listed([])])
+        #expect(feed.problems.isEmpty)
+        // Without endpoints it has no name yet.
+        _ = feed.take([.added(try service("db", #""clusterIP": "None""#))])
+        #expect(feed.problems.isEmpty)
+        _ = feed.take([
+            .added(try slice("db", "192.0.2.1")),
+            .added(try service("out", #""type": "ExternalName", "externalName": "old.example.org""#)),
+        ])
+        #expect(
+            feed.problems.map { "\($0.id.rawValue) \($0.subject?.description ?? "") \($0.message)" } == [
+                "name-alias-hidden Service shop/db names.yaml:4:7: the alias db.shop.svc.cluster.local. is not told: "
+                    + "the cluster's records at this name are",
+                "name-alias-hidden Service shop/out /names/shop.zone:2: the alias out.shop.svc.cluster.local. is told in place of the "
+                    + "one that spec.externalName asks for",
+            ])
+        let records = feed.zones.all.flatMap { $0.records.map(\.description) }
+        #expect(records.filter { $0.hasPrefix("db.shop") } == ["db.shop.svc.cluster.local. 5 IN A 192.0.2.1"])
+        #expect(records.filter { $0.hasPrefix("out.shop") } == ["out.shop.svc.cluster.local. 3600 IN CNAME new.example.org."])
+        _ = feed.take([
+            .deleted(try slice("db", "192.0.2.1").key, uid: ""), .deleted(try service("out", "").key, uid: ""),
+        ])
+        #expect(feed.problems.isEmpty)
+    }
 }

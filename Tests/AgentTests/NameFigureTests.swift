@@ -98,6 +98,10 @@ struct NameFigureTests {
         let dbSlice = try object(slice("db-1", of: "db", "192.0.2.1"))
         let old = try object(service("old", #""clusterIPs": ["None"]"#))
         let oldSlice = try object(slice("old-1", of: "old", "192.0.2.9"))
+        let oldSelected = try object(service("old", #""clusterIPs": ["None"], "selector": {"app": "old"}"#))
+        let unready = try object(
+            slice("old-2", of: "old", "192.0.2.10").replacing(
+                "[\"192.0.2.10\"]", with: "[\"192.0.2.10\"], \"conditions\": {\"ready\": false}"))
         var feed = NameFeed(NamePlan(), knowsClients: false)
         var programming = NameProgramming()
         func take(_ events: [ObjectEvent]) {
@@ -110,13 +114,19 @@ struct NameFigureTests {
         // Addresses of endpoints give a service with an address of its own no names, nor does a selector.
         take([.modified(label), .added(try object(slice("web-1", of: "web", "192.0.2.3"))), .modified(dbSlice)])
         #expect(counts(programming) == ["headless_with_selector 0.002 1", "since 3 1"])
+        // Without endpoints a headless service has no name; who finds them is of no matter to it, nor are those that are not ready.
         take([.added(old), .added(oldSlice), .modified(oldSlice), .modified(db)])
-        #expect(counts(programming) == ["headless_with_selector 0.002 1", "headless_without_selector 0.004 2", "since 3 1"])
+        #expect(counts(programming) == ["headless_with_selector 0.002 1", "headless_without_selector 0.002 1", "since 3 1"])
+        take([.modified(oldSelected), .added(unready), .modified(old)])
+        #expect(counts(programming) == ["headless_with_selector 0.002 1", "headless_without_selector 0.002 1", "since 3 1"])
         take([.deleted(dbSlice.key, uid: ""), .deleted(web.key, uid: ""), .deleted(web.key, uid: "")])
         #expect(
             counts(programming) == [
-                "cluster_ip 0.002 1", "headless_with_selector 0.004 2", "headless_without_selector 0.004 2", "since 3 1",
+                "cluster_ip 0.002 1", "headless_with_selector 0.004 2", "headless_without_selector 0.002 1", "since 3 1",
             ])
+        // The change that follows counts as of the kind that the service has become.
+        take([.modified(oldSelected), .modified(try object(slice("old-1", of: "old", "192.0.2.8")))])
+        #expect(counts(programming).contains("headless_with_selector 0.006 3") && counts(programming).contains("since 6 2"))
     }
 
     /// The sum and the count of each kind of service.

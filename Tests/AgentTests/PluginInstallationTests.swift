@@ -47,6 +47,29 @@ struct PluginInstallationTests {
         #expect(try tulle("uninstall").output.hasPrefix("nothing of Tulle is in "))
     }
 
+    @Test("uninstall leaves what somebody else wrote, and says so")
+    func foreign() throws {
+        let (binary, file) = (installation.binaryPath, installation.configurationPath)
+        func left(_ path: String) -> String { "left \(path): Tulle did not write it; remove it if nobody needs it\n" }
+        #expect(try tulle("install").status == 0)
+        // A chain that somebody made of ours, and another's program of this name.
+        let chain = #"{"name": "tulle", "plugins": [{"type": "tulle-cni"}, {"type": "tuning"}]}"#
+        try directory.write(chain, to: "etc/cni/net.d/10-tulle.conflist")
+        #expect(try tulle("uninstall") == .init(status: 0, output: "removed \(binary)\n\(left(file))"))
+        #expect(directory.read("etc/cni/net.d/10-tulle.conflist") == chain)
+        try directory.write("#!/bin/sh\nexec /run/tulle/cni.sock\n", to: "opt/cni/bin/tulle-cni")
+        #expect(try tulle("uninstall") == .init(status: 0, output: left(file) + left(binary)))
+        for text in ["", "{}", #"{"name": "other", "plugins": [{"type": "tulle-cni"}]}"#] {
+            try directory.write(text, to: "etc/cni/net.d/10-tulle.conflist")
+            #expect(try tulle("uninstall").output == left(file) + left(binary), "\(text)")
+        }
+        // What an agent elsewhere is found by is ours all the same.
+        #expect(try tulle("install", "--socket", "/run/elsewhere.sock").status == 0)
+        directory.remove("opt/cni/bin/tulle-cni")
+        try #require(symlink("/proc/self/exe", binary) == 0)
+        #expect(try tulle("uninstall") == .init(status: 0, output: "removed \(file)\n\(left(binary))"))
+    }
+
     @Test("another plugin's configuration that comes first is named, and ours is not written without --force")
     func rivals() throws {
         try Disk.makePublicDirectory(installation.configurations)

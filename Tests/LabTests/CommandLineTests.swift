@@ -52,6 +52,39 @@ struct CommandLineTests {
         #expect(script.split(separator: "\n").count { ["'host-gw'", "'vxlan'", "'none'"].allSatisfy($0.contains) } == 3)
     }
 
+    // The usage of serving was shown for what was to be a question.
+    @Test(
+        "a word that is no command is told, with the one that is written nearly like it",
+        arguments: [
+            ("dns querry", "tulle dns: “querry” is no command; did you mean query? See tulle dns --help"),
+            ("dns web.shop", "tulle dns: “web.shop” is no command; there are serve, query; see tulle dns --help"),
+            ("polices", "tulle: “polices” is no command; did you mean policies? See tulle --help"),
+            // A hidden one is not told.
+            ("lab supervize", "tulle lab: “supervize” is no command; there are up, status"),
+            ("lab node remov node-1", "tulle lab node: “remov” is no command; did you mean remove? See tulle lab node --help"),
+            ("lab node node-1", "a command comes after --"),
+            ("dns --wrong", "Unknown option '--wrong'"),
+        ])
+    func commandWord(_ words: String, _ told: String) throws {
+        let (_, error, status) = try run(["tulle"] + words.split(separator: " ").map(String.init))
+        #expect(status == 64)
+        #expect(error.contains(told), "\(error)")
+    }
+
+    @Test(
+        "a pod of a lab is written as elsewhere, and in one namespace",
+        arguments: [
+            (["exec", "a/b/c", "--", "true"], "“a/b/c”: a pod is written pod/NAMESPACE/NAME, NAMESPACE/NAME or NAME"),
+            (["logs", "shop/"], "“shop/”: a pod is written"),
+            (["exec", "-n", "till", "shop/web", "--", "true"], "“shop/web” and --namespace till: two namespaces"),
+            (["exec", "pod/shop/web"], "such as: tulle lab exec pod/shop/web -- ip address"),
+        ])
+    func podWord(_ words: [String], _ told: String) throws {
+        let (_, error, status) = try run(["tulle", "lab"] + words)
+        #expect(status == 64)
+        #expect(error.contains(told), "\(error)")
+    }
+
     @Test(
         "what is empty is refused, and named",
         arguments: [

@@ -12,27 +12,20 @@ struct AgentSourceOptions: ParsableArguments {
             "Files or directories of Kubernetes objects (YAML or JSON), followed as they change.", valueName: "path"))
     var objects: [String] = []
 
-    @Option(help: ArgumentHelp("The way to an API server, as kubectl's.", valueName: "file"))
-    var kubeconfig: String?
-
-    @Option(help: ArgumentHelp("Which context of the kubeconfig. [default: its current one]", valueName: "name"))
-    var context: String?
+    @OptionGroup var server: APIServerOptions
 
     func validate() throws {
-        if kubeconfig != nil, !objects.isEmpty {
+        if server.kubeconfig != nil, !objects.isEmpty {
             throw ValidationError("--kubeconfig and --objects: the objects come from a server or from files; give one of them")
         }
-        if context != nil, kubeconfig == nil { throw ValidationError("--context names a context of --kubeconfig; give both") }
     }
 
     /// Where the objects will come from. Files are looked at, and nothing is asked yet.
     func origin(environment: (String) -> String?) throws -> AgentOrigin {
         if !objects.isEmpty { return .files(objects) }
-        if let kubeconfig { return .server(try Kubeconfig.load([kubeconfig]).access(to: context), "--kubeconfig \(kubeconfig)") }
+        if let (access, way) = try server.named() { return .server(access, way) }
         do {
-            let access = try ServerAccess.inCluster(
-                host: environment("KUBERNETES_SERVICE_HOST"), port: environment("KUBERNETES_SERVICE_PORT"))
-            return .server(access, "the pod's service account")
+            return .server(try APIServerOptions.inCluster(environment), "the pod's service account")
         } catch {
             guard error.code == .notInCluster else { throw error }
             throw AgentUsage(
@@ -41,6 +34,30 @@ struct AgentSourceOptions: ParsableArguments {
                 start it in a pod with a service account (there KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are set)
                 """)
         }
+    }
+}
+
+/// The way to an API server.
+struct APIServerOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The way to an API server, as kubectl's.", valueName: "file"))
+    var kubeconfig: String?
+
+    @Option(help: ArgumentHelp("Which context of the kubeconfig. [default: its current one]", valueName: "name"))
+    var context: String?
+
+    func validate() throws {
+        if context != nil, kubeconfig == nil { throw ValidationError("--context names a context of --kubeconfig; give both") }
+    }
+
+    /// The one that the options name, and what led there; `nil` when they name none.
+    func named() throws -> (access: ServerAccess, way: String)? {
+        guard let kubeconfig else { return nil }
+        return (try Kubeconfig.load([kubeconfig]).access(to: context), "--kubeconfig \(kubeconfig)")
+    }
+
+    /// By a pod's service account.
+    static func inCluster(_ environment: (String) -> String?) throws(ServerAccessError) -> ServerAccess {
+        try ServerAccess.inCluster(host: environment("KUBERNETES_SERVICE_HOST"), port: environment("KUBERNETES_SERVICE_PORT"))
     }
 }
 

@@ -97,17 +97,22 @@ struct CNIUninstall: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "uninstall", abstract: "Remove the configuration and the plugin.",
         discussion: """
+            A file that Tulle did not write stays, such as a configuration that somebody else chained plugins in, and is named.
+
             Pods that are there keep their network, and cannot be deleted by the runtime until the plugin is back: drain the node \
             first.
+
+            Exit codes: 0 removed or not there, 1 it could not be removed, 64 wrong usage.
             """)
 
     @OptionGroup var places: CNIPlaces
 
     func run() throws {
         do {
-            let removed = try places.installation.remove()
+            let (removed, left) = try places.installation.remove()
             for path in removed { print("removed \(path)") }
-            if removed.isEmpty { print("nothing of Tulle is in \(places.binDir) and \(places.confDir)") }
+            for path in left { print("left \(path): Tulle did not write it; remove it if nobody needs it") }
+            if removed.isEmpty, left.isEmpty { print("nothing of Tulle is in \(places.binDir) and \(places.confDir)") }
         } catch {
             FileHandles.complain("tulle cni uninstall: \(error)")
             throw ExitCode(1)

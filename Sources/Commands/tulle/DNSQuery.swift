@@ -96,7 +96,7 @@ struct DNSQuery: AsyncParsableCommand {
     @Option(help: ArgumentHelp("With --as: what the cluster's names end with.", valueName: "domain"))
     var domain = "cluster.local"
 
-    @OptionGroup var source: AgentSourceOptions
+    @OptionGroup var apiServer: APIServerOptions
 
     func validate() throws {
         if let word = typeWord, let option = typeOption, word.uppercased() != option.uppercased() {
@@ -108,8 +108,8 @@ struct DNSQuery: AsyncParsableCommand {
             throw ValidationError("--server \(server): an address, and perhaps a port, such as 10.96.0.10 or [::1]:5353")
         }
         try validateAsked()
-        if let subject, pod(subject) == nil {
-            throw ValidationError("--as \(subject): write it as pod/NAMESPACE/NAME, NAMESPACE/NAME or NAME")
+        if let subject, PodReference(subject) == nil {
+            throw ValidationError("--as \(subject): write it as \(PodReference.forms)")
         }
         guard NameServerConfiguration.clusterDomain(domain) != nil else {
             throw ValidationError("--domain \(domain): a domain name of at most 150 characters, such as cluster.local")
@@ -147,14 +147,6 @@ struct DNSQuery: AsyncParsableCommand {
         return name.utf8.count > 253 ? ": it has more than 253 characters" : ""
     }
 
-    /// Its namespace is `nil` when none is named.
-    private func pod(_ text: String) -> (namespace: String?, name: String)? {
-        var parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        if parts.count > 1, parts[0] == "pod" { parts.removeFirst() }
-        guard parts.count <= 2, !parts.contains("") else { return nil }
-        return parts.count == 2 ? (parts[0], parts[1]) : (nil, parts[0])
-    }
-
     func run() async throws {
         do {
             try await ask()
@@ -174,8 +166,8 @@ struct DNSQuery: AsyncParsableCommand {
         }
         let file = ResolverFile(text ?? "")
         guard let type = RecordType(type.uppercased()) else { return }
-        let subject = subject.flatMap(pod)
-        let home = PodHome(subject == nil ? nil : try PodHome.access(source), domain: domain)
+        let subject = subject.flatMap { PodReference($0) }
+        let home = PodHome(subject == nil ? nil : try PodHome.access(apiServer), domain: domain)
         if let socket = try agentSocket() { return try say(try await askAgent(socket, type, file, subject, home)) }
         // A pod's own resolver leads to the cluster's servers; any other one to the world outside.
         guard server != nil || resolver != nil || file.isOfPod else {
@@ -207,7 +199,7 @@ struct DNSQuery: AsyncParsableCommand {
     }
 
     private func askAgent(
-        _ socket: String, _ type: RecordType, _ file: ResolverFile, _ subject: (namespace: String?, name: String)?,
+        _ socket: String, _ type: RecordType, _ file: ResolverFile, _ subject: PodReference?,
         _ home: PodHome
     ) async throws -> NameInquiry {
         var (list, refused) = ((file.search, file.dots), [String]())
@@ -235,7 +227,7 @@ struct DNSQuery: AsyncParsableCommand {
     }
 
     /// Why nobody is asked, and what to do.
-    private func unasked(_ subject: (namespace: String?, name: String)?, _ home: PodHome) async throws -> String {
+    private func unasked(_ subject: PodReference?, _ home: PodHome) async throws -> String {
         var why = tcp ? "--tcp asks over the network" : "there is no agent's socket \(Self.usualSocket)"
         if agent == "off" { why = "no agent is to be asked" }
         var words = ["tulle lab node node-1 -- tulle dns query \(name)"]

@@ -17,36 +17,27 @@ struct LabExec: AsyncParsableCommand {
 
             Examples:
               tulle lab exec web-0 -- ip address
-              tulle lab exec --namespace shop web-0 -c cart -- sh
+              tulle lab exec shop/web-0 -c cart -- sh
 
             \(LabExit.codes)
             """)
 
     @OptionGroup var place: LabPlace
 
-    @Option(name: .shortAndLong, help: "The pod's namespace.")
-    var namespace = "default"
-
-    @Option(name: .shortAndLong, help: "Which container. [default: the first]")
-    var container: String?
-
-    @Argument(help: "The pod.")
-    var pod: String
+    @OptionGroup var target: LabPodOptions
 
     @Argument(help: "The command and its arguments; after -- also those that begin with a hyphen.")
     var command: [String] = []
 
     func validate() throws {
         guard command.isEmpty else { return }
-        throw ValidationError("a command comes after --, such as: tulle lab exec\(place.lab.options) \(pod) -- ip address")
+        throw ValidationError("a command comes after --, such as: tulle lab exec\(place.lab.options) \(target.pod) -- ip address")
     }
 
     func run() async throws {
         let status = try await LabExit.running("exec") {
-            let question: JSONValue = [
-                "do": "exec", "namespace": .string(namespace), "pod": .string(pod), "container": .string(container ?? ""),
-                "command": .array(command.map { .string($0) }),
-            ]
+            var question = target.question("exec")
+            question[at: "command"] = .array(command.map { .string($0) })
             return try RemoteCommand(place.lab).run(question)
         }
         throw ExitCode(status)
@@ -69,18 +60,14 @@ struct LabLogs: AsyncParsableCommand {
             Examples:
               tulle lab logs web-0
               tulle lab logs web-0 --follow --tail 5
-              tulle lab logs web-0 -c cart --previous --tail 20
+              tulle lab logs shop/web-0 -c cart --previous --tail 20
 
             \(LabExit.codes)
             """)
 
     @OptionGroup var place: LabPlace
 
-    @Option(name: .shortAndLong, help: "The pod's namespace.")
-    var namespace = "default"
-
-    @Option(name: .shortAndLong, help: "Which container. [default: the first]")
-    var container: String?
+    @OptionGroup var target: LabPodOptions
 
     @Flag(name: .shortAndLong, help: "Go on with what it says from now on.")
     var follow = false
@@ -94,9 +81,6 @@ struct LabLogs: AsyncParsableCommand {
     @Flag(help: "Say when each line was said.")
     var timestamps = false
 
-    @Argument(help: "The pod.")
-    var pod: String
-
     func validate() throws {
         if let tail, tail < 0 { throw ValidationError("--tail \(tail): at least 0") }
         if follow, previous { throw ValidationError("--follow and --previous: a run that is over says nothing more") }
@@ -104,10 +88,10 @@ struct LabLogs: AsyncParsableCommand {
 
     func run() async throws {
         try await LabExit.running("logs") {
-            var question: JSONValue = [
-                "do": "log", "namespace": .string(namespace), "pod": .string(pod), "container": .string(container ?? ""),
-                "follow": .bool(follow), "previous": .bool(previous), "timestamps": .bool(timestamps),
-            ]
+            var question = target.question("log")
+            question[at: "follow"] = .bool(follow)
+            question[at: "previous"] = .bool(previous)
+            question[at: "timestamps"] = .bool(timestamps)
             if let tail { question[at: "tail"] = .number(JSONNumber(Int64(tail))) }
             try Self.carry(question, from: LabControl(place.lab))
         }

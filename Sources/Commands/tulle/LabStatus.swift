@@ -68,16 +68,7 @@ struct LabStatus: AsyncParsableCommand {
             ])
         }
         if nodes.count > 1 { lines += table(nodes) + [""] }
-        var (problems, nodesOf): ([String], [String: [String]]) = ([], [:])
-        for node in status["nodes"]?.array ?? [] {
-            if node["ready"] != true { lines.append("\(string(node["name"])): \(string(node["reason"]))") }
-            for problem in (node["problems"]?.array ?? []).compactMap(\.string) {
-                if nodesOf[problem] == nil { problems.append(problem) }
-                nodesOf[problem, default: []].append(string(node["name"]))
-            }
-        }
-        // What is wrong with an object of the cluster every node tells.
-        for problem in problems { lines.append("\((nodesOf[problem] ?? []).joined(separator: ", ")): \(problem)") }
+        lines += NodeRemarks.lines(status["nodes"]?.array ?? [])
         if lines.last?.isEmpty == false { lines.append("") }
         // Those of the lab's directory are told from there on: the lines stay short.
         let directory = string(status["directory"]) + "/"

@@ -16,17 +16,13 @@ struct PodHome {
     }
 
     /// By `--kubeconfig`, by `KUBECONFIG`, or by a pod's service account; `nil` where there is neither.
-    static func access(_ source: AgentSourceOptions) throws -> ServerAccess? {
-        if source.kubeconfig != nil || !source.objects.isEmpty {
-            guard case .server(let access, _) = try source.origin(environment: environmentVariable) else { return nil }
-            return access
-        }
+    static func access(_ server: APIServerOptions) throws -> ServerAccess? {
+        if let (access, _) = try server.named() { return access }
         if let paths = environmentVariable("KUBECONFIG"), !paths.isEmpty {
             // Meant for other programs: one that is not there says nothing of what is asked for here.
             return try? Kubeconfig.load(Kubeconfig.paths(environment: ["KUBECONFIG": paths])).access()
         }
-        guard case .server(let access, _)? = try? source.origin(environment: environmentVariable) else { return nil }
-        return access
+        return try? APIServerOptions.inCluster(environmentVariable)
     }
 
     var isKnown: Bool { way != nil }

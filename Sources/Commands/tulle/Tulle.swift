@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 
 /// The command line: settings, the real clock and the real dice, exit codes. Everything else is in the rooms.
 @main
@@ -17,4 +18,13 @@ struct Tulle: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [AgentCommand.self, CNICommand.self, DNSCommand.self, LabCommand.self, PoliciesCommand.self])
+
+    static func main() async {
+        let words = Array(CommandLine.arguments.dropFirst())
+        if let fault = CommandWords.fault(in: words, of: Tulle.self) {
+            FileHandles.complain(fault)
+            Glibc.exit(64)
+        }
+        await main(words)
+    }
 }

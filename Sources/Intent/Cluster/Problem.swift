@@ -100,6 +100,8 @@ public struct Problem: Hashable, Sendable {
         case policyLogUnread = "policy-log-unread"
         /// A service, a port or an endpoint cannot have the name that it asks for.
         case nameUnusable = "name-unusable"
+        /// A custom alias stands at a name that an object has too, and one of the two is not served.
+        case nameAliasHidden = "name-alias-hidden"
         /// One of our annotations says something that nobody knows.
         case policyAnnotationUnknown = "policy-annotation-unknown"
     }
@@ -124,7 +126,7 @@ extension Problem.ID {
             .peerOfOtherFamily, .mtuUnfit, .tunnelTaken, .tunnelPortTaken, .tunnelSilent, .tunnelNarrow, .tunnelChecksum,
             .podLinkMissing, .podLinkUnknown, .podRangeTooSmall, .pluginShadowed, .recordUnreadable, .deletionUnreadable,
             .changeRefused, .undoneByOthers, .serviceEndpointRefused, .serviceFrontTaken, .healthCheckPortTaken,
-            .policySelectsNobody, .policyRuleClosed, .policyDomainNames, .policyBridgeUnseen, .nameUnusable:
+            .policySelectsNobody, .policyRuleClosed, .policyDomainNames, .policyBridgeUnseen, .nameUnusable, .nameAliasHidden:
             .error
         }
     }
@@ -184,6 +186,7 @@ extension Problem.ID {
         case .nameConfigurationRefused: "correct names.yaml (docs/dns.md); it is read again at once"
         case .namesNotServed: "end the other program that serves names on this node, or leave dns out of --parts"
         case .nameUnusable: "give it a name of letters, digits and hyphens, at most 63 between dots"
+        case .nameAliasHidden: "give the alias another name, or take it out of the document of names"
         case .familyUnavailable: "start the machine without ipv6.disable=1, or give the node IPv4 ranges alone"
         }
     }

@@ -187,7 +187,8 @@ public struct NodeAgent: Service {
         var schedule = ProbeSchedule(period: prober == nil ? nil : settings.probePeriod)
         var probing: Task<Void, Never>?
         defer { probing?.cancel() }
-        var status = StatusFile(settings.stateDirectory + "/status", now: surroundings.now, logger)
+        var status = StatusFile(
+            settings.stateDirectory + "/status", parts: settings.parts, now: surroundings.now, logger)
         var alarm = Alarm(now: surroundings.now) { post.put(.timer) }
         defer { alarm.stop() }
         var waiting: String? = "the objects of \(settings.origin)"

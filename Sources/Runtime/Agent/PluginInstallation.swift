@@ -75,7 +75,7 @@ extension PluginInstallation {
     @discardableResult
     public func installBinary(from source: String) throws(KernelError) -> Bool {
         let bytes = try Disk.read(source)
-        guard bytes.starts(with: [0x7F] + Array("ELF".utf8)) else {
+        guard bytes.starts(with: Self.programMark) else {
             throw KernelError(
                 .init(rawValue: ENOEXEC), "install \(source)", remedy: "it is no program: name tulle-cni as it was built")
         }
@@ -87,20 +87,64 @@ extension PluginInstallation {
         try Self.put(configuration.bytes + [UInt8(ascii: "\n")], at: configurationPath, mode: 0o644)
     }
 
-    /// The configuration first: a runtime that still reads it must find the plugin.
+    /// The configuration first: a runtime that still reads it must find the plugin. What somebody else wrote stays.
     ///
-    /// - Returns: the paths of what was there.
-    public func remove() throws(KernelError) -> [String] {
-        var removed: [String] = []
-        for path in [configurationPath, binaryPath] {
+    /// - Returns: the paths of what was there and went, and of what stays.
+    public func remove() throws(KernelError) -> (removed: [String], left: [String]) {
+        var (removed, left): ([String], [String]) = ([], [])
+        for (path, isOurs) in [(configurationPath, isOwnConfiguration), (binaryPath, isOwnBinary)] {
             // What a kill left of one that was being written.
             try Disk.remove(DiskStep.draft(of: path))
-            guard Disk.isThere(path) else { continue }
+            guard Self.isThere(path) else { continue }
+            guard isOurs(path) else {
+                left.append(path)
+                continue
+            }
             try Disk.remove(path)
             removed.append(path)
         }
-        return removed
+        return (removed, left)
     }
+
+    /// Also a link that leads nowhere.
+    private static func isThere(_ path: String) -> Bool {
+        var about = stat()
+        return lstat(path, &about) == 0
+    }
+
+    /// What we write is no link.
+    private static func isFile(_ path: String) -> Bool {
+        var about = stat()
+        return lstat(path, &about) == 0 && about.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// As every release writes it: our plugin alone, under our name. A chain around it is somebody else's.
+    private func isOwnConfiguration(_ path: String) -> Bool {
+        guard Self.isFile(path), let bytes = try? Disk.read(path), let document = try? SmallJSON(reading: bytes) else {
+            return false
+        }
+        let plugins = document["plugins"]?.array ?? []
+        return document["name"]?.string == "tulle" && plugins.count == 1 && plugins.first?["type"]?.string == "tulle-cni"
+    }
+
+    /// A program that knows where our agent usually listens, as every release of the plugin does.
+    private func isOwnBinary(_ path: String) -> Bool {
+        guard Self.isFile(path), let bytes = try? Disk.read(path), bytes.starts(with: Self.programMark) else { return false }
+        let word = Array(NetworkConfiguration.defaultAgentSocket.utf8)
+        return bytes.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress, bytes.count >= word.count else { return false }
+            let end = bytes.count - word.count
+            var place = 0
+            while place <= end, let next = memchr(start + place, Int32(word[0]), end - place + 1) {
+                if memcmp(next, word, word.count) == 0 { return true }
+                place = UnsafeRawPointer(next) - start + 1
+            }
+            return false
+        }
+    }
+
+    /// What every program of Linux begins with.
+    private static let programMark = [0x7F] + Array("ELF".utf8)
 
     private static func put(_ bytes: [UInt8], at path: String, mode: mode_t) throws(KernelError) -> Bool {
         if let there = try? Disk.read(path), there == bytes, hasMode(mode, path) { return false }

@@ -5,8 +5,10 @@ import Logging
 /// The file that says how the node is: one line per fact, for people and scripts; whole or not at all.
 ///
 /// While rounds of some keys follow each other closely, the counts are some moments behind.
-struct StatusFile {
+public struct StatusFile {
     private let path: String
+    /// What the agent does: `pods,overlay`.
+    private let parts: String
     private let now: @Sendable () -> Duration
     private let logger: Logger
     private var written: String?
@@ -25,8 +27,16 @@ struct StatusFile {
         var waiting: String?
     }
 
-    init(_ path: String, now: @escaping @Sendable () -> Duration, _ logger: Logger) {
-        (self.path, self.now, self.logger) = (path, now, logger)
+    init(_ path: String, parts: String, now: @escaping @Sendable () -> Duration, _ logger: Logger) {
+        (self.path, self.parts, self.now, self.logger) = (path, parts, now, logger)
+    }
+
+    /// What an agent that keeps its state in a directory does, as it says; `nil`: none has said it there.
+    public static func parts(in stateDirectory: String) -> String? {
+        guard let bytes = try? Disk.read(stateDirectory + "/status") else { return nil }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("parts ") }.map {
+            String($0.dropFirst(6))
+        }
     }
 
     /// - Parameters:
@@ -40,7 +50,9 @@ struct StatusFile {
             waking = lastWriting + Self.distance
             return
         }
-        var lines = ["rounds \(report.rounds)", "whole-rounds \(report.wholeRounds)", "changes \(report.changes)"]
+        var lines = [
+            "parts \(parts)", "rounds \(report.rounds)", "whole-rounds \(report.wholeRounds)", "changes \(report.changes)",
+        ]
         if let waiting { lines.append("waiting for \(waiting)") }
         if !report.names.isEmpty { lines.append("names \(report.names.map(\.description).joined(separator: " "))") }
         lines += report.problems.map { "problem \($0)" }

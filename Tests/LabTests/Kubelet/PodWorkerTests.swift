@@ -93,6 +93,22 @@ struct WorkerScript {
 @Suite("a pod's worker")
 struct PodWorkerTests {
     // After a restart of a lab a pod stayed unready for ever: the node's controller had said so after the kubelet said it is Ready.
+    // They were passed over without a word.
+    @Test("a limit of bandwidth that nobody can read is told, and the pod runs without")
+    func bandwidth() throws {
+        let annotations = #"{"kubernetes.io/ingress-bandwidth":"fast","kubernetes.io/egress-bandwidth":"10M"}"#
+        var script = try WorkerScript(#"{"containers":[{"name":"a","image":"i"}]}"#, annotations: annotations)
+        try script.run()
+        let told = script.orders.compactMap { order in if case .record(let event) = order, event.isWarning { event } else { nil }
+        }
+        #expect(told.map(\.reason) == ["BandwidthIgnored"])
+        #expect(
+            told.first?.message
+                == "the annotation kubernetes.io/ingress-bandwidth is “fast”, which is no rate, and ingress has no limit; "
+                + "make the pod anew with bits a second from 1k to 1P, such as 10M")
+        #expect(script.words == ["start a 1"])
+    }
+
     @Test("volumes, the sandbox, ADD and the containers come in this order, and the status tells of each")
     func begins() throws {
         var script = try WorkerScript(#"{"containers":[{"name":"a","image":"echo"},{"name":"b","image":"echo"}]}"#)

@@ -47,5 +47,8 @@ struct RuntimeCapabilityTests {
         let said = pod(["kubernetes.io/egress-bandwidth": .string(text)]).runtimeConfiguration(for: ["bandwidth": true])
         #expect(said?["bandwidth"]?["egressRate"]?.integer == rate)
         #expect(said?["bandwidth"]?["ingressRate"] == nil)
+        let faults = pod(["kubernetes.io/egress-bandwidth": .string(text)]).bandwidthFaults
+        #expect(faults.count == (rate == nil ? 1 : 0))
+        #expect(faults.allSatisfy { $0.contains("kubernetes.io/egress-bandwidth is “\(text)”") && $0.contains("such as 10M") })
     }
 }

@@ -45,6 +45,8 @@ import Testing
             .seen(from: a, to: .node("n2"), .tcp(8080), as: a),
             .remember,
             .unchanged,
+            .reach(from: .pod(namespace: "till", name: "a"), to: .pod(namespace: "pod", name: "b"), .ping, isExpected: true),
+            .run(.pod(namespace: "till", name: "a"), ["/bin/sh", "-c", "hostname"], []),
         ]
         for (step, action) in zip(scenario.steps, expected) { #expect(step.action == action, "\(step.text)") }
         #expect(scenario.steps.count == expected.count)
@@ -102,6 +104,8 @@ import Testing
         reach pod/a -> node/n2 tcp 8080 as pod/a
         remember
         unchanged within 10s
+        reach pod/till/a -> pod/pod/b
+        in till/a: hostname
         """
 
     @Test(
@@ -129,6 +133,7 @@ import Testing
             ("title a\nreach pod/a -> pod/b sctp 1", 2, "ping, tcp PORT or udp PORT"),
             ("title a\nreach pod/a -> pod/b tcp 70000", 2, "from 1 to 65535"),
             ("title a\nreach pod/ -> pod/b", 2, "has no name"),
+            ("title a\nreach pod/a/b/c -> pod/b", 2, "a pod is written pod/NAMESPACE/NAME"),
             ("title a\nin web hostname", 2, "a colon ends the name"),
             ("title a\nin web:", 2, "no command after the colon"),
             ("title a\nin web: hostname\n    says web", 3, "contains TEXT"),

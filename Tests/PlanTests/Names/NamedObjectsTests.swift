@@ -226,6 +226,13 @@ import Testing
             #expect(after == Self.content(snapshot, known), "step \(step)")
             #expect(touched.isSubset(of: expected))
             let plan = NamePlan(NameSettings(pods: .verified))
+            for case .service(let name) in touched {
+                // One that stayed has other names, or never had any.
+                guard let old = before.services["\(name)"], let new = after.services["\(name)"] else { continue }
+                if case .addressed([], _) = new.service.kind { continue }
+                let texts = [Self.text(plan, name, old), Self.text(plan, name, new)]
+                #expect(texts[0] != texts[1] || texts[0].isEmpty, "step \(step)")
+            }
             for subject in expected.subtracting(touched) {
                 // Their names are what they were: of the services that a slice says nothing of.
                 guard case .service(let name) = subject else {
@@ -233,7 +240,7 @@ import Testing
                     continue
                 }
                 let old = before.services["\(name)"]
-                #expect(old?.service == after.services["\(name)"]?.service)
+                #expect(old?.service.kind == after.services["\(name)"]?.service.kind)
                 #expect(
                     old.map { Self.text(plan, name, $0) } == after.services["\(name)"].map { Self.text(plan, name, $0) })
             }
@@ -298,6 +305,7 @@ import Testing
             let specs = [
                 #""clusterIPs": ["10.0.0.\#(number)", "fd00::\#(number)"], "ports": [\#(NameFixture.http)]"#, headless,
                 #""clusterIP": "None", "publishNotReadyAddresses": true"#, "",
+                #""clusterIP": "None", "selector": {"app": "a"}"#,
                 #""type": "ExternalName", "externalName": "s\#(number).example""#,
             ]
             return try NameFixture.service(name, in: namespace, specs[seed.number(below: specs.count)])

@@ -5,6 +5,8 @@
 public struct ZoneFile: Hashable, Sendable {
     /// In the order of the text.
     public var records: [Record] = []
+    /// Where the aliases among the records stand: one of them and another's record at its name cannot both be served.
+    public var aliases: [Alias] = []
     /// What cannot be read; nothing of an entry with a fault is among the records.
     public var faults = TextFaults()
 
@@ -18,6 +20,13 @@ public struct ZoneFile: Hashable, Sendable {
         public init(line: Int, column: Int, _ reason: String) { (self.line, self.column, self.reason) = (line, column, reason) }
     }
 
+    /// A CNAME record, and its line.
+    public struct Alias: Hashable, Sendable {
+        public var name: DomainName
+        /// From 1.
+        public var line: Int
+    }
+
     /// Reads a text.
     ///
     /// - Parameters:
@@ -29,7 +38,9 @@ public struct ZoneFile: Hashable, Sendable {
         while true {
             do {
                 guard let entry = try entries.next() else { break }
-                if let record = try reader.read(entry) { records.append(record) }
+                guard let record = try reader.read(entry) else { continue }
+                records.append(record)
+                if record.type == .cname { aliases.append(Alias(name: record.name, line: entry.line)) }
             } catch {
                 faults.append(error)
             }

@@ -81,8 +81,9 @@ extension NamedObjects {
         let (entry, new) = (entry(namespace, name), NamedService(service).packed)
         guard entry.service != new[...] else { return [] }
         if !entry.hasService { serviceCount += 1 }
-        put(entry.withService(new))
-        return [.service(ServiceIndex.Name(namespace: namespace, name: name))]
+        let renewed = entry.withService(new)
+        put(renewed)
+        return entry.namesAlike(renewed) ? [] : [.service(ServiceIndex.Name(namespace: namespace, name: name))]
     }
 
     private mutating func set(_ slice: EndpointSlice) -> Set<Snapshot.Subject> {
@@ -168,6 +169,9 @@ extension NamedObjects {
         case .alias: nil
         }
     }
+
+    /// Whether there is a name that a service gives: a headless one without endpoints has none.
+    public func hasNames(_ name: ServiceIndex.Name) -> Bool { entry(name.namespace, name.name).hasNames }
 
     func hasNamespace(_ name: String) -> Bool { namespaces.contains(name) }
 

@@ -75,6 +75,28 @@ extension NamedSlice {
     }
 }
 
+// MARK: - What gives names
+
+extension NamedSlice {
+    /// What of it has names in a service; `nil`: nothing.
+    func named(in service: NamedService) -> NamedSlice? {
+        var slice = self
+        switch service.kind {
+        case .alias: return nil
+        case .headless: break
+        case .addressed:
+            slice.ports = []
+            slice.endpoints.removeAll { $0.hostname.isEmpty }
+        }
+        if service.publishesNotReadyAddresses {
+            for index in slice.endpoints.indices { slice.endpoints[index].isReady = true }
+        } else {
+            slice.endpoints.removeAll { !$0.isReady }
+        }
+        return slice.endpoints.isEmpty ? nil : slice
+    }
+}
+
 // MARK: - Packed
 
 extension NamedService {

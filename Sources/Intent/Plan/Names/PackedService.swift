@@ -40,13 +40,35 @@ struct PackedService {
         return (reader.position..<reader.position, nil)
     }
 
-    /// Whether names depend on what a slice said and says.
+    /// Whether what a slice says gives other names than what it said.
     func minds(_ old: ArraySlice<UInt8>?, _ new: ArraySlice<UInt8>?) -> Bool {
-        guard let first = service?.first else { return false }
+        guard let first = service?.first, let service = named else { return false }
         switch NamedService.interest(packed: first) {
         case .none: return false
-        case .hostnames: return [old, new].contains { $0?.first.map(NamedSlice.hasHostnames) ?? false }
-        case .all: return true
+        case .hostnames where ![old, new].contains { $0?.first.map(NamedSlice.hasHostnames) ?? false }: return false
+        case .hostnames, .all:
+            func names(_ slice: ArraySlice<UInt8>?) -> NamedSlice? {
+                guard let slice else { return nil }
+                var reader = PackedReader(Array(slice), at: 0)
+                return NamedSlice(&reader).named(in: service)
+            }
+            return names(old) != names(new)
+        }
+    }
+
+    /// Whether another service in the place of this one gives the same names; who finds its endpoints is of no matter.
+    func namesAlike(_ other: PackedService) -> Bool {
+        guard let own = content, let other = other.content, own.service.kind == other.service.kind else { return false }
+        return own.slices.compactMap { $0.named(in: own.service) } == other.slices.compactMap { $0.named(in: other.service) }
+    }
+
+    /// Whether anything has a name by it.
+    var hasNames: Bool {
+        guard let (service, slices) = content else { return false }
+        switch service.kind {
+        case .addressed(let addresses, _): return !addresses.isEmpty
+        case .headless: return slices.contains { $0.named(in: service) != nil }
+        case .alias: return true
         }
     }
 

@@ -2,8 +2,8 @@ public import KubeAPI
 
 /// Whether a tree fits the types of a built-in kind: what kube-apiserver finds out while it decodes.
 ///
-/// A field of the wrong form is refused always. A field nobody knows is kept, and told of as the client asks
-/// (`fieldValidation`): kube-apiserver would drop it.
+/// A field of the wrong form is refused always. A field nobody knows is told of as the client asks (`fieldValidation`), and dropped
+/// in the end, as kube-apiserver does (``kept(_:_:)``).
 public enum Decoding {
     public struct Review: Hashable, Sendable {
         public var wrongForms: [FieldError] = []
@@ -21,6 +21,15 @@ public enum Decoding {
         public func warnings(duplicates: [FieldPath] = []) -> [String] {
             unknownFields.map { "unknown field \"\($0)\"" } + duplicates.map { "duplicate field \"\($0)\"" }
         }
+    }
+
+    /// What kube-apiserver would still know of an object when it has decoded it: nothing of fields that nobody knows, and of `null` what
+    /// Go makes of it. A field of `null` is as one that is not there, and an element of `null` in a list is one without a content, so that
+    /// `ingress: [null]` is `ingress: [{}]`.
+    public static func kept(_ tree: JSONValue, _ kind: ServedKind) -> JSONValue {
+        guard tree.object != nil else { return tree }
+        if let custom = kind.custom { return custom.schema.pruned(tree).value }
+        return FieldForm.structure(kind.typeName).kept(tree, isObject: true)
     }
 
     /// Looks through the whole object. A custom kind's forms are its schema's matter; here only its unknown fields are found.
@@ -79,6 +88,43 @@ extension Decoding.Review {
 }
 
 extension FieldForm {
+    fileprivate func kept(_ value: JSONValue, isObject: Bool = false) -> JSONValue {
+        switch (self, value) {
+        case (.structure(let name), .object(let object)):
+            guard let type = TypeTable.standard.types[name] else { return value }
+            var result = JSONObject()
+            for member in object.members {
+                if let field = type.field(member.key) {
+                    if !member.value.isNull || field.form == .any { result[member.key] = field.form.kept(member.value) }
+                } else if isObject, ["apiVersion", "kind"].contains(member.key) {
+                    result[member.key] = member.value
+                }
+            }
+            return .object(result)
+        case (.list(let element), .array(let elements)):
+            return .array(elements.map { $0.isNull ? element.withoutContent : element.kept($0) })
+        case (.map(let entry), .object(let object)):
+            var result = JSONObject()
+            for member in object.members {
+                result[member.key] = member.value.isNull ? entry.withoutContent : entry.kept(member.value)
+            }
+            return .object(result)
+        default: return value
+        }
+    }
+
+    /// What Go's decoder makes of `null` where a value must be.
+    private var withoutContent: JSONValue {
+        switch self {
+        case .structure, .map: [:]
+        case .string, .bytes: ""
+        case .quantity: "0"
+        case .integer32, .integer64, .number, .integerOrString: 0
+        case .boolean: false
+        case .time, .microTime, .any, .list: .null
+        }
+    }
+
     /// As a sentence names it.
     var words: String {
         switch self {

@@ -29,6 +29,7 @@ public enum Defaults {
         case "Ingress": object.editOrMake("status") { $0.fill("loadBalancer", [:]) }
         case "IngressClass":
             object.edit("spec") { $0.edit("parameters") { $0.fill("scope", "Cluster") } }
+        case "RoleBinding", "ClusterRoleBinding": binding(&object)
         case "CustomResourceDefinition": object.edit("spec", definition)
         default: break
         }
@@ -66,6 +67,17 @@ extension Defaults {
             spec.fill("externalTrafficPolicy", "Cluster")
         }
         if spec["type"] == "LoadBalancer" { spec.fill("allocateLoadBalancerNodePorts", true) }
+    }
+
+    private static func binding(_ object: inout JSONObject) {
+        let group: JSONValue = "rbac.authorization.k8s.io"
+        func fill(_ object: inout JSONObject, _ group: JSONValue) {
+            if object.string("apiGroup").isEmpty { object["apiGroup"] = group }
+        }
+        object.edit("roleRef") { fill(&$0, group) }
+        object.editEach("subjects") { subject in
+            if ["User", "Group"].contains(subject.string("kind")) { fill(&subject, group) }
+        }
     }
 
     private static func endpointSlice(_ object: inout JSONObject) {

@@ -3,7 +3,7 @@ public import KubeAPI
 /// What is wrong with an object that is to be created, or to take the place of another.
 ///
 /// Defaults are applied before, so a field that has one is not missed here. Fields of the wrong form are ``Decoding``'s; fields
-/// nobody knows are kept.
+/// nobody knows are dropped before.
 public enum Validation {
     /// - Parameter old: the object as it is stored, for an update; `nil` for a creation.
     public static func faults(
@@ -45,6 +45,7 @@ public enum Validation {
         case "NetworkPolicy": networkPolicy(&top, old)
         case "Ingress": ingress(&top)
         case "IngressClass": ingressClass(&top, old)
+        case "RoleBinding", "ClusterRoleBinding": binding(&top, old, kind)
         case "CustomResourceDefinition": definition(&top, old)
         default: break
         }

@@ -13,7 +13,7 @@ struct APIRules: Sendable {
     struct Review: Sendable {
         /// Fields of another JSON form than theirs: always refused.
         var wrongForms: [FieldError] = []
-        /// Fields that the kind has not: kept, and told of as the client asks.
+        /// Fields that the kind has not: told of as the client asks, and dropped.
         var unknownFields: [FieldPath] = []
     }
 
@@ -22,6 +22,7 @@ struct APIRules: Sendable {
     var custom: @Sendable (_ definition: JSONValue) -> [ServedKind]
     /// Whether the forms of an object are those of its kind, before anything else is asked of it.
     var reviewed: @Sendable (JSONValue, ServedKind) -> Review
+    /// As it is stored: without what its kind has not, and with what is usual where it says nothing.
     var defaulted: @Sendable (JSONValue, ServedKind) -> JSONValue
     /// Everything wrong with an object that replaces another, or none when it is new.
     var faults: @Sendable (JSONValue, _ old: JSONValue?, ServedKind) -> [FieldError]
@@ -42,7 +43,7 @@ extension APIRules {
             let review = Decoding.review(object, kind)
             return Review(wrongForms: review.wrongForms, unknownFields: review.unknownFields)
         },
-        defaulted: { Defaults.applied(to: $0, $1) },
+        defaulted: { Defaults.applied(to: Decoding.kept($0, $1), $1) },
         faults: { Validation.faults(of: $0, replacing: $1, $2) },
         warnings: { Validation.warnings(of: $0, $1) },
         patched: { request, object, kind in

@@ -120,12 +120,14 @@ public struct NameFeed: Sendable {
             case .added(let object), .modified(let object):
                 let before = kind(ofService: object.key)
                 let subjects = change(object.key) { $0.set(object) }
-                if !subjects.isEmpty, let kind = before ?? kind(of: subjects) { changes.append(NamedChange(kind, object)) }
+                if !subjects.isEmpty, let kind = before ?? kind(of: object.key, subjects) {
+                    changes.append(NamedChange(kind, object))
+                }
                 touched.formUnion(subjects)
             case .deleted(let key, _):
                 let before = kind(ofService: key)
                 let subjects = change(key) { $0.remove(key) }
-                if let kind = before ?? kind(of: subjects) { changes.append(NamedChange(kind, nil)) }
+                if let kind = before ?? kind(of: key, subjects) { changes.append(NamedChange(kind, nil)) }
                 touched.formUnion(subjects)
             case .faults(let faults): sourceProblems = faults.map(Problem.init)
             }
@@ -152,8 +154,10 @@ public struct NameFeed: Sendable {
         names.clients = clients?.names
     }
 
-    /// Everything that is wrong with the objects, the worst first.
-    public var problems: [Problem] { (sourceProblems + nameProblems.values.joined()).sorted() }
+    /// Everything that is wrong with the objects, and with custom names beside them, the worst first.
+    public var problems: [Problem] {
+        (sourceProblems + nameProblems.values.joined() + (custom?.hiddenAliases(in: zones) ?? [])).sorted()
+    }
 
     public var serviceCount: Int { objects.serviceCount }
 }
@@ -195,17 +199,23 @@ extension NameFeed {
         return touched
     }
 
-    /// Of a service that is about to go; `nil` for other objects.
+    /// Of a service that gives names; `nil` for other objects.
     private func kind(ofService key: ObjectKey) -> NamedObjects.ServiceKind? {
-        guard key.group == Service.resource.kind.group, key.kind == Service.resource.kind.kind else { return nil }
-        return objects.kind(of: ServiceIndex.Name(namespace: key.namespace, name: key.name))
+        guard isService(key) else { return nil }
+        let name = ServiceIndex.Name(namespace: key.namespace, name: key.name)
+        return objects.hasNames(name) ? objects.kind(of: name) : nil
     }
 
-    /// Of the service that a change is about.
-    private func kind(of subjects: Set<Snapshot.Subject>) -> NamedObjects.ServiceKind? {
-        subjects.lazy.compactMap { subject in
+    /// Of the service that a change is about, when the change is made.
+    private func kind(of key: ObjectKey, _ subjects: Set<Snapshot.Subject>) -> NamedObjects.ServiceKind? {
+        if isService(key) { return kind(ofService: key) }
+        return subjects.lazy.compactMap { subject in
             if case .service(let name) = subject { objects.kind(of: name) } else { nil }
         }.first
+    }
+
+    private func isService(_ key: ObjectKey) -> Bool {
+        key.group == Service.resource.kind.group && key.kind == Service.resource.kind.kind
     }
 
     private mutating func renew(_ subjects: Set<Snapshot.Subject>) -> Bool {

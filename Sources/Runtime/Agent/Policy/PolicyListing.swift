@@ -20,7 +20,12 @@ public struct PolicyListing: Sendable {
         /// `allowed`, `denied`, `passed`; of what is tried out alone with `shadow-` before it.
         public var outcome: String
         public var packets: UInt64
+        /// What the rule says, as far as the kernel's rules tell it: of several rules there, which one of the object is made of, together.
+        public var meaning = PolicyRuleMeaning()
     }
+
+    /// What this node's agent says that it does; `nil`: nothing is known of one.
+    public var agentParts: String?
 
     /// By family and direction, in the order in which they are asked, so far as policies have one.
     public private(set) var rows: [Row] = []
@@ -57,7 +62,9 @@ public struct PolicyListing: Sendable {
     }
 
     private mutating func add(_ table: Table, _ counts: [String: [Counted?]]) {
-        var sums: [Row: (packets: UInt64, position: Int)] = [:]
+        var sums: [Row: (packets: UInt64, position: Int, meaning: PolicyRuleMeaning)] = [:]
+        /// How far down the last rule of a policy stands: policies are asked one after the other.
+        var last: [Owner: Int] = [:]
         for (name, chain) in table.chains {
             guard let direction = Self.direction(name), let counted = counts[name], counted.count == chain.rules.count else {
                 continue
@@ -69,24 +76,40 @@ public struct PolicyListing: Sendable {
                     family: table.id.family.name, direction: direction, kind: kind, tier: Self.tier(kind, name, table),
                     rule: text,
                     outcome: outcome, packets: 0)
-                let sum = sums[row] ?? (0, 0)
+                let sum = sums[row] ?? (0, 0, PolicyRuleMeaning())
                 // Of several chains the longest says most about what stands before it.
-                sums[row] = (sum.packets + count.packets, max(sum.position, position))
+                let deepest = max(sum.position, position)
+                sums[row] = (sum.packets + count.packets, deepest, sum.meaning.joined(by: rule, in: name, of: table))
+                last[Owner(row), default: 0] = max(last[Owner(row)] ?? 0, position)
             }
         }
         let ways = ["ingress", "egress"]
-        func order(_ row: Row, _ position: Int) -> (Int, Int, Int) {
+        func order(_ row: Row) -> (Int, Int, Int) {
             let tier = row.tier == "Admin" ? 0 : row.tier == "Baseline" ? 3 : RuleComment(row.rule).isRule ? 1 : 2
-            return (ways.firstIndex(of: row.direction) ?? ways.count, tier, row.tier.isEmpty ? 0 : position)
+            return (ways.firstIndex(of: row.direction) ?? ways.count, tier, row.tier.isEmpty ? 0 : last[Owner(row)] ?? 0)
+        }
+        // A policy's rules in its own order.
+        func place(_ row: Row) -> (String, Int, String, String) {
+            let comment = RuleComment(row.rule)
+            return (comment.isRule ? comment.policies.joined(separator: " ") : "", comment.index ?? 0, row.rule, row.outcome)
         }
         let sorted = sums.sorted { a, b in
-            let (left, right) = (order(a.key, a.value.position), order(b.key, b.value.position))
-            return left == right ? (a.key.rule, a.key.outcome) < (b.key.rule, b.key.outcome) : left < right
+            let (left, right) = (order(a.key), order(b.key))
+            return left == right ? place(a.key) < place(b.key) : left < right
         }
         rows += sorted.map { row, sum in
             var row = row
-            row.packets = sum.packets
+            (row.packets, row.meaning) = (sum.packets, sum.meaning)
             return row
+        }
+    }
+
+    /// Whose rules stand together.
+    private struct Owner: Hashable {
+        let (direction, tier, policies): (String, String, [Substring])
+
+        init(_ row: Row) {
+            (direction, tier, policies) = (row.direction, row.tier, RuleComment(row.rule).policies)
         }
     }
 
@@ -119,6 +142,19 @@ public struct PolicyListing: Sendable {
 extension PolicyListing: CustomStringConvertible {
     /// A table for a person.
     public var description: String {
+        ([enforcement].compactMap(\.self) + [table]).joined(separator: "\n")
+    }
+
+    /// `nil`: this node's agent enforces policies.
+    private var enforcement: String? {
+        guard let agentParts else { return "whether policies are enforced on this node is not known: no agent of Tulle says so" }
+        return hasPart
+            ? nil : "policies are not enforced on this node: its agent runs without the part policies (--parts \(agentParts))"
+    }
+
+    private var hasPart: Bool { agentParts?.split(separator: ",").contains { $0 == Duty.policies.rawValue } ?? false }
+
+    private var table: String {
         guard !rows.isEmpty else { return "no rule of a policy to show on this node" }
         let head = ["FAMILY", "DIRECTION", "KIND", "TIER", "OUTCOME", "PACKETS", "RULE"]
         let lines =
@@ -134,44 +170,27 @@ extension PolicyListing: CustomStringConvertible {
         }.joined(separator: "\n")
     }
 
-    /// The same for a program: `{"items": […]}`, each row with its members.
+    /// The same for a program: `{"enforced": …, "items": […]}`, each row with its members.
     public var tree: JSONValue {
         let items = rows.map { row -> JSONValue in
-            [
+            var tree: JSONValue = [
                 "family": .string(row.family), "direction": .string(row.direction), "kind": .string(row.kind),
                 "tier": .string(row.tier), "rule": .string(row.rule), "outcome": .string(row.outcome),
                 "packets": .number(JSONNumber(Int64(clamping: row.packets))),
             ]
+            let comment = RuleComment(row.rule)
+            tree[at: "policies"] = .array(
+                comment.policies.map { policy in
+                    let words = policy.split(separator: "/").map { JSONValue.string(String($0)) }
+                    return words.count == 2 ? ["namespace": words[0], "name": words[1]] : ["name": words.first ?? ""]
+                })
+            // Of what nothing opens there is no place.
+            guard comment.isRule else { return tree }
+            if let index = comment.index { tree[at: "index"] = .number(JSONNumber(Int64(index))) }
+            if let name = comment.name { tree[at: "name"] = .string(name) }
+            for (key, value) in row.meaning.members { tree[at: key] = value }
+            return tree
         }
-        return ["items": .array(items)]
-    }
-}
-
-/// What the comment of a rule says, read again.
-private struct RuleComment {
-    /// `shop/db`, and `lock` for one of the cluster.
-    var policies: [Substring] = []
-    /// It is of a rule, and not of what nothing opens.
-    var isRule: Bool
-
-    init(_ text: String) {
-        var rest = text[...]
-        if let shadow = rest.firstRange(of: "would refuse: "), shadow.lowerBound == rest.startIndex {
-            rest = rest[shadow.upperBound...]
-        }
-        isRule = rest.hasPrefix("ingress[") || rest.hasPrefix("egress[")
-        if isRule {
-            // Names have no blanks, and what rules are called may.
-            guard let of = rest.ranges(of: " of ").last else { return }
-            policies = [rest[of.upperBound...].prefix { $0 != " " }]
-        } else if let by = rest.firstRange(of: " by ") {
-            policies = rest[by.upperBound...].split(separator: " ").prefix { $0.contains("/") }
-        }
-    }
-
-    var kind: String {
-        if !isRule { return policies.isEmpty ? "" : NetworkPolicy.resource.kind.kind }
-        return policies.first?.contains("/") == true
-            ? NetworkPolicy.resource.kind.kind : ClusterNetworkPolicy.resource.kind.kind
+        return ["enforced": agentParts == nil ? .null : .bool(hasPart), "items": .array(items)]
     }
 }

@@ -128,10 +128,9 @@ extension ConfigurationField {
                 fields[key]?.keyLine = keyNode.mark?.line
                 continue
             }
-            let near = known.min { distance(key, $0) < distance(key, $1) }.flatMap {
-                distance(key, $0) <= max(1, key.count / 3) ? $0 : nil
-            }
-            let remedy = near.map { "did you mean \($0)?" } ?? "known are \(known.joined(separator: ", "))"
+            let remedy =
+                Spelling.nearest(to: key, among: known).map { "did you mean \($0)?" }
+                ?? "known are \(known.joined(separator: ", "))"
             reader.mistake(
                 path, line: keyNode.mark?.line ?? 1, column: keyNode.mark?.column ?? 1, "\"\(key)\" is unknown here; \(remedy)")
         }
@@ -228,19 +227,4 @@ extension String {
         guard parts.count > 1 else { return self }
         return parts.dropLast().joined(separator: piece) + other + parts[parts.count - 1]
     }
-}
-
-/// How many letters must be changed, added or left out to make one word of the other.
-private func distance(_ one: String, _ other: String) -> Int {
-    let (a, b) = (Array(one.lowercased()), Array(other.lowercased()))
-    var row = Array(0...b.count)
-    for (i, left) in a.enumerated() {
-        var (diagonal, next) = (i, [i + 1])
-        for (j, right) in b.enumerated() {
-            next.append(Swift.min(next[j] + 1, row[j + 1] + 1, diagonal + (left == right ? 0 : 1)))
-            diagonal = row[j + 1]
-        }
-        row = next
-    }
-    return row[b.count]
 }

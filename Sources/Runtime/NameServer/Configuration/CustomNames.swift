@@ -13,6 +13,14 @@ public struct CustomNames: Hashable, Sendable {
         public var records: [Record]
         /// Names that do not exist in it are asked for outside.
         public var passesOn: Bool
+        /// The names of aliases among the records, and where they are written.
+        public var aliases: [Alias] = []
+
+        public struct Alias: Hashable, Sendable {
+            public var name: DomainName
+            /// `names.yaml:9:7`, or the file's name and the line there.
+            public var place: String
+        }
 
         public init(_ apex: DomainName, _ records: [Record], passesOn: Bool = false) {
             (self.apex, self.records, self.passesOn) = (apex, records, passesOn)

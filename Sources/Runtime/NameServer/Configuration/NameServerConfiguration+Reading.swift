@@ -201,7 +201,14 @@ extension CustomNames {
             if apex.isInside(clusterDomain), read.records.contains(where: { $0.type == .soa }) {
                 source.mistake("\(apex) is a part of \(clusterDomain), which has an SOA record already: leave this one out")
             }
-            zones.append(CustomZone(apex, read.records, passesOn: fields["passOn"]?.flag ?? false))
+            var custom = CustomZone(apex, read.records, passesOn: fields["passOn"]?.flag ?? false)
+            custom.aliases = read.aliases.map { alias in
+                let spot = place(alias.line, 1)
+                return CustomZone.Alias(
+                    name: alias.name,
+                    place: isInline ? "\(source.reader.file):\(spot.line):\(spot.column)" : "\(source.word ?? ""):\(alias.line)")
+            }
+            zones.append(custom)
         }
     }
 }

@@ -248,7 +248,7 @@ extension ScenarioWords {
         }
         guard !parts[1].isEmpty else { throw fault("“\(word)” has no name") }
         switch parts[0] {
-        case "pod": return .pod(namespace: namespace, name: parts[1])
+        case "pod": return try pod(word, namespace)
         case "service": return .service(namespace: namespace, name: parts[1])
         default: return .node(parts[1])
         }
@@ -261,7 +261,12 @@ extension ScenarioWords {
             throw fault("“\(word)”: a colon ends the name, and the command follows")
         }
         let name = String(word.dropLast())
-        return kind == "pod" ? .pod(namespace: namespace, name: name) : .node(name)
+        return kind == "pod" ? try pod(name, namespace) : .node(name)
+    }
+
+    private func pod(_ word: String, _ namespace: String) throws(ScenarioTextError) -> Scenario.Place {
+        guard let pod = PodReference(word) else { throw fault("“\(word)”: a pod is written \(PodReference.forms)") }
+        return .pod(namespace: pod.namespace ?? namespace, name: pod.name)
     }
 
     private mutating func command() throws(ScenarioTextError) -> [String] {

@@ -56,6 +56,7 @@ extension LabCluster {
             "addresses": .array(
                 (node[at: "status", "addresses"]?.array ?? []).filter { $0["type"] == "InternalIP" }.compactMap { $0["address"] }),
             "podPrefixes": node[at: "spec", "podCIDRs"] ?? [], "pods": count(here),
+            "agentParts": (lines.first { $0.hasPrefix("parts ") }?.dropFirst(6)).map { .string(String($0)) } ?? .null,
             "names": .array(
                 (lines.first { $0.hasPrefix("names ") }?.split(separator: " ").dropFirst() ?? []).map { .string(String($0)) }),
             "problems": .array(lines.filter { $0.hasPrefix("problem ") }.map { .string(String($0.dropFirst(8))) }),

@@ -33,12 +33,25 @@ extension PodManifest {
     private var bandwidth: SmallJSON? {
         var limits: SmallJSON = [:]
         for way in ["ingress", "egress"] {
-            guard let text = metadata.annotations["kubernetes.io/\(way)-bandwidth"], let rate = Self.bits(text) else { continue }
+            guard let text = metadata.annotations[Self.annotation(way)], let rate = Self.bits(text) else { continue }
             limits["\(way)Rate"] = .number("\(rate)")
             limits["\(way)Burst"] = .number("\(UInt32.max)")
         }
         return limits.members?.isEmpty == true ? nil : limits
     }
+
+    /// What is to be said of limits that nobody can read: the pod has none of them.
+    var bandwidthFaults: [String] {
+        ["ingress", "egress"].compactMap { way in
+            let annotation = Self.annotation(way)
+            guard let text = metadata.annotations[annotation], Self.bits(text) == nil else { return nil }
+            return
+                "the annotation \(annotation) is “\(text)”, which is no rate, and \(way) has no limit; make the pod anew with bits a second "
+                + "from 1k to 1P, such as 10M"
+        }
+    }
+
+    private static func annotation(_ way: String) -> String { "kubernetes.io/\(way)-bandwidth" }
 
     /// A quantity such as `10M` or `1500k`, as bits a second; `nil` for what is none, or outside a kilobit and a petabit.
     private static func bits(_ text: String) -> Int? {

@@ -168,7 +168,12 @@ extension PodWorker {
         case .sandboxEnded: loseSandbox()
         case .attached(let addresses):
             (self.addresses, failedAttachments) = (addresses, 0)
-            if stage == .attaching { enter(.running) } else { isBusy = false }
+            if stage == .attaching {
+                for fault in manifest.bandwidthFaults { record("BandwidthIgnored", fault, isWarning: true) }
+                enter(.running)
+            } else {
+                isBusy = false
+            }
         case .attachFailed(let message): attachFailed(message)
         case .detached:
             isAttached = false
