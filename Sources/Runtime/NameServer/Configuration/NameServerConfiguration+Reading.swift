@@ -203,7 +203,7 @@ extension CustomNames {
             }
             var custom = CustomZone(apex, read.records, passesOn: fields["passOn"]?.flag ?? false)
             custom.aliases = read.aliases.map { alias in
-                let spot = place(alias.line, 1)
+                let spot = source.reader.place(in: source, line: alias.line, column: 1, of: text)
                 return CustomZone.Alias(
                     name: alias.name,
                     place: isInline ? "\(source.reader.file):\(spot.line):\(spot.column)" : "\(source.word ?? ""):\(alias.line)")
