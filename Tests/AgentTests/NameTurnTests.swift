@@ -6,6 +6,7 @@ import KubeClient
 import Logging
 import NameServer
 import Plan
+import Telemetry
 import Testing
 
 @testable import Agent
@@ -45,7 +46,7 @@ struct NameTurnTests {
 
     private func names(_ board: NameBoard) -> [String] {
         var served = ServedNames()
-        board.put(into: &served)
+        _ = board.put(into: &served)
         return served.zones.all.flatMap { $0.records.filter { $0.type == .a }.map(\.name.description) }
     }
 
@@ -103,6 +104,21 @@ struct NameTurnTests {
         #expect(names(board) == ["till.shop.svc.cluster.local."])
     }
 
+    @Test("it is ready when the server has the names, and not when only the board has them")
+    func ready() throws {
+        let board = board()
+        let turn = try use(board, pods: .disabled)[0]
+        func status() -> Int { board.answer(HTTPQuestion(path: "/ready"), shows: { _ in true }).status }
+        #expect(status() == 503)
+        let news = try #require(board.take([.listed([])], turn))
+        #expect(news.isFirst && news.isChanged)
+        #expect(status() == 503)
+        var served = ServedNames()
+        #expect(board.put(into: &served))
+        board.beginServing()
+        #expect(status() == 200)
+    }
+
     @Test("a turn ends when the next one has listed, and not before")
     func ends() async throws {
         let board = board()
@@ -123,7 +139,7 @@ struct NameTurnTests {
         #expect(try use(board, pods: .disabled).map { $0.collections[0].resource.plural } == ["services", "nodes"])
         func exempt() -> [String]? {
             var served = ServedNames()
-            board.put(into: &served)
+            _ = board.put(into: &served)
             let usual = ResponseLimit.privateNetworks.count
             return served.responseLimit.map { $0.exempt.dropFirst(usual).map(\.description) }
         }

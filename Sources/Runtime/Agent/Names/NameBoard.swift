@@ -36,6 +36,8 @@ final class NameBoard: Sendable {
         /// Of the networks as they are now, so that no change of names costs what there is of nodes.
         var limit: ResponseLimit?
         var followsNodes = false
+        /// The server has the cluster's names.
+        var isServed = false
         var isLeaving = false
         var told: Set<Problem> = []
         var programming = NameProgramming()
@@ -134,15 +136,22 @@ final class NameBoard: Sendable {
     }
 
     /// Puts everything that is known in the place of what is served.
-    func put(into names: inout ServedNames) {
+    ///
+    /// - Returns: whether the cluster's names are known.
+    func put(into names: inout ServedNames) -> Bool {
         state.withLock { state in
             state.feed.put(into: &names)
-            guard let configuration = state.configuration?.configuration else { return }
-            names.isLogged = configuration.log == .all
-            names.forwards = configuration.forwards
-            names.responseLimit = state.limit
+            if let configuration = state.configuration?.configuration {
+                names.isLogged = configuration.log == .all
+                names.forwards = configuration.forwards
+                names.responseLimit = state.limit
+            }
+            return state.feed.isComplete
         }
     }
+
+    /// The server answers by the cluster's names from now on: who is told that it is ready may ask at once.
+    func beginServing() { state.withLock { $0.isServed = true } }
 
     /// - Returns: `nil` when the events mean nothing.
     func take(_ events: [ObjectEvent], _ turn: ObjectTurn) -> News? {
@@ -225,7 +234,7 @@ final class NameBoard: Sendable {
     private var readiness: HTTPAnswer {
         state.withLock { state in
             if state.isLeaving { return HTTPAnswer(503, "it was asked to stop\n") }
-            guard state.feed.isComplete else { return HTTPAnswer(503, "the cluster's names are not known\n") }
+            guard state.feed.isComplete, state.isServed else { return HTTPAnswer(503, "the cluster's names are not known\n") }
             guard let mistakes = state.configuration?.mistakes else { return HTTPAnswer(200, "OK") }
             return HTTPAnswer(200, "OK\n\nwhat was configured before stays in force:\n\(mistakes)\n")
         }

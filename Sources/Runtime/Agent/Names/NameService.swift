@@ -158,7 +158,11 @@ public struct NameService: ServiceLifecycle.Service {
 
     /// Serves what is known. It is taken from the board while the server is changed, so that of two who call it at once none can
     /// leave behind what was known before.
-    private func serve() { server.change { board.put(into: &$0) } }
+    private func serve() {
+        var isComplete = false
+        server.change { isComplete = board.put(into: &$0) }
+        if isComplete { board.beginServing() }
+    }
 
     private func open() async -> [AnswerServer] {
         var doors: [AnswerServer] = []
